@@ -1,12 +1,68 @@
 # The front door. `make` alone lists the wishes; each does its own set-up.
 .DEFAULT_GOAL := help
+SHELL := /bin/bash
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+export JOBS
 
-.PHONY: help
-help: ## list the targets
-	@grep -E '^[a-z-]+: .*## ' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
+define HELP
+  make setup        install the Debian packages that are missing, all groups
+  make build        build/release, binaries in build/release/bin
+  make test         set-up, build, all tests (REQUIRE_ALL=1: a skipped test fails)
+  make check        sanitizers, models, static analysis, short fuzzing
+  make check-full   the same with longer bounds, for acceptance
+endef
 
-.PHONY: build
-build: ## configure and build the release in build/release, binaries in build/release/bin
+.PHONY: help setup build test check check-full clean
+help:
+	$(info $(HELP))
+	@:
+
+setup:
+	@packaging/setup.sh build test check
+
+build: | setup-test
 	@cmake --preset release --log-level=WARNING
 	@cmake --build --preset release -j $(JOBS)
+
+test: build
+	@tests/check/ctest.sh release -LE '^(check|full)$$'
+
+check: build | setup-check
+	@tests/check/run.sh quick
+
+check-full: build | setup-check
+	@tests/check/run.sh full
+
+clean:
+	rm -rf build
+
+# The release preset holds tests, so building needs the test libraries too.
+.PHONY: setup-build setup-test setup-check
+setup-build:
+	@packaging/setup.sh build
+setup-test:
+	@packaging/setup.sh build test
+setup-check:
+	@packaging/setup.sh build test check
+
+# What comes with its room.
+ifneq ($(wildcard packaging/demo/run.sh),)
+define HELP +=
+
+  make demo         a broker, real retail orders, three consumers, two kills, an auditor's report
+endef
+.PHONY: demo
+demo: | setup-build
+	@cmake -S . -B build/demo -G Ninja -DCMAKE_BUILD_TYPE=Release -DMALLBOTS_TESTS=OFF -DMALLBOTS_BENCH=OFF --log-level=WARNING
+	@cmake --build build/demo -j $(JOBS)
+	@BIN=build/demo/bin packaging/demo/run.sh
+endif
+ifneq ($(wildcard bench/run.sh),)
+define HELP +=
+
+  make bench        the figures beside the machine's limits (ROW=name for one row)
+endef
+.PHONY: bench
+bench: build
+	@bench/run.sh
+endif

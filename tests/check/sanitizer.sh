@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Usage: tests/check/sanitizer.sh PRESET LABEL TARGET quick|full: build TARGET of PRESET, run the tests with LABEL.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+preset=$1 label=$2 target=$3 bound=$4
+cmake --preset "$preset" --log-level=WARNING >/dev/null
+if ! cmake --build "build/$preset" --target help | grep -qE "^(tests_$label): "; then
+  echo "skipped: no test carries the label $label yet"
+  exit 77
+fi
+cmake --build "build/$preset" -j "${JOBS:-$(nproc)}" --target "$target"
+without=(-LE '^(check|full)$')
+[ "$bound" = quick ] || without=()
+MALLBOTS_CHECK=$bound exec tests/check/ctest.sh "$preset" -L "^$label\$" "${without[@]}"
