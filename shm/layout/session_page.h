@@ -1,0 +1,91 @@
+// The session page: what one client tells the broker without a message: its pins, positions and
+// producer state. LAYOUT.md, "Session page". Written by that client; the lines marked so by the
+// broker.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "shm/base/ids.h"
+#include "shm/layout/layout.h"
+
+namespace mallbots::shm {
+
+inline constexpr std::uint32_t kSessionCells = 2048;
+
+/// A consumer's position: two halves, the higher `store` counts. A writer fills the lower half and
+/// stores `store` last; a reader re-reads both numbers and starts again if either changed.
+struct PositionHalf {
+  std::atomic<std::uint32_t> group_generation;
+  std::atomic<std::uint32_t> log_epoch;
+  std::atomic<std::uint64_t> offset;  ///< of the next record to read
+  std::atomic<std::uint64_t> store;   ///< 0: never filled
+};
+static_assert(sizeof(PositionHalf) == 24);
+
+/// One per (partition, group or plain reader).
+struct ReaderCell {
+  PositionHalf halves[2];
+  /// slot_gen + 1 of a slot that must not be re-used; 0: none. Two, because rolling holds two.
+  std::atomic<std::uint64_t> pins[2];
+};
+static_assert(offsetof(ReaderCell, halves) == 0);
+static_assert(offsetof(ReaderCell, pins) == 48);
+static_assert(sizeof(ReaderCell) == 64);
+
+/// A producer's last accepted sequence, and where its record ends: void if that lies above the tail
+/// of a repaired word (protocol section 5).
+struct SequenceHalf {
+  std::atomic<std::uint64_t> slot_gen;
+  std::atomic<std::uint64_t> end_units;
+  std::atomic<std::uint64_t> sequence;  ///< stored last; 0: void
+};
+static_assert(sizeof(SequenceHalf) == 24);
+
+/// One per (partition, producer).
+struct ProducerCell {
+  SequenceHalf halves[2];
+  std::atomic<std::uint64_t> reserved[2];
+};
+static_assert(offsetof(ProducerCell, halves) == 0);
+static_assert(sizeof(ProducerCell) == 64);
+
+union SessionCell {
+  ReaderCell reader;
+  ProducerCell producer;
+};
+static_assert(sizeof(SessionCell) == 64);
+
+struct SessionHeader {
+  PageHeader page;
+  std::uint32_t session;  ///< SessionIndex
+  std::uint32_t cells;
+  // Written by the broker.
+  alignas(kLinePairBytes) std::atomic<std::uint32_t> revoked;  ///< not 0: no append may follow
+  /// An assignment, a truncation or a message waits on the socket; raised by one each time.
+  std::atomic<std::uint32_t> news;
+  // Written by both: eventcount for whoever cannot sleep on a knock page.
+  alignas(kLinePairBytes) std::atomic<std::uint32_t> doorbell;
+  // Written by the client.
+  alignas(kLinePairBytes) std::atomic<std::uint64_t> polls;  ///< how often the consumer polled
+  std::atomic<std::uint64_t> acquires;  ///< tells one long hold from many short failed ones
+  std::byte reserved[kPageBytes - 4 * kLinePairBytes];
+};
+static_assert(offsetof(SessionHeader, session) == 16);
+static_assert(offsetof(SessionHeader, cells) == 20);
+static_assert(offsetof(SessionHeader, revoked) == 128);
+static_assert(offsetof(SessionHeader, news) == 132);
+static_assert(offsetof(SessionHeader, doorbell) == 256);
+static_assert(offsetof(SessionHeader, polls) == 384);
+static_assert(offsetof(SessionHeader, acquires) == 392);
+static_assert(sizeof(SessionHeader) == kPageBytes);
+
+struct SessionPage {
+  SessionHeader header;
+  SessionCell cells[kSessionCells];
+};
+static_assert(offsetof(SessionPage, cells) == kPageBytes);
+static_assert(sizeof(SessionPage) == kPageBytes + kSessionCells * 64);
+
+}  // namespace mallbots::shm
