@@ -266,7 +266,7 @@ def maps(tree):
         for folder in sorted(folders):
             inner = folder[len(here):]
             direct = folder.startswith(here) and inner.count("/") == 1
-            if direct and not inner.startswith(".") and not re.search(r"(?<![\w.-])" + re.escape(inner), text):
+            if direct and not inner.startswith(".") and not re.search(r"(?:`|^[\s│├└─]*)" + re.escape(inner), text, re.M):
                 yield path, 1, f"the map does not name {inner}"
         fenced = False
         for number, line in enumerate(text.split("\n"), 1):
