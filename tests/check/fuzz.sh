@@ -17,7 +17,10 @@ while read -r target; do
   [ ! -d "tests/fuzz/corpus/$target" ] || seeds=("tests/fuzz/corpus/$target")
   echo "--- $target"
   "build/fuzz/bin/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-    -artifact_prefix="build/fuzz/crash-$target-" "$work" "${seeds[@]}" 2>&1 | tail -n 25
+    -artifact_prefix="build/fuzz/crash-$target-" "$work" "${seeds[@]}" </dev/null 2>&1 | tail -n 25 || {
+    echo "fuzz: $target found something; its input is build/fuzz/crash-$target-*" # libFuzzer itself ends with 77
+    exit 1
+  }
   count=$((count + 1))
 done <build/fuzz/fuzz_targets.txt
 echo "$count targets, $seconds s each, no finding"
