@@ -72,7 +72,7 @@ BANNED = {
     r"\bstd::format\b|<format>": "fmt::format (g++ 12 has no std::format)",
     r"(?<![\w.>:])(?:sprintf|strcpy|strcat|gets|atoi|strtok)\s*\(": "fmt, std::string_view, std::from_chars",
     r"(?<![\w.>:])assert\s*\(": "CHECK or DCHECK of shm/base/check.h",
-    r"(?<!asm )(?<!asm__ )\bvolatile\b": "std::atomic, which the tools can check",
+    r"(?<!asm )(?<!asm__ )\bvolatile\b": "std::atomic, which the tools can check (or // volatile: reason, above it)",
 }
 BANNED_FREE = {  # pattern index -> places where it is right
     3: ["bench/", "tests/"],

@@ -145,7 +145,7 @@ GOOD = {
     "budgets": {"shm/a.cpp": LONG.replace("  g();\n", "", 2), "shm/b.h": "struct A {\n" + "  int x;\n" * 80 + "};\n",
                 "shm/c.cpp": "constexpr int t[] = {f(1),\n" + "1,\n" * 90 + "};\n#define X(y) \\\n" + "  y {} \\\n" * 90 + "\n",
                 "shm/d.cpp": "int x;\n" * 501, "tests/tidy/budget_exceptions.txt": "shm/d.cpp one table\n"},
-    "banned_words": {"shm/a.cpp": 'static_assert(x); // assert(x)\nlog("volatile");\nasm volatile("pause");\n'},
+    "banned_words": {"shm/a.cpp": 'static_assert(x); // assert(x)\nlog("volatile");\nasm volatile("pause");\n// Read once (volatile: not again later)\nvolatile int y;\n'},
     "disabled_tests": {"tests/a_test.cpp": "TEST(A, B) {}\n", "tests/a/CMakeLists.txt": "mallbots_test(a a.cpp)\n"},
     "sleeps": {"broker/a.cpp": "// sleep: back-off of the keeper\nstd::this_thread::sleep_for(1ms);\n"},
     "maps": {"shm/README.md": "```\nbase/    words\n```\n", "shm/base/a.h": H},
