@@ -1,0 +1,82 @@
+// Runs rows: probe, the limits the row is compared with, probe, the work, probe; again until enough
+// runs are near or too many had to be left out. Limit and work of one run stand next to each other
+// in time, so a ratio is formed within a run and the median is taken of ratios.
+//
+// One process, one thread; every measuring function starts its own processes. An error of a
+// measuring function is kept in the Measured and ends that row only.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bench/harness/row.h"
+#include "bench/harness/selection.h"
+#include "shm/base/result.h"
+
+namespace mallbots::bench {
+
+struct MethodRun {
+  std::string method;
+  Figures figures;      ///< empty when skipped
+  std::string skipped;  ///< why
+};
+
+struct LimitRun {
+  const Limit* limit = nullptr;
+  std::vector<MethodRun> methods;  ///< in the order of limit->methods
+};
+
+struct RunRecord {
+  std::vector<double> probes_ns;
+  std::vector<LimitRun> limits;
+  Figures figures;  ///< of the work; empty for a row that is only a limit
+};
+
+/// A row with all its runs, those left out included.
+struct Measured {
+  Row row;
+  std::vector<RunRecord> runs;
+  std::optional<Error> failure;
+  bool begun = false;
+};
+
+/// The row that shows a limit by itself: it has no measure of its own and no budget.
+[[nodiscard]] Row row_of(const Limit& limit);
+
+struct RunnerOptions {
+  RunContext context;
+  std::size_t runs = 5;    ///< near runs wanted; at most twice as many are tried
+  double near_max_ns = 0;  ///< 0: kAgreement x the lowest probe of this invocation
+};
+
+class RowRunner {
+ public:
+  RowRunner(const Registry& registry, RunnerOptions options)
+      : registry_(registry), options_(std::move(options)) {}
+
+  /// Looks for the near round trip of this machine for a second. Error: that of the probe.
+  [[nodiscard]] Result<void> find_near();
+
+  /// Adds runs until the row has what it needs or cannot get it any more. Again after other rows:
+  /// a lower probe seen later may have turned runs from near to far.
+  void top_up(Measured& measured);
+
+  [[nodiscard]] double near_max_ns() const noexcept;
+  [[nodiscard]] double lowest_probe_ns() const noexcept { return lowest_probe_ns_; }
+  [[nodiscard]] std::size_t runs_wanted() const noexcept { return options_.runs; }
+
+  /// The runs of a row, classed by what is known of the machine now.
+  [[nodiscard]] Selection select(const Measured& measured) const;
+
+ private:
+  Result<void> probe(std::vector<double>& probes_ns);
+  Result<RunRecord> run_once(const Row& row);
+  Result<LimitRun> run_limit(const Limit& limit) const;
+
+  const Registry& registry_;
+  RunnerOptions options_;
+  double lowest_probe_ns_ = 0;
+};
+
+}  // namespace mallbots::bench

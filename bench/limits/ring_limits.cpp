@@ -1,0 +1,250 @@
+// limit.ring_*: two bare rings, measured alike, records shoulder to shoulder: one with a commit
+// word before each payload, one with no words but shared positions.
+//
+// Round trip: each side writes the whole payload into the ring; the leader looks at one word of
+// each line of the answer, the follower copies the question out before it answers. "New" memory is
+// used once, as a retained log's is; "hot" memory is 4 MiB used again and again.
+// Throughput: the writer goes flat out and commits every record; the reader checks that no number
+// is missing and touches each line.
+//
+// *_spread: the commit word on a line of its own, slots of whole 128 B line pairs. It is faster on
+// processors that fetch lines in pairs, and wastes up to half the memory. Only shown: the budgets
+// were set against the dense rings, so their ratios would mean something else.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <string>
+
+#include "bench/harness/roles.h"
+#include "bench/harness/shared_block.h"
+#include "bench/limits/bare_ring.h"
+#include "bench/limits/index_ring.h"
+#include "bench/limits/limits.h"
+
+namespace mallbots::bench {
+namespace {
+
+constexpr std::size_t kHotBytes = std::size_t{4} << 20;
+constexpr std::size_t kNewBytesMax = std::size_t{192} << 20;
+constexpr std::size_t kPayloadMax = 16384;
+
+struct Outcome {
+  Histogram times;
+  double elapsed_ns = 0;
+  std::uint64_t touched = 0;  ///< keeps the reads alive
+};
+
+std::uint64_t touch_lines(const std::byte* record, std::size_t size) {
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < size; i += 64) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, record + i, sizeof word);
+    sum += word;
+  }
+  return sum;
+}
+
+std::uint64_t number_of(const std::byte* record) {
+  std::uint64_t number = 0;
+  std::memcpy(&number, record, sizeof number);
+  return number;
+}
+
+template <class Ring>
+void send(Ring& ring, std::array<std::byte, kPayloadMax>& buffer, std::size_t payload,
+          std::uint64_t number) {
+  std::memcpy(buffer.data(), &number, sizeof number);
+  std::memcpy(ring.next(), buffer.data(), payload);
+  ring.commit();
+}
+
+Result<void> gap(std::uint64_t expected, std::uint64_t found) {
+  return fail(ErrorCode::kCorrupt, fmt::format("record {} came where {} was due", found, expected));
+}
+
+struct Trip {
+  std::size_t payload;
+  std::uint64_t rounds;
+  std::uint64_t warm_up;
+};
+
+template <class Ring>
+Result<void> lead(Ring there, Ring back, const Trip& trip, Outcome& outcome) {
+  std::array<std::byte, kPayloadMax> buffer{};
+  std::uint64_t before = ticks();
+  for (std::uint64_t round = 0; round < trip.rounds; ++round) {
+    send(there, buffer, trip.payload, round);
+    const std::byte* answer = back.front();
+    outcome.touched += touch_lines(answer, trip.payload);
+    const std::uint64_t number = number_of(answer);
+    back.pop();
+    const std::uint64_t now = ticks();
+    if (round >= trip.warm_up) outcome.times.record(now - before);
+    before = now;
+    if (number != round) return gap(round, number);
+  }
+  return {};
+}
+
+template <class Ring>
+Result<void> follow(Ring there, Ring back, const Trip& trip) {
+  std::array<std::byte, kPayloadMax> buffer{};
+  for (std::uint64_t round = 0; round < trip.rounds; ++round) {
+    std::memcpy(buffer.data(), there.front(), trip.payload);
+    there.pop();
+    if (number_of(buffer.data()) != round) return gap(round, number_of(buffer.data()));
+    send(back, buffer, trip.payload, round);
+  }
+  return {};
+}
+
+template <class Ring>
+Result<Figures> round_trip(const RunContext& run, std::size_t payload, bool hot) {
+  Trip trip{payload,
+            run.times(std::min<std::uint64_t>(100'000, kNewBytesMax / (payload + 16)), 200), 0};
+  trip.warm_up = trip.rounds / 10;
+  const std::size_t hot_slots = kHotBytes / Ring::slot_bytes(payload);
+  const std::size_t slots = hot ? hot_slots : static_cast<std::size_t>(trip.rounds);
+  auto there = SharedBlock::create(Ring::memory_for(payload, slots));
+  auto back = SharedBlock::create(Ring::memory_for(payload, slots));
+  auto outcome = Shared<Outcome>::create();
+  if (!there || !back || !outcome) return fail(ErrorCode::kIo, "no memory for the rings");
+
+  const std::array roles{
+      Role{"leader", run.cpu_a,
+           [&](RoleContext&) {
+             return lead(Ring{there->bytes(), payload}, Ring{back->bytes(), payload}, trip,
+                         **outcome);
+           }},
+      Role{"follower", run.cpu_b,
+           [&](RoleContext&) {
+             return follow(Ring{there->bytes(), payload}, Ring{back->bytes(), payload}, trip);
+           }},
+  };
+  MALLBOTS_TRY(
+      run_roles(roles, RoleOptions{.populate = {there->bytes(), back->bytes(), outcome->bytes()}}));
+  return latency_figures((*outcome)->times);
+}
+
+template <class Ring>
+Result<void> receive(Ring ring, std::size_t payload, std::uint64_t records, Outcome& outcome) {
+  std::uint64_t start = 0;
+  for (std::uint64_t expected = 0; expected < records; ++expected) {
+    const std::byte* record = ring.front();
+    if (expected == records / 10) start = ticks();
+    const std::uint64_t number = number_of(record);
+    outcome.touched += touch_lines(record, payload);
+    ring.pop();
+    if (number != expected) return gap(expected, number);
+  }
+  outcome.elapsed_ns = ticks_to_ns(ticks() - start);
+  return {};
+}
+
+template <class Ring>
+Result<Figures> throughput(const RunContext& run, std::size_t payload) {
+  const std::uint64_t records = run.times(payload <= 64 ? 5'000'000 : 1'000'000, 5'000);
+  auto memory =
+      SharedBlock::create(Ring::memory_for(payload, kHotBytes / Ring::slot_bytes(payload)));
+  auto outcome = Shared<Outcome>::create();
+  if (!memory || !outcome) return fail(ErrorCode::kIo, "no memory for the ring");
+
+  const std::array roles{
+      Role{"sender", run.cpu_a,
+           [&](RoleContext&) -> Result<void> {
+             std::array<std::byte, kPayloadMax> buffer{};
+             Ring ring{memory->bytes(), payload};
+             for (std::uint64_t i = 0; i < records; ++i) send(ring, buffer, payload, i);
+             return {};
+           }},
+      Role{"receiver", run.cpu_b,
+           [&](RoleContext&) {
+             return receive(Ring{memory->bytes(), payload}, payload, records, **outcome);
+           }},
+  };
+  MALLBOTS_TRY(run_roles(roles, RoleOptions{.populate = {memory->bytes(), outcome->bytes()}}));
+  const double counted = static_cast<double>(records - records / 10);
+  const double rate = counted / ((*outcome)->elapsed_ns / 1e9);
+  return Figures{{"rate", rate}, {"bytes", rate * static_cast<double>(payload)}};
+}
+
+struct Size {
+  const char* name;
+  std::size_t payload;
+};
+
+void add_round_trip(Registry& registry, const Size& size, bool hot) {
+  const std::size_t payload = size.payload;
+  registry.add(Limit{
+      .name = fmt::format("limit.ring_rtt_{}{}", size.name, hot ? "_hot" : ""),
+      .work = fmt::format("bare ring, round trip {} B, {} memory,", payload, hot ? "hot" : "new"),
+      .placement = "two processes, pinned, spinning",
+      .main_figure = "p50",
+      .figures = {"p50", "p99", "p99.9", "max"},
+      .methods =
+          {{"commit word before the payload",
+            [=](const RunContext& run) { return round_trip<BareRing<8>>(run, payload, hot); }},
+           {"shared positions",
+            [=](const RunContext& run) { return round_trip<IndexRing>(run, payload, hot); }}},
+  });
+}
+
+Limit throughput_limit(std::string name, std::string work, std::vector<Method> methods) {
+  return Limit{
+      .name = std::move(name),
+      .work = std::move(work),
+      .placement = "two processes, pinned, spinning, 4 MiB ring",
+      .unit = Unit::kPerSecond,
+      .lower_is_better = false,
+      .main_figure = "rate",
+      .figures = {"rate"},
+      .methods = std::move(methods),
+  };
+}
+
+void add_throughput(Registry& registry, const Size& size) {
+  const std::size_t payload = size.payload;
+  registry.add(throughput_limit(
+      fmt::format("limit.ring_{}", size.name),
+      fmt::format("bare ring, one way {} B, record by record", payload),
+      {{"commit word before the payload",
+        [=](const RunContext& run) { return throughput<BareRing<8>>(run, payload); }},
+       {"shared positions",
+        [=](const RunContext& run) { return throughput<IndexRing>(run, payload); }}}));
+}
+
+/// Only shown: what slots of whole line pairs, the word on a line of its own, would give.
+void add_spread(Registry& registry, const Size& size) {
+  const std::size_t payload = size.payload;
+  registry.add(Limit{
+      .name = fmt::format("limit.ring_rtt_{}_spread", size.name),
+      .work = fmt::format("spread ring, round trip {} B, hot memory,", payload),
+      .placement = "two processes, pinned, spinning",
+      .main_figure = "p50",
+      .figures = {"p50", "p99"},
+      .methods = {{"commit word on its own line",
+                   [=](const RunContext& run) {
+                     return round_trip<BareRing<64>>(run, payload, true);
+                   }}},
+  });
+  registry.add(throughput_limit(fmt::format("limit.ring_{}_spread", size.name),
+                                fmt::format("spread ring, one way {} B, record by record", payload),
+                                {{"commit word on its own line", [=](const RunContext& run) {
+                                    return throughput<BareRing<64>>(run, payload);
+                                  }}}));
+}
+
+}  // namespace
+
+void add_ring_limits(Registry& registry) {
+  constexpr std::array kSizes{Size{"64", 64}, Size{"1k", 1024}, Size{"16k", 16384}};
+  for (const bool hot : {false, true}) {
+    for (const Size& size : kSizes) add_round_trip(registry, size, hot);
+  }
+  for (const Size& size : kSizes) add_throughput(registry, size);
+  for (const Size& size : kSizes) add_spread(registry, size);
+}
+
+}  // namespace mallbots::bench

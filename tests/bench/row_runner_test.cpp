@@ -1,0 +1,137 @@
+#include "bench/harness/row_runner.h"
+
+#include <gtest/gtest.h>
+
+#include "bench/harness/judge.h"
+#include "bench/harness/report.h"
+#include "bench/harness/roles.h"
+
+namespace mallbots::bench {
+namespace {
+
+RunnerOptions options_with(double near_max_ns, std::size_t runs) {
+  const std::vector<int> cpus = allowed_cpus();
+  return RunnerOptions{
+      .context = RunContext{.cpu_a = cpus.front(), .cpu_b = cpus.back()},
+      .runs = runs,
+      .near_max_ns = near_max_ns,
+  };
+}
+
+constexpr double kEverythingIsNear = 1e12;
+constexpr double kNothingIsNear = 1e-3;
+
+/// A row whose work takes no time, with a limit of two methods, one of which is missing here.
+struct Fixture {
+  Registry registry;
+  Measured measured;
+  int calls = 0;
+
+  explicit Fixture(ProbeRule rule) {
+    registry.add(Limit{
+        .name = "limit.x",
+        .main_figure = "p50",
+        .figures = {"p50"},
+        .methods = {{"works", [](const RunContext&) { return Figures{{"p50", 100.0}}; }},
+                    {"missing",
+                     [](const RunContext&) -> Result<Figures> {
+                       return fail(ErrorCode::kUnsupported, "not installed");
+                     }}},
+    });
+    measured.row = Row{.name = "row",
+                       .probe = rule,
+                       .lines = {Line{.work = "work",
+                                      .figure = "p50",
+                                      .limit = {LimitTerm{"limit.x", "p50"}},
+                                      .bound = Bound::kRatioAtMost,
+                                      .budget = 2.0}},
+                       .measure = [this](const RunContext&) -> Result<Figures> {
+                         ++calls;
+                         return Figures{{"p50", 150.0}};
+                       }};
+  }
+};
+
+class RowRunnerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (allowed_cpus().size() < 2) GTEST_SKIP() << "the near/far probe needs two cores";
+  }
+};
+
+TEST_F(RowRunnerTest, StopsWhenEnoughRunsCount) {
+  Fixture fixture{ProbeRule::kMustBeNear};
+  RowRunner runner{fixture.registry, options_with(kEverythingIsNear, 3)};
+  runner.top_up(fixture.measured);
+  EXPECT_EQ(fixture.calls, 3);
+  const RowReport report =
+      judge(fixture.measured, runner.select(fixture.measured), runner.runs_wanted());
+  EXPECT_EQ(report.lines[0].verdict, Verdict::kMet);
+  EXPECT_DOUBLE_EQ(report.lines[0].ratio.median, 1.5);
+  ASSERT_EQ(report.methods.size(), 2U);
+  EXPECT_EQ(report.methods[1].skipped, "not installed");
+}
+
+TEST_F(RowRunnerTest, ProbesStandBeforeBetweenAndAfter) {
+  Fixture fixture{ProbeRule::kMustBeNear};
+  RowRunner runner{fixture.registry, options_with(kEverythingIsNear, 1)};
+  runner.top_up(fixture.measured);
+  ASSERT_EQ(fixture.measured.runs.size(), 1U);
+  EXPECT_EQ(fixture.measured.runs[0].probes_ns.size(), 3U);
+}
+
+TEST_F(RowRunnerTest, GivesUpWhenTooManyRunsAreLeftOut) {
+  Fixture fixture{ProbeRule::kMustBeNear};
+  RowRunner runner{fixture.registry, options_with(kNothingIsNear, 2)};
+  runner.top_up(fixture.measured);
+  EXPECT_EQ(fixture.calls, 3);
+  const Selection selection = runner.select(fixture.measured);
+  EXPECT_EQ(selection.left_out, 3U);
+  EXPECT_EQ(judge(fixture.measured, selection, 2).lines[0].verdict, Verdict::kLeftOut);
+}
+
+TEST_F(RowRunnerTest, UnpinnedWorkKeepsRunsOfAnyPlacement) {
+  Fixture fixture{ProbeRule::kShownOnly};
+  RowRunner runner{fixture.registry, options_with(kNothingIsNear, 2)};
+  runner.top_up(fixture.measured);
+  EXPECT_EQ(fixture.calls, 2);
+  EXPECT_EQ(runner.select(fixture.measured).kept, 2U);
+}
+
+TEST_F(RowRunnerTest, AFailureEndsTheRowAndIsKept) {
+  Fixture fixture{ProbeRule::kMustBeNear};
+  fixture.measured.row.measure = [](const RunContext&) -> Result<Figures> {
+    return fail(ErrorCode::kCorrupt, "record 7 is gone");
+  };
+  RowRunner runner{fixture.registry, options_with(kEverythingIsNear, 3)};
+  runner.top_up(fixture.measured);
+  ASSERT_TRUE(fixture.measured.failure);
+  EXPECT_EQ(fixture.measured.failure->detail, "record 7 is gone");
+}
+
+TEST_F(RowRunnerTest, RunsLeftOutAreShownInTheTable) {
+  Fixture fixture{ProbeRule::kMustBeNear};
+  RowRunner runner{fixture.registry, options_with(kNothingIsNear, 1)};
+  runner.top_up(fixture.measured);
+  const Selection selection = runner.select(fixture.measured);
+  Report report;
+  report.rows.push_back(
+      ReportedRow{&fixture.measured, selection, judge(fixture.measured, selection, 1)});
+  const std::string text = text_of(report);
+  EXPECT_NE(text.find("left out: run 1"), std::string::npos) << text;
+  EXPECT_NE(text.find("left out: run 2"), std::string::npos) << text;
+  EXPECT_NE(text.find("0 of 2 runs count"), std::string::npos) << text;
+  EXPECT_NE(json_of(report).find("\"counts\": false"), std::string::npos);
+}
+
+TEST(Quantity, HasThreeDigitsAndAUnit) {
+  EXPECT_EQ(quantity(110, Unit::kNs), "110 ns");
+  EXPECT_EQ(quantity(3'370, Unit::kNs), "3.37 us");
+  EXPECT_EQ(quantity(12'040'000, Unit::kNs), "12.0 ms");
+  EXPECT_EQ(quantity(62.4e6, Unit::kPerSecond), "62.4 M/s");
+  EXPECT_EQ(quantity(3.15e9, Unit::kBytesPerSecond), "3.15 GB/s");
+  EXPECT_EQ(quantity(0.4, Unit::kNs), "0.40 ns");
+}
+
+}  // namespace
+}  // namespace mallbots::bench
