@@ -21,6 +21,8 @@ std::int64_t shift_ns() noexcept { return wall_shift_ms.load() * kMillisecond; }
 
 BootNanos boot_now_ns() noexcept { return read_ns(CLOCK_BOOTTIME); }
 
+BootNanos monotonic_now_ns() noexcept { return read_ns(CLOCK_MONOTONIC); }
+
 std::int64_t wall_now_ns() noexcept { return read_ns(CLOCK_REALTIME) + shift_ns(); }
 
 UnixMillis wall_now_ms() noexcept { return wall_now_ns() / kMillisecond; }

@@ -17,6 +17,8 @@ inline constexpr BootNanos kMillisecond = 1'000'000;
 inline constexpr BootNanos kSecond = 1'000'000'000;
 
 [[nodiscard]] BootNanos boot_now_ns() noexcept;
+/// CLOCK_MONOTONIC: only where a system call wants a moment on that clock.
+[[nodiscard]] BootNanos monotonic_now_ns() noexcept;
 /// Wall time, exact.
 [[nodiscard]] UnixMillis wall_now_ms() noexcept;
 /// Wall time of the last tick (1 to 4 ms old), a few nanoseconds to read: the stamp of a record.

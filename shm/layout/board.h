@@ -43,7 +43,6 @@ struct PartitionBoard {
   // What the persister moves often: one line.
   alignas(kLinePairBytes) std::atomic<std::uint64_t> durable_offset;  ///< first not durable
   std::atomic<std::uint64_t> start_offset;  ///< first kept: the low watermark
-  std::atomic<std::uint64_t> readonly;      ///< 0, or 1 + ErrorCode why appends are refused
   // What changes seldom.
   alignas(kLinePairBytes) std::uint64_t partition_id;
   std::uint32_t log_epoch;
@@ -54,17 +53,19 @@ struct PartitionBoard {
   std::atomic<std::uint64_t> open_hint;
   /// The oldest slot that may still be pinned for reading.
   std::atomic<std::uint64_t> oldest_hint;
+  /// ErrorCode why appends are refused; 0: they are not.
+  std::atomic<std::uint64_t> readonly;
   SlotEntry entries[kMaxSlots];
 };
 static_assert(offsetof(PartitionBoard, durable_offset) == 0);
 static_assert(offsetof(PartitionBoard, start_offset) == 8);
-static_assert(offsetof(PartitionBoard, readonly) == 16);
 static_assert(offsetof(PartitionBoard, partition_id) == 128);
 static_assert(offsetof(PartitionBoard, log_epoch) == 136);
 static_assert(offsetof(PartitionBoard, lease) == 144);
 static_assert(offsetof(PartitionBoard, open_hint) == 152);
 static_assert(offsetof(PartitionBoard, oldest_hint) == 160);
-static_assert(offsetof(PartitionBoard, entries) == 168);
+static_assert(offsetof(PartitionBoard, readonly) == 168);
+static_assert(offsetof(PartitionBoard, entries) == 176);
 static_assert(sizeof(PartitionBoard) == 1792);
 
 /// A lease as a value.

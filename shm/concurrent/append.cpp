@@ -1,0 +1,542 @@
+#include "shm/concurrent/append.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "shm/concurrent/cells.h"
+
+namespace mallbots::shm {
+namespace {
+
+constexpr std::size_t kBatchWithoutAllocation = 256;
+
+/// Sets a flag for a scope: an append from a signal handler finds it set.
+class Inside {
+ public:
+  explicit Inside(bool& flag) noexcept : flag_(flag) { flag_ = true; }
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+  ~Inside() { flag_ = false; }
+
+ private:
+  bool& flag_;
+};
+
+}  // namespace
+
+Appender::Appender(const PartitionParts& parts, const ProducerSeat& seat)
+    : parts_(parts),
+      seat_(seat),
+      seed_(record_seed(PartitionId{parts.board->partition_id}, parts.board->log_epoch)),
+      me_(static_cast<SessionIndex>(parts.session->header.session)),
+      data_units_(static_cast<std::uint32_t>(parts.topic->slot_bytes / kUnitBytes)) {
+  headers_.resize(kBatchWithoutAllocation);
+}
+
+Appender::~Appender() { forget_slot(); }
+
+AppendOutcome Appender::append(const RecordInput& record, const AppendOptions& options) {
+  const std::uint64_t bytes = record_bytes(record);
+  if (bytes > parts_.topic->record_max_bytes || record.attributes.size() > UINT16_MAX)
+    return {AppendStatus::kTooLarge};
+  RecordHeader header = prepare_header(record, seat_.author);
+  header.flags |= kLastOfBatch;
+  const std::uint32_t units = record_units(header.length);
+  return run(units, 1, options,
+             [&](std::byte* at, Offset offset, UnixMillis stamp, std::uint64_t sequence) noexcept {
+               header.offset = offset;
+               header.timestamp_ms = stamp;
+               header.sequence = sequence;
+               put_record(at, header, record, seed_);
+             });
+}
+
+AppendOutcome Appender::append_batch(std::span<const RecordInput> records,
+                                     const AppendOptions& options) {
+  if (records.empty() || records.size() > kMaxBatchRecords) return {AppendStatus::kTooLarge};
+  if (inside_) return {AppendStatus::kBusy};
+  if (records.size() > headers_.size()) headers_.resize(records.size());
+  std::uint64_t units = 0;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const std::uint64_t bytes = record_bytes(records[i]);
+    if (bytes > parts_.topic->record_max_bytes || records[i].attributes.size() > UINT16_MAX)
+      return {AppendStatus::kTooLarge};
+    headers_[i] = prepare_header(records[i], seat_.author);
+    headers_[i].batch_position = static_cast<std::uint16_t>(i);
+    units += record_units(headers_[i].length);
+  }
+  if (units * kUnitBytes > parts_.topic->record_max_bytes) return {AppendStatus::kTooLarge};
+  headers_[records.size() - 1].flags |= kLastOfBatch;
+  return run(static_cast<std::uint32_t>(units), static_cast<std::uint32_t>(records.size()), options,
+             [&](std::byte* at, Offset offset, UnixMillis stamp, std::uint64_t sequence) noexcept {
+               for (std::size_t i = 0; i < records.size(); ++i) {
+                 RecordHeader& header = headers_[i];
+                 header.offset = offset + i;
+                 header.timestamp_ms = stamp;
+                 header.sequence = sequence + i;
+                 put_record(at, header, records[i], seed_);
+                 at += std::size_t{record_units(header.length)} * kUnitBytes;
+               }
+             });
+}
+
+template <class Fill>
+AppendOutcome Appender::run(std::uint32_t units, std::uint32_t count, const AppendOptions& options,
+                            const Fill& fill) {
+  if (inside_) return {AppendStatus::kBusy};
+  const Inside inside{inside_};
+  const std::uint64_t sequence = options.sequence != 0 ? options.sequence : seat_.last_sequence + 1;
+  if (sequence <= seat_.last_sequence) return {AppendStatus::kDuplicate, seat_.last_sequence};
+  if (sequence != seat_.last_sequence + 1)
+    return {AppendStatus::kOutOfSequence, seat_.last_sequence};
+
+  AppendOutcome outcome;
+  const UnixMillis now_ms = wall_coarse_ms();
+  LockBackoff backoff;
+  for (;;) {
+    if (!board_allows(outcome.status)) return outcome;
+    if (slot_.header == nullptr && !find_open_slot(outcome.status, options.deadline))
+      return outcome;
+    const Word seen = load_word(*slot_.header);
+    if (seen.sealed()) {
+      if (!move_on(outcome.status, options.deadline)) return outcome;
+      continue;
+    }
+    const bool ready = !seen.owned() && (seen.tail_units() != 0 || base_known());
+    if (!ready || !try_acquire(*slot_.header, seen, me_)) {
+      outcome.status = AppendStatus::kTimeout;
+      if (!backoff.pause(options.deadline)) return outcome;
+      continue;
+    }
+    const Word held = seen.acquired_by(me_);
+    auto& acquires = parts_.session->header.acquires;
+    // no crash point: a counter that only tells a long hold from many short ones
+    acquires.store(acquires.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    if (seen.tail_units() + units > data_units_ && load_slot_gen(*slot_.header) == slot_gen_) {
+      roll(held);
+      continue;
+    }
+    const auto write = [&](LogEnd end) noexcept -> bool {
+      const UnixMillis stamp = std::max(now_ms, end.last_timestamp_ms);
+      const std::uint32_t tail = seen.tail_units();
+      CRASH_POINT("append.write");
+      fill(slot_.data + std::size_t{tail} * kUnitBytes, end.next_offset, stamp, sequence);
+      store_pair(*slot_.header, slot_gen_, tail, tail + units, {end.next_offset + count, stamp});
+      store_sequence(tail + units, sequence + count - 1);
+      outcome = {AppendStatus::kAppended, end.next_offset, stamp};
+      return commit(*slot_.header, held, tail + units);
+    };
+    const Step step = run_section(held, options, outcome, write);
+    if (step == Step::kForget) forget_slot();
+    if (step != Step::kDone) continue;
+    if (outcome.status != AppendStatus::kAppended) return outcome;
+    seat_.last_sequence = sequence + count - 1;
+    publish(*slot_.header, slot_gen_, held.released().with_tail(seen.tail_units() + units));
+    knock(options.await_durable);
+    return outcome;
+  }
+}
+
+/// The exclusive section: everything between acquire and commit.
+template <class Write>
+Appender::Step Appender::run_section(Word held, const AppendOptions& options,
+                                     AppendOutcome& outcome, const Write& write) noexcept {
+  SlotHeader& slot = *slot_.header;
+  // The slot may have been given a new generation between our look at the board and the acquire.
+  if (load_slot_gen(slot) != slot_gen_) {
+    release(slot, held);
+    return Step::kForget;
+  }
+  // SYNC revoked: seq_cst load after the acquire; seq_cst store in the broker before it reads the
+  // word. One of the two sees the other, so no append follows a hand-over.
+  if (parts_.session->header.revoked.load(std::memory_order_seq_cst) != 0) {
+    release(slot, held);
+    outcome.status = AppendStatus::kRevoked;
+    return Step::kDone;
+  }
+  const auto end = end_under_ownership(held);
+  if (!end) {
+    release(slot, held);
+    outcome.status = AppendStatus::kDamaged;
+    return Step::kDone;
+  }
+  if (options.expected_offset != kNoOffset && options.expected_offset != end->next_offset) {
+    release(slot, held);
+    outcome = {AppendStatus::kConflict, end->next_offset};
+    return Step::kDone;
+  }
+  if (write(*end)) return Step::kDone;
+  // FENCED: the broker changed the word, so this commit is definitely not in the log. Nobody may
+  // take the half for proof that it is.
+  void_sequence();
+  return Step::kAgain;
+}
+
+std::optional<LogEnd> Appender::end_under_ownership(Word held) const noexcept {
+  if (held.tail_units() != 0) return find_pair(*slot_.header, slot_gen_, held.tail_units());
+  if (const auto base = load_base(*slot_.header, slot_gen_)) return base;
+  if (previous_.header == nullptr) return std::nullopt;
+  const auto end = log_end(*previous_.header, slot_gen_ - 1);
+  // The previous slot may be retired while we read it. Then the broker has stored the base first.
+  if (load_slot_gen(*previous_.header) == slot_gen_ - 1 && end) return end;
+  return load_base(*slot_.header, slot_gen_);
+}
+
+/// No room: seals the slot at its tail, so that all go on in the next one.
+void Appender::roll(Word held) noexcept {
+  // Only the broker seals at tail 0 (the next slot would not know its base); record_max is half a
+  // slot, so an empty slot always has room.
+  if (held.tail_units() == 0 || !seal_held(*slot_.header, held)) {
+    release(*slot_.header, held);
+    return;
+  }
+  publish(*slot_.header, slot_gen_, held.released().with_seal());
+  knock(true);
+}
+
+bool Appender::board_allows(AppendStatus& status) const noexcept {
+  if (parts_.board->readonly.load(std::memory_order_relaxed) != 0) {
+    status = AppendStatus::kReadOnly;
+    return false;
+  }
+  return true;
+}
+
+bool Appender::find_open_slot(AppendStatus& status, Deadline deadline) {
+  LockBackoff backoff;
+  for (;;) {
+    forget_slot();
+    const SlotGen hint = parts_.board->open_hint.load(std::memory_order_acquire);
+    if (const auto slot_id = slot_on_board(parts_, hint)) {
+      if (adopt(hint, *slot_id)) return true;
+      status = AppendStatus::kUnmapped;
+    } else {
+      status = AppendStatus::kTimeout;
+    }
+    // The broker is between two states of this partition, or away.
+    if (!backoff.pause(deadline)) return false;
+  }
+}
+
+bool Appender::move_on(AppendStatus& status, Deadline deadline) {
+  const SlotGen next = slot_gen_ + 1;
+  for (;;) {
+    const auto state = static_cast<BoardState>(parts_.topic->state.load(std::memory_order_acquire));
+    if (state == BoardState::kGone || state == BoardState::kClosed) {
+      status = state == BoardState::kGone ? AppendStatus::kGone : AppendStatus::kClosed;
+      return false;
+    }
+    if (const auto slot_id = slot_on_board(parts_, next)) {
+      if (adopt(next, *slot_id)) return true;
+      status = AppendStatus::kUnmapped;
+      if (deadline.has_passed()) return false;
+    }
+    if (slot_is_past(parts_, next)) return find_open_slot(status, deadline);
+    status = AppendStatus::kTimeout;
+    if (!room_or_wait(next, deadline)) return false;
+  }
+}
+
+/// Sleeps on `room` unless slot `wanted` is there; false once the deadline has passed.
+bool Appender::room_or_wait(SlotGen wanted, Deadline deadline) noexcept {
+  ring_broker(parts_, true);
+  const std::uint32_t key = prepare_wait(parts_.knock->room);
+  if (slot_on_board(parts_, wanted) || slot_is_past(parts_, wanted)) return true;
+  if (static_cast<BoardState>(parts_.topic->state.load()) != BoardState::kOpen) return true;
+  if (deadline.has_passed()) return false;
+  wait(parts_.knock->room, key, deadline);
+  return true;
+}
+
+/// Takes slot `slot_gen` as the one to append to. The one before stays mapped while it may be
+/// needed for the base.
+bool Appender::adopt(SlotGen slot_gen, std::uint64_t slot_id) {
+  const SlotMemory memory = parts_.slots->map_slot(slot_id);
+  if (memory.header == nullptr) return false;
+  if (!slot_is_valid(parts_, memory, slot_gen)) {
+    parts_.slots->drop_slot(memory);
+    return false;
+  }
+  if (previous_.header != nullptr) parts_.slots->drop_slot(previous_);
+  previous_ = {};
+  if (slot_.header != nullptr && slot_gen_ + 1 == slot_gen)
+    previous_ = slot_;
+  else if (slot_.header != nullptr)
+    parts_.slots->drop_slot(slot_);
+  slot_ = memory;
+  slot_gen_ = slot_gen;
+  return true;
+}
+
+void Appender::forget_slot() {
+  if (slot_.header != nullptr) parts_.slots->drop_slot(slot_);
+  if (previous_.header != nullptr) parts_.slots->drop_slot(previous_);
+  slot_ = {};
+  previous_ = {};
+  slot_gen_ = kNoSlot;
+}
+
+/// True if the first record of the open slot can be given its offset. Maps the slot before if that
+/// is where the offset is; outside the section.
+bool Appender::base_known() {
+  if (load_base(*slot_.header, slot_gen_) || previous_.header != nullptr) return true;
+  if (slot_gen_ == 0) return false;
+  const auto slot_id = slot_on_board(parts_, slot_gen_ - 1);
+  if (!slot_id) return load_base(*slot_.header, slot_gen_).has_value();
+  const SlotMemory memory = parts_.slots->map_slot(*slot_id);
+  if (memory.header == nullptr) return false;
+  if (!slot_is_valid(parts_, memory, slot_gen_ - 1)) {
+    parts_.slots->drop_slot(memory);
+    return false;
+  }
+  previous_ = memory;
+  return true;
+}
+
+/// Before the commit that makes it true.
+void Appender::store_sequence(std::uint64_t end_units, std::uint64_t sequence) noexcept {
+  shm::store_sequence(*seat_.cell, next_half_, {slot_gen_, end_units, sequence});
+  next_half_ ^= 1;
+}
+
+/// After a commit that failed.
+void Appender::void_sequence() noexcept {
+  next_half_ ^= 1;
+  shm::void_sequence(*seat_.cell, next_half_);
+}
+
+void Appender::knock(bool wake_broker) noexcept {
+  CRASH_POINT("append.knock");
+  wake_if_waited(parts_.knock->data);
+  ring_broker(parts_, wake_broker);
+}
+
+void Appender::ask_for_flush() noexcept { ring_broker(parts_, true); }
+
+// Exclusive
+// ----------------------------------------------------------------------------------------
+
+ExclusiveAppender::ExclusiveAppender(const PartitionParts& parts, const ProducerSeat& seat,
+                                     Lease lease)
+    : base_(parts, seat), lease_(lease) {}
+
+ExclusiveAppender::~ExclusiveAppender() {
+  if (holding_) release(*base_.slot_.header, held_);
+}
+
+bool ExclusiveAppender::lease_is_ours() const noexcept {
+  // SYNC lease: seq_cst load after the acquire or a failed commit; seq_cst store in the broker
+  // before it fences the old holder.
+  return base_.parts_.board->lease.load(std::memory_order_seq_cst) == lease_.bits;
+}
+
+std::byte* ExclusiveAppender::reserved_end() const noexcept {
+  return base_.slot_.data + (std::size_t{held_.tail_units()} + reserved_units_) * kUnitBytes;
+}
+
+/// Our commit or seal failed, or the word is not ours: what now? kAppended: go on in another slot.
+AppendStatus ExclusiveAppender::why_fenced() noexcept {
+  holding_ = false;
+  if (base_.parts_.session->header.revoked.load(std::memory_order_seq_cst) != 0)
+    return AppendStatus::kRevoked;
+  return lease_is_ours() ? AppendStatus::kAppended : AppendStatus::kLeaseLost;
+}
+
+/// Acquires the open slot, if it can be had without waiting.
+AppendStatus ExclusiveAppender::acquire_slot() {
+  SlotHeader& slot = *base_.slot_.header;
+  const Word seen = load_word(slot);
+  if (seen.sealed() || (seen.tail_units() == 0 && !base_.base_known()))
+    return AppendStatus::kTimeout;
+  if (!seen.owned_by(base_.me_)) {
+    if (seen.owned() || !try_acquire(slot, seen, base_.me_)) return AppendStatus::kTimeout;
+  }
+  const Word held = seen.acquired_by(base_.me_);
+  if (load_slot_gen(slot) != base_.slot_gen_) {
+    release(slot, held);
+    base_.forget_slot();
+    return AppendStatus::kTimeout;
+  }
+  if (const AppendStatus status = why_fenced(); status != AppendStatus::kAppended) {
+    release(slot, held);
+    return status;
+  }
+  const auto end = base_.end_under_ownership(held);
+  if (!end) {
+    release(slot, held);
+    return AppendStatus::kDamaged;
+  }
+  held_ = held;
+  end_ = *end;
+  holding_ = true;
+  return AppendStatus::kAppended;
+}
+
+/// Makes room for `units` behind what is reserved, in a slot that this producer holds.
+AppendStatus ExclusiveAppender::hold(std::uint32_t units, Deadline deadline) {
+  LockBackoff backoff;
+  AppendStatus status = AppendStatus::kTimeout;
+  for (;;) {
+    if (holding_) {
+      if (held_.tail_units() + reserved_units_ + units <= base_.data_units_) {
+        unspill();
+        return AppendStatus::kAppended;
+      }
+      spill();
+      holding_ = false;
+      if (seal_held(*base_.slot_.header, held_)) {
+        publish(*base_.slot_.header, base_.slot_gen_, held_.released().with_seal());
+        base_.knock(true);
+      } else if (status = why_fenced(); status != AppendStatus::kAppended) {
+        return status;
+      }
+    }
+    if (!base_.board_allows(status)) return status;
+    if (base_.slot_.header == nullptr && !base_.find_open_slot(status, deadline)) return status;
+    if (load_word(*base_.slot_.header).sealed()) {
+      if (!base_.move_on(status, deadline)) return status;
+      continue;
+    }
+    status = acquire_slot();
+    if (status == AppendStatus::kAppended) continue;
+    if (status != AppendStatus::kTimeout || !backoff.pause(deadline)) return status;
+  }
+}
+
+/// Takes the reserved bytes out of a slot that is about to be sealed: once it is, the broker may
+/// re-use it.
+void ExclusiveAppender::spill() {
+  if (reserved_units_ == 0 || !spill_.empty()) return;
+  finish_pending(0);
+  const std::byte* end = reserved_end();
+  spill_.assign(end - std::size_t{reserved_units_} * kUnitBytes, end);
+}
+
+void ExclusiveAppender::unspill() noexcept {
+  if (spill_.empty()) return;
+  std::memcpy(base_.slot_.data + std::size_t{held_.tail_units()} * kUnitBytes, spill_.data(),
+              spill_.size());
+  spill_.clear();
+}
+
+/// Gives the last reserved record its hash and check.
+void ExclusiveAppender::finish_pending(std::uint8_t flags) noexcept {
+  if (pending_at_ == nullptr) return;
+  const std::span<const std::byte> body{pending_at_ + kRecordHeaderBytes,
+                                        pending_.length - kRecordHeaderBytes};
+  pending_.flags |= flags;
+  if (base_.seat_.author.hash_bodies)
+    pending_.body_hash = body_hash(
+        {.payload = body.subspan(pending_.key_bytes), .key = body.first(pending_.key_bytes)});
+  pending_.header_check = header_check(pending_, base_.seed_);
+  std::memcpy(pending_at_, &pending_, sizeof pending_);
+  pending_at_ = nullptr;
+}
+
+ExclusiveAppender::Reservation ExclusiveAppender::reserve(std::size_t payload_bytes,
+                                                          Deadline deadline,
+                                                          std::span<const std::byte> key) {
+  const std::uint64_t bytes = kRecordHeaderBytes + key.size() + payload_bytes;
+  const std::uint64_t batch_bytes = std::uint64_t{reserved_units_} * kUnitBytes + bytes;
+  if (batch_bytes > base_.parts_.topic->record_max_bytes || reserved_records_ == kMaxBatchRecords)
+    return {AppendStatus::kTooLarge, {}};
+  finish_pending(0);
+  const std::uint32_t units = record_units(static_cast<std::uint32_t>(bytes));
+  if (const AppendStatus status = hold(units, deadline); status != AppendStatus::kAppended)
+    return {status, {}};
+  if (reserved_records_ == 0) timestamp_ms_ = std::max(wall_coarse_ms(), end_.last_timestamp_ms);
+
+  pending_ = RecordHeader{};
+  pending_.length = static_cast<std::uint32_t>(bytes);
+  pending_.type = RecordType::kData;
+  pending_.flags = base_.seat_.author.hash_bodies ? kHasBodyHash : 0;
+  pending_.offset = end_.next_offset + reserved_records_;
+  pending_.producer_id = base_.seat_.author.producer_id;
+  pending_.producer_epoch = base_.seat_.author.producer_epoch;
+  pending_.sequence = base_.seat_.last_sequence + 1 + reserved_records_;
+  pending_.timestamp_ms = timestamp_ms_;
+  pending_.batch_position = static_cast<std::uint16_t>(reserved_records_);
+  pending_.key_bytes = static_cast<std::uint32_t>(key.size());
+  pending_at_ = reserved_end();
+  std::byte* const payload = put(pending_at_ + kRecordHeaderBytes, key);
+  std::byte* const end = pending_at_ + std::size_t{units} * kUnitBytes;
+  for (std::byte* zero = payload + payload_bytes; zero != end; ++zero) *zero = std::byte{0};
+  reserved_units_ += units;
+  ++reserved_records_;
+  return {AppendStatus::kAppended, {payload, payload_bytes}};
+}
+
+AppendOutcome ExclusiveAppender::commit(const AppendOptions& options) {
+  if (reserved_records_ == 0) return {AppendStatus::kTooLarge};
+  finish_pending(kLastOfBatch);
+  for (;;) {
+    SlotHeader& slot = *base_.slot_.header;
+    const std::uint32_t end_units = held_.tail_units() + reserved_units_;
+    const LogEnd end{end_.next_offset + reserved_records_, timestamp_ms_};
+    const std::uint64_t last_sequence = base_.seat_.last_sequence + reserved_records_;
+    store_pair(slot, base_.slot_gen_, held_.tail_units(), end_units, end);
+    base_.store_sequence(end_units, last_sequence);
+    if (commit_and_hold(slot, held_, end_units)) {
+      const AppendOutcome outcome{AppendStatus::kAppended, end_.next_offset, timestamp_ms_};
+      held_ = held_.with_tail(end_units);
+      end_ = end;
+      base_.seat_.last_sequence = last_sequence;
+      discard();
+      publish(slot, base_.slot_gen_, held_);
+      base_.knock(options.await_durable);
+      return outcome;
+    }
+    base_.void_sequence();
+    AppendStatus status = why_fenced();
+    // Fenced with the lease still ours: the broker sealed the slot (it drains, or met damage). The
+    // bytes stay as they are until this session is gone, so they can move to the next slot.
+    if (status == AppendStatus::kAppended) {
+      spill();
+      status = hold(0, options.deadline);
+    }
+    if (status != AppendStatus::kAppended) {
+      discard();
+      return {status};
+    }
+  }
+}
+
+AppendOutcome ExclusiveAppender::append_batch(std::span<const RecordInput> records,
+                                              const AppendOptions& options) {
+  if (reserved_records_ != 0) return {AppendStatus::kBusy};
+  std::uint64_t units = 0;
+  for (const RecordInput& record : records) {
+    const std::uint64_t bytes = record_bytes(record);
+    if (bytes > base_.parts_.topic->record_max_bytes || record.attributes.size() > UINT16_MAX)
+      return {AppendStatus::kTooLarge};
+    units += record_units(static_cast<std::uint32_t>(bytes));
+  }
+  if (records.empty() || records.size() > kMaxBatchRecords ||
+      units * kUnitBytes > base_.parts_.topic->record_max_bytes)
+    return {AppendStatus::kTooLarge};
+  const AppendStatus status = hold(static_cast<std::uint32_t>(units), options.deadline);
+  if (status != AppendStatus::kAppended) return {status};
+
+  timestamp_ms_ = std::max(wall_coarse_ms(), end_.last_timestamp_ms);
+  for (const RecordInput& record : records) {
+    RecordHeader header = prepare_header(record, base_.seat_.author);
+    header.offset = end_.next_offset + reserved_records_;
+    header.sequence = base_.seat_.last_sequence + 1 + reserved_records_;
+    header.timestamp_ms = timestamp_ms_;
+    header.batch_position = static_cast<std::uint16_t>(reserved_records_);
+    if (reserved_records_ + 1 == records.size()) header.flags |= kLastOfBatch;
+    put_record(reserved_end(), header, record, base_.seed_);
+    reserved_units_ += record_units(header.length);
+    ++reserved_records_;
+  }
+  return commit(options);
+}
+
+void ExclusiveAppender::discard() noexcept {
+  reserved_units_ = 0;
+  reserved_records_ = 0;
+  pending_at_ = nullptr;
+  spill_.clear();
+}
+
+}  // namespace mallbots::shm

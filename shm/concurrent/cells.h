@@ -1,0 +1,124 @@
+// The cells of a session page: what a client stores in them and how the broker judges it. Owner
+// file of positions and sequences. A writer fills the lower of two halves and stores its number
+// last; a reader takes the higher one, re-reads both numbers, and starts again if either changed
+// (protocol section 8). Single writer per cell; readers in the broker.
+#pragma once
+
+#include <atomic>
+#include <optional>
+
+#include "shm/base/crash_point.h"
+#include "shm/layout/session_page.h"
+
+namespace mallbots::shm {
+
+struct StoredPosition {
+  std::uint32_t group_generation = 0;
+  Position position;
+  std::uint64_t store = 0;  ///< how many stores this cell has seen
+};
+
+/// The latest whole store; nothing if there was none. The writer may be dead or storing right now.
+[[nodiscard]] inline std::optional<StoredPosition> load_position(const ReaderCell& cell) noexcept {
+  for (;;) {
+    // SYNC position: acquire here; release in store_position.
+    const std::uint64_t first = cell.halves[0].store.load(std::memory_order_acquire);
+    const std::uint64_t second = cell.halves[1].store.load(std::memory_order_acquire);
+    if (first == 0 && second == 0) return std::nullopt;
+    const PositionHalf& half = cell.halves[second > first ? 1 : 0];
+    const StoredPosition stored{half.group_generation.load(std::memory_order_relaxed),
+                                {half.log_epoch.load(std::memory_order_relaxed),
+                                 half.offset.load(std::memory_order_relaxed)},
+                                second > first ? second : first};
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (cell.halves[0].store.load(std::memory_order_relaxed) == first &&
+        cell.halves[1].store.load(std::memory_order_relaxed) == second)
+      return stored;
+  }
+}
+
+/// A commit of a consumer: everything before `position` is done with. Survives the death of the
+/// consumer; reaches the disk with the broker's next flush.
+inline void store_position(ReaderCell& cell, std::uint32_t group_generation,
+                           Position position) noexcept {
+  const std::uint64_t first = cell.halves[0].store.load(std::memory_order_relaxed);
+  const std::uint64_t second = cell.halves[1].store.load(std::memory_order_relaxed);
+  PositionHalf& half = cell.halves[second > first ? 0 : 1];
+  const std::uint64_t number = (second > first ? second : first) + 1;
+  CRASH_POINT("cells.position");
+  half.store.store(0, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_release);
+  half.group_generation.store(group_generation, std::memory_order_relaxed);
+  half.log_epoch.store(position.log_epoch, std::memory_order_relaxed);
+  half.offset.store(position.offset, std::memory_order_relaxed);
+  CRASH_POINT("cells.position_number");
+  // SYNC position: release here; acquire in load_position.
+  half.store.store(number, std::memory_order_release);
+}
+
+/// Broker: a cell before it is given out.
+inline void clear_cell(ReaderCell& cell) noexcept {
+  for (PositionHalf& half : cell.halves) {
+    CRASH_POINT("cells.clear");
+    half.store.store(0, std::memory_order_seq_cst);
+  }
+  for (auto& pin : cell.pins) {
+    CRASH_POINT("cells.clear_pin");
+    pin.store(0, std::memory_order_seq_cst);
+  }
+}
+
+/// Broker: does this cell hold slot `slot_gen`? After the retiring mark was stored.
+[[nodiscard]] inline bool is_pinned(const ReaderCell& cell, SlotGen slot_gen) noexcept {
+  // SYNC retire: seq_cst loads after mark_retiring; seq_cst store of the pin before the reader
+  // looks for the mark. SYNC unpin: acquire, so that re-use comes after the reader's last read.
+  return cell.pins[0].load(std::memory_order_seq_cst) == slot_gen + 1 ||
+         cell.pins[1].load(std::memory_order_seq_cst) == slot_gen + 1;
+}
+
+/// Broker: takes a pin away (view held too long, orphan.max).
+inline void revoke_pin(ReaderCell& cell, SlotGen slot_gen) noexcept {
+  for (auto& pin : cell.pins) {
+    std::uint64_t expected = slot_gen + 1;
+    CRASH_POINT("cells.revoke_pin");
+    pin.compare_exchange_strong(expected, 0, std::memory_order_seq_cst);
+  }
+}
+
+struct StoredSequence {
+  SlotGen slot_gen = 0;
+  std::uint64_t end_units = 0;
+  std::uint64_t sequence = 0;
+};
+
+/// Fills half `which`; becomes true with the commit that follows it.
+inline void store_sequence(ProducerCell& cell, std::uint8_t which,
+                           const StoredSequence& stored) noexcept {
+  SequenceHalf& half = cell.halves[which];
+  CRASH_POINT("cells.sequence");
+  half.sequence.store(0, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_release);
+  half.slot_gen.store(stored.slot_gen, std::memory_order_relaxed);
+  half.end_units.store(stored.end_units, std::memory_order_relaxed);
+  // SYNC sequence: release here, last; acquire in load_sequence.
+  half.sequence.store(stored.sequence, std::memory_order_release);
+}
+
+/// A half that its commit did not confirm.
+inline void void_sequence(ProducerCell& cell, std::uint8_t which) noexcept {
+  CRASH_POINT("cells.void_sequence");
+  cell.halves[which].sequence.store(0, std::memory_order_seq_cst);
+}
+
+/// Broker, when the session can store no more: what half `which` says; nothing if it is void.
+[[nodiscard]] inline std::optional<StoredSequence> load_sequence(const ProducerCell& cell,
+                                                                 std::uint8_t which) noexcept {
+  const SequenceHalf& half = cell.halves[which];
+  // SYNC sequence: acquire here; release in store_sequence.
+  const std::uint64_t sequence = half.sequence.load(std::memory_order_acquire);
+  if (sequence == 0) return std::nullopt;
+  return StoredSequence{half.slot_gen.load(std::memory_order_relaxed),
+                        half.end_units.load(std::memory_order_relaxed), sequence};
+}
+
+}  // namespace mallbots::shm

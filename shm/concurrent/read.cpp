@@ -1,0 +1,273 @@
+#include "shm/concurrent/read.h"
+
+#include <algorithm>
+
+#include "shm/base/crash_point.h"
+
+namespace mallbots::shm {
+namespace {
+
+/// A spinner that read only the publication line could wait for ever: a committer may die or stall
+/// between its commit and its publication (tests/models/publication).
+constexpr std::uint32_t kPollsBetweenWordReads = 128;
+
+}  // namespace
+
+PartitionReader::PartitionReader(const PartitionParts& parts, ReaderCell& cell,
+                                 bool durable_only) noexcept
+    : parts_(parts),
+      cell_(&cell),
+      data_units_(static_cast<std::uint32_t>(parts.topic->slot_bytes / kUnitBytes)),
+      durable_only_(durable_only) {}
+
+PartitionReader::~PartitionReader() { unpin(); }
+
+void PartitionReader::unpin() noexcept {
+  if (slot_.header != nullptr) close_slot(slot_, pin_);
+  slot_gen_ = kNoSlot;
+  limit_units_ = position_units_ = 0;
+  at_end_ = false;
+}
+
+void PartitionReader::close_slot(SlotMemory& memory, std::uint32_t pin) noexcept {
+  CRASH_POINT("read.unpin");
+  // SYNC unpin: release, so that our reads come before it; acquire in the broker's pin scan.
+  cell_->pins[pin].store(0, std::memory_order_release);
+  parts_.slots->drop_slot(memory);
+  memory = {};
+}
+
+/// Pins slot `slot_gen` with the pin that is free, and makes it the current one, at its first
+/// record.
+PartitionReader::Pin PartitionReader::open_slot(SlotGen slot_gen) {
+  const auto slot_id = slot_on_board(parts_, slot_gen);
+  if (!slot_id) return slot_is_past(parts_, slot_gen) ? Pin::kCold : Pin::kNotYet;
+  const std::uint32_t pin = slot_.header == nullptr ? pin_ : pin_ ^ 1U;
+  SlotMemory memory = parts_.slots->map_slot(*slot_id);
+  if (memory.header == nullptr) return Pin::kUnmapped;
+  CRASH_POINT("read.pin");
+  // SYNC retire: seq_cst store here, then the generation and the mark in the slot itself are read;
+  // the broker stores the mark (seq_cst), then scans the pins. One of the two sees the other.
+  cell_->pins[pin].store(slot_gen + 1, std::memory_order_seq_cst);
+  if (!slot_is_valid(parts_, memory, slot_gen) || is_retiring(*memory.header, slot_gen)) {
+    close_slot(memory, pin);
+    return Pin::kCold;
+  }
+  if (slot_.header != nullptr) close_slot(slot_, pin_);
+  slot_ = memory;
+  pin_ = pin;
+  slot_gen_ = slot_gen;
+  position_units_ = limit_units_ = 0;
+  at_end_ = false;
+  base_from_previous_ = kNoOffset;
+  static_cast<void>(refresh_limit(true));
+  return Pin::kOk;
+}
+
+/// Looks how far the slot is committed; true if that is further than the position.
+bool PartitionReader::refresh_limit(bool from_word) noexcept {
+  const Publication published = load_publication(*slot_.header);
+  const bool foreign = !published.is_of(slot_gen_);
+  std::uint32_t tail = foreign ? 0 : published.tail_units();
+  bool sealed = !foreign && published.sealed();
+  if (from_word || foreign || ++polls_ >= kPollsBetweenWordReads) {
+    polls_ = 0;
+    const Word word = load_word_seq_cst(*slot_.header);
+    tail = std::max(tail, word.tail_units());
+    sealed = sealed || word.sealed();
+  }
+  // Nothing that a shared word says may lead behind the slot's memory.
+  limit_units_ = std::max(limit_units_, std::min(tail, data_units_));
+  at_end_ = at_end_ || sealed;
+  return limit_units_ > position_units_;
+}
+
+bool PartitionReader::parse(std::uint32_t at_units, RecordView& view,
+                            std::uint32_t& units) const noexcept {
+  const std::size_t room = std::size_t{limit_units_ - at_units} * kUnitBytes;
+  if (room < kRecordHeaderBytes) return false;
+  const std::byte* const at = slot_.data + std::size_t{at_units} * kUnitBytes;
+  const auto* header = reinterpret_cast<const RecordHeader*>(at);
+  // Each length is read once (volatile: not again later): a mad producer of this topic may change
+  // them under us.
+  const volatile RecordHeader& shared = *header;
+  const std::uint32_t length = shared.length;
+  const std::size_t attributes = shared.attribute_bytes;
+  const std::size_t key = shared.key_bytes;
+  if (length < kRecordHeaderBytes || length > room) return false;
+  const std::size_t body = length - kRecordHeaderBytes;
+  if (attributes > body || key > body - attributes) return false;
+  const std::byte* const first = at + kRecordHeaderBytes;
+  view.header = header;
+  view.attributes = {first, attributes};
+  view.key = {first + attributes, key};
+  view.payload = {first + attributes + key, body - attributes - key};
+  units = record_units(length);
+  return true;
+}
+
+ReadStatus PartitionReader::next(RecordView& view) {
+  for (;;) {
+    if (slot_.header == nullptr) return ReadStatus::kCold;
+    if (position_units_ >= limit_units_ && !refresh_limit(false)) {
+      if (!at_end_) return state_when_idle();
+      // The seal may have been seen before the last commit below it: the word has both.
+      if (refresh_limit(true)) continue;
+      const ReadStatus status = roll();
+      if (status != ReadStatus::kRecord) return status;
+      continue;
+    }
+    std::uint32_t units = 0;
+    if (!parse(position_units_, view, units)) return ReadStatus::kDamaged;
+    const Offset offset = view.header->offset;
+    if (view.header->type == RecordType::kPad || offset < next_offset_) {
+      position_units_ += units;
+      continue;
+    }
+    if (durable_only_ &&
+        // SYNC durable: acquire here; release in the broker's set_durable.
+        offset >= parts_.board->durable_offset.load(std::memory_order_acquire))
+      return state_when_idle();
+    if (cell_->pins[pin_].load(std::memory_order_relaxed) != slot_gen_ + 1) {
+      unpin();
+      return ReadStatus::kExpired;
+    }
+    position_units_ += units;
+    next_offset_ = offset + 1;
+    if (view.header->type == RecordType::kDamaged)
+      next_offset_ = offset + std::max<std::uint64_t>(view.header->sequence, 1);
+    return ReadStatus::kRecord;
+  }
+}
+
+bool PartitionReader::has_more() noexcept {
+  if (slot_.header == nullptr) return true;
+  if (durable_only_ && parts_.board->durable_offset.load(std::memory_order_seq_cst) <= next_offset_)
+    return parts_.topic->state.load() == static_cast<std::uint32_t>(BoardState::kGone);
+  if (position_units_ < limit_units_ || refresh_limit(true)) return true;
+  if (at_end_ && (slot_on_board(parts_, slot_gen_ + 1) || slot_is_past(parts_, slot_gen_ + 1)))
+    return true;
+  return state_when_idle() == ReadStatus::kGone;
+}
+
+ReadStatus PartitionReader::state_when_idle() const noexcept {
+  const auto state = static_cast<BoardState>(parts_.topic->state.load(std::memory_order_relaxed));
+  return state == BoardState::kGone ? ReadStatus::kGone : ReadStatus::kEmpty;
+}
+
+/// On to the next slot. kRecord: done, look there.
+ReadStatus PartitionReader::roll() {
+  const auto end = log_end(*slot_.header, slot_gen_);
+  const Offset base = end ? end->next_offset : base_from_previous_;
+  switch (open_slot(slot_gen_ + 1)) {
+    case Pin::kOk:
+      base_from_previous_ = base;
+      return ReadStatus::kRecord;
+    case Pin::kCold:
+      unpin();
+      return ReadStatus::kCold;
+    case Pin::kUnmapped:
+      return ReadStatus::kUnmapped;
+    case Pin::kNotYet:
+      break;
+  }
+  return state_when_idle();
+}
+
+/// Opens the slot a hint of the board names. The broker may replace it meanwhile: then the hint has
+/// moved, and is followed again.
+PartitionReader::Pin PartitionReader::open_hinted(const std::atomic<std::uint64_t>& hint) {
+  for (;;) {
+    const SlotGen slot_gen = hint.load(std::memory_order_acquire);
+    const Pin pin = open_slot(slot_gen);
+    if (pin == Pin::kOk || pin == Pin::kUnmapped) return pin;
+    if (hint.load(std::memory_order_acquire) == slot_gen) return pin;
+  }
+}
+
+/// The offset of the slot's first record, or where one will be; nothing if it is not known yet.
+std::optional<Offset> PartitionReader::first_offset() const noexcept {
+  if (const auto base = load_base(*slot_.header, slot_gen_)) return base->next_offset;
+  RecordView view{};
+  std::uint32_t units = 0;
+  if (limit_units_ == 0 || !parse(0, view, units)) return std::nullopt;
+  return view.header->offset;
+}
+
+ReadStatus PartitionReader::seek(Offset offset) {
+  unpin();
+  next_offset_ = offset;
+  // From the open slot backwards: most seeks are near the end.
+  Pin pin = open_hinted(parts_.board->open_hint);
+  const SlotGen oldest = parts_.board->oldest_hint.load(std::memory_order_acquire);
+  while (pin == Pin::kOk) {
+    const auto first = first_offset();
+    if (first && *first <= offset) return skip_to(offset);
+    if (slot_gen_ <= oldest) break;
+    pin = open_slot(slot_gen_ - 1);
+  }
+  unpin();
+  return pin == Pin::kUnmapped ? ReadStatus::kUnmapped : ReadStatus::kCold;
+}
+
+/// From the start of the current slot to the record at `offset`; later slots may have been opened
+/// since the hint.
+ReadStatus PartitionReader::skip_to(Offset offset) {
+  RecordView view{};
+  std::uint32_t units = 0;
+  for (;;) {
+    while (position_units_ < limit_units_ || refresh_limit(true)) {
+      if (!parse(position_units_, view, units)) return ReadStatus::kDamaged;
+      const Offset covered = view.header->type == RecordType::kDamaged ? view.header->sequence : 1;
+      if (view.header->type != RecordType::kPad && view.header->offset + covered > offset)
+        return ReadStatus::kRecord;
+      position_units_ += units;
+    }
+    if (!at_end_) break;
+    const ReadStatus rolled = roll();
+    if (rolled == ReadStatus::kCold || rolled == ReadStatus::kUnmapped) return rolled;
+    if (rolled != ReadStatus::kRecord) break;
+  }
+  const auto end = log_end(*slot_.header, slot_gen_);
+  const Offset end_offset = end ? end->next_offset : base_from_previous_;
+  return end_offset < offset ? ReadStatus::kAhead : ReadStatus::kEmpty;
+}
+
+ReadStatus PartitionReader::seek_end() {
+  for (;;) {
+    unpin();
+    Pin pin = open_hinted(parts_.board->open_hint);
+    // An empty slot that does not know its base yet: the slot before it knows.
+    if (pin == Pin::kOk && limit_units_ == 0 && !first_offset() && slot_gen_ > 0)
+      pin = open_slot(slot_gen_ - 1);
+    if (pin == Pin::kUnmapped) return ReadStatus::kUnmapped;
+    if (pin != Pin::kOk) continue;
+    ReadStatus rolled = ReadStatus::kRecord;
+    while (at_end_ && (rolled = roll()) == ReadStatus::kRecord) {
+    }
+    if (rolled == ReadStatus::kCold) continue;
+    if (rolled == ReadStatus::kUnmapped || rolled == ReadStatus::kGone) return rolled;
+    // Tail and offset of one moment.
+    const Word word = load_word_seq_cst(*slot_.header);
+    const auto end = log_end(*slot_.header, slot_gen_);
+    if (load_word_seq_cst(*slot_.header).tail_units() != word.tail_units()) continue;
+    if (!end && (word.tail_units() != 0 || base_from_previous_ == kNoOffset))
+      return ReadStatus::kDamaged;
+    position_units_ = limit_units_ = std::min(word.tail_units(), data_units_);
+    next_offset_ = end ? end->next_offset : base_from_previous_;
+    return ReadStatus::kEmpty;
+  }
+}
+
+ReadStatus PartitionReader::seek_oldest() {
+  unpin();
+  for (;;) {
+    const Pin pin = open_hinted(parts_.board->oldest_hint);
+    if (pin == Pin::kUnmapped) return ReadStatus::kUnmapped;
+    if (pin != Pin::kOk) continue;
+    if (const auto first = first_offset()) next_offset_ = *first;
+    return limit_units_ > 0 ? ReadStatus::kRecord : ReadStatus::kEmpty;
+  }
+}
+
+}  // namespace mallbots::shm

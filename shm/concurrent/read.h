@@ -1,0 +1,86 @@
+// Reading one partition from memory: pin a slot, look at how far it is committed, hand out records
+// in place (protocol section 4).
+//
+// Who calls: a consumer, from one thread, through read-only mappings. Never blocks, never makes a
+// system call but for mapping the next slot; waiting is the caller's (wait.h).
+//
+// A view stays valid until the next call of this reader, or until the broker takes the pin away
+// (max.poll.interval, orphan.max): then kExpired. What is handed out is committed: it survives the
+// death of any one process. With `durable_only`, it survives a power cut.
+#pragma once
+
+#include <cstdint>
+
+#include "shm/concurrent/partition.h"
+#include "shm/layout/record.h"
+
+namespace mallbots::shm {
+
+enum class ReadStatus : std::uint8_t {
+  kRecord,
+  kEmpty,     ///< nothing behind the position yet
+  kCold,      ///< the position is no longer in memory: read the files, then seek back
+  kAhead,     ///< the position lies behind the end of the log
+  kUnmapped,  ///< the next slot could not be mapped (no broker to ask)
+  kDamaged,   ///< the bytes at the position are no record
+  kExpired,   ///< the pin was taken away; the view before this call may have been overwritten
+  kGone,      ///< the topic was deleted
+};
+
+class PartitionReader {
+ public:
+  /// `cell` in the session page belongs to this reader alone.
+  PartitionReader(const PartitionParts& parts, ReaderCell& cell, bool durable_only) noexcept;
+  PartitionReader(const PartitionReader&) = delete;
+  PartitionReader& operator=(const PartitionReader&) = delete;
+  ~PartitionReader();
+
+  /// Goes to `offset`. kRecord: next() gives it or the one after it; kEmpty: it is the end of the
+  /// log; kCold, kAhead, kUnmapped, kGone as above.
+  [[nodiscard]] ReadStatus seek(Offset offset);
+  /// Goes behind the last committed record.
+  [[nodiscard]] ReadStatus seek_end();
+  /// Goes to the oldest record that is still in memory.
+  [[nodiscard]] ReadStatus seek_oldest();
+
+  /// The next record; pads are skipped. On any other status the position stays.
+  [[nodiscard]] ReadStatus next(RecordView& view);
+  /// What next() would find, looking at the word itself and not at the publication line: to be
+  /// asked after prepare_wait, before sleeping.
+  [[nodiscard]] bool has_more() noexcept;
+
+  [[nodiscard]] Offset next_offset() const noexcept { return next_offset_; }
+  /// Gives the pins back (a paused consumer must not hold memory); seek() again to go on.
+  void unpin() noexcept;
+
+ private:
+  enum class Pin : std::uint8_t { kOk, kCold, kNotYet, kUnmapped };
+
+  [[nodiscard]] Pin open_slot(SlotGen slot_gen);
+  void close_slot(SlotMemory& memory, std::uint32_t pin) noexcept;
+  [[nodiscard]] bool refresh_limit(bool from_word) noexcept;
+  [[nodiscard]] ReadStatus roll();
+  [[nodiscard]] ReadStatus state_when_idle() const noexcept;
+  [[nodiscard]] bool parse(std::uint32_t at_units, RecordView& view,
+                           std::uint32_t& units) const noexcept;
+  [[nodiscard]] std::optional<Offset> first_offset() const noexcept;
+  [[nodiscard]] Pin open_hinted(const std::atomic<std::uint64_t>& hint);
+  [[nodiscard]] ReadStatus skip_to(Offset offset);
+
+  PartitionParts parts_;
+  ReaderCell* cell_;
+  std::uint32_t data_units_;
+  bool durable_only_;
+  bool at_end_ = false;  ///< the slot is sealed at limit_units_: what follows is in the next one
+  SlotGen slot_gen_ = kNoSlot;
+  SlotMemory slot_;
+  std::uint32_t pin_ = 0;  ///< which of the cell's two
+  std::uint32_t position_units_ = 0;
+  std::uint32_t limit_units_ = 0;  ///< committed as far as this reader has seen
+  std::uint32_t polls_ = 0;
+  /// Where the current slot begins, as the sealed slot before it said; kNoOffset: not known so.
+  Offset base_from_previous_ = kNoOffset;
+  Offset next_offset_ = 0;
+};
+
+}  // namespace mallbots::shm
