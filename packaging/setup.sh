@@ -31,7 +31,7 @@ while IFS=$'\t' read -r package why; do
     printf '  %-24s %s\n' "$package" "$why"
     missing+=("$package")
   fi
-done < <(wanted "$@")
+done <<<"$(wanted "$@")" # no <(): a bare chroot has no /dev/fd
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if [ -n "${MALLBOTS_NO_INSTALL:-}" ]; then
