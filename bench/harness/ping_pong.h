@@ -1,10 +1,15 @@
-// One word, there and back, between two spinning processes: the loop of the near/far probe and one
-// of the two methods of the cache-line limit.
+// One word, there and back, between two spinning processes: the loop of the near/far probe and of
+// the cache-line limit.
 //
-// serve() in one process, answer() in the other, with the same count; neither returns before the
+// Where a line's home is in the mesh of a large processor follows from its address, and with it the
+// round trip (210 to 320 ns on one machine, the same for a whole invocation). So the game moves on
+// to another pair of lines every 50 rounds, and figures are over all of them.
+//
+// serve() in one process, answer() in the other, with the same rounds; neither returns before the
 // other has played along (the watchdog of run_roles ends a game whose partner died).
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 
@@ -14,32 +19,51 @@
 namespace mallbots::bench {
 
 struct PingPong {
-  alignas(128) std::atomic<std::uint32_t> ping;
-  alignas(128) std::atomic<std::uint32_t> pong;
+  static constexpr std::uint32_t kStay = 50;  ///< rounds on one pair
+  static constexpr std::uint32_t kPairs = 64;
+
+  struct Pair {
+    alignas(128) std::atomic<std::uint32_t> ping;
+    alignas(128) std::atomic<std::uint32_t> pong;
+  };
+  std::array<Pair, kPairs> pairs;
+
+  Pair& pair_of(std::uint32_t round) noexcept { return pairs[round / kStay % kPairs]; }
 };
 
 // SYNC bench_ping: release in PingPong serve, acquire in PingPong answer.
 // SYNC bench_pong: release in PingPong answer, acquire in PingPong serve.
 // No pause instruction in these loops: it would add 40 to 140 cycles to what they measure.
 
-/// Plays rounds from+1 .. to; records the ticks of each when `times` is given.
-inline void serve(PingPong& game, std::uint32_t from, std::uint32_t to, Histogram* times) noexcept {
-  std::uint64_t before = ticks();
+/// Plays rounds from+1 .. to; `done()` is called after each.
+template <class Done>
+void serve(PingPong& game, std::uint32_t from, std::uint32_t to, Done done) noexcept {
   for (std::uint32_t round = from + 1; round <= to; ++round) {
-    game.ping.store(round, std::memory_order_release);            // SYNC bench_ping
-    while (game.pong.load(std::memory_order_acquire) != round) {  // SYNC bench_pong
+    PingPong::Pair& pair = game.pair_of(round);
+    pair.ping.store(round, std::memory_order_release);            // SYNC bench_ping
+    while (pair.pong.load(std::memory_order_acquire) != round) {  // SYNC bench_pong
     }
-    const std::uint64_t now = ticks();
-    if (times != nullptr) times->record(now - before);
-    before = now;
+    done();
   }
+}
+
+/// As above, and records the ticks of each round.
+inline void serve_stamped(PingPong& game, std::uint32_t from, std::uint32_t to,
+                          Histogram& times) noexcept {
+  std::uint64_t before = ticks();
+  serve(game, from, to, [&] {
+    const std::uint64_t now = ticks();
+    times.record(now - before);
+    before = now;
+  });
 }
 
 inline void answer(PingPong& game, std::uint32_t rounds) noexcept {
   for (std::uint32_t round = 1; round <= rounds; ++round) {
-    while (game.ping.load(std::memory_order_acquire) != round) {  // SYNC bench_ping
+    PingPong::Pair& pair = game.pair_of(round);
+    while (pair.ping.load(std::memory_order_acquire) != round) {  // SYNC bench_ping
     }
-    game.pong.store(round, std::memory_order_release);  // SYNC bench_pong
+    pair.pong.store(round, std::memory_order_release);  // SYNC bench_pong
   }
 }
 

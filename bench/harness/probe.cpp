@@ -26,8 +26,8 @@ Result<double> probe_round_trip(int cpu_a, int cpu_b, bool quick) {
   const std::array roles{
       Role{"probe", cpu_a,
            [&](RoleContext&) -> Result<void> {
-             serve(shared.game, 0, warm_up, nullptr);
-             serve(shared.game, warm_up, rounds, &shared.times);
+             serve(shared.game, 0, warm_up, [] {});
+             serve_stamped(shared.game, warm_up, rounds, shared.times);
              return {};
            }},
       Role{"probe's partner", cpu_b,

@@ -98,6 +98,26 @@ std::string summary_text(const Report& report) {
   return text;
 }
 
+/// Other work on the machine while the runs that count were measured, when it was more than noise.
+std::string disturbance_text(const ReportedRow& row) {
+  constexpr double kNoise = 0.1;
+  LoadShare sum;
+  for (std::size_t i = 0; i < row.selection.placements.size(); ++i) {
+    if (row.selection.placements[i] != Placement::kNear) continue;
+    sum.others += row.measured->runs[i].load.others;
+    sum.stolen += row.measured->runs[i].load.stolen;
+  }
+  const auto runs = static_cast<double>(std::max<std::size_t>(row.selection.kept, 1));
+  std::string text;
+  const auto add = [&](const char* who, double share) {
+    if (share <= kNoise) return;
+    text += fmt::format("; DISTURBED: {} took {:.1f} cores", who, share);
+  };
+  add("other work", sum.others / runs);
+  add("the host", sum.stolen / runs);
+  return text;
+}
+
 /// What stands below the lines of a row: who ran where, which runs count, which do not and why.
 std::string notes_text(const ReportedRow& row) {
   const Measured& measured = *row.measured;
@@ -105,6 +125,7 @@ std::string notes_text(const ReportedRow& row) {
   if (measured.begun && !measured.failure) {
     text += fmt::format("; {} of {} runs count", row.selection.kept, measured.runs.size());
   }
+  text += disturbance_text(row);
   if (!measured.row.peer.empty()) text += "; best other: " + measured.row.peer;
   text += "\n";
   if (measured.failure) text += fmt::format("      failed: {}\n", measured.failure->detail);
@@ -150,6 +171,8 @@ json run_json(const RunRecord& run, Placement placement, ProbeRule rule) {
   return json{{"placement", rule == ProbeRule::kShownOnly ? "not judged" : name_of(placement)},
               {"counts", placement == Placement::kNear},
               {"probes_ns", run.probes_ns},
+              {"other_load_cores", run.load.others},
+              {"stolen_cores", run.load.stolen},
               {"figures", run.figures},
               {"limits", limits}};
 }

@@ -74,6 +74,7 @@ Result<void> RowRunner::probe(std::vector<double>& probes_ns) {
 
 Result<RunRecord> RowRunner::run_once(const Row& row) {
   RunRecord record;
+  const LoadReading before = read_load();
   MALLBOTS_TRY(probe(record.probes_ns));
   for (const Limit* limit : registry_.limits_of(row)) {
     auto run = run_limit(*limit);
@@ -87,6 +88,7 @@ Result<RunRecord> RowRunner::run_once(const Row& row) {
     record.figures = std::move(*figures);
   }
   MALLBOTS_TRY(probe(record.probes_ns));
+  record.load = share_between(before, read_load());
   return record;
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/harness/other_load.h"
 #include "bench/harness/row.h"
 #include "bench/harness/selection.h"
 #include "shm/base/result.h"
@@ -31,6 +32,7 @@ struct RunRecord {
   std::vector<double> probes_ns;
   std::vector<LimitRun> limits;
   Figures figures;  ///< of the work; empty for a row that is only a limit
+  LoadShare load;
 };
 
 /// A row with all its runs, those left out included.

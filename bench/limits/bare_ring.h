@@ -1,6 +1,6 @@
 // The bare ring: the least that moves records from one process to another without losing any. Each
-// slot has a commit word, kHeader bytes before its payload; the writer waits for room, the reader
-// for the word. No checksums, no retention, no second writer, no recovery, no sleeping.
+// slot has a commit word before its payload; the writer waits for room, the reader for the word.
+// No checksums, no retention, no second writer, no recovery, no sleeping.
 //
 // One writer and one reader process, each with a BareRing of its own over the same zeroed memory.
 // next() and front() spin for ever; the watchdog of run_roles ends what hangs.
@@ -15,14 +15,13 @@
 
 namespace mallbots::bench {
 
-template <std::size_t kHeader>
 class BareRing {
  public:
   static constexpr std::size_t kStart = 128;  ///< before it: the reader's position
-  static constexpr std::size_t kAlign = kHeader < 64 ? 16 : 128;
+  static constexpr std::size_t kHeader = 8;   ///< the commit word
 
   static constexpr std::size_t slot_bytes(std::size_t payload) {
-    return (payload + kHeader + kAlign - 1) / kAlign * kAlign;
+    return (payload + kHeader + 15) / 16 * 16;
   }
   static constexpr std::size_t memory_for(std::size_t payload, std::size_t slots) {
     return kStart + slots * slot_bytes(payload);

@@ -18,7 +18,6 @@ namespace {
 
 struct Game {
   PingPong lines;
-  alignas(128) std::atomic<std::uint32_t> turn;
   alignas(128) Histogram times;
   std::uint64_t wall_ns = 0;
 };
@@ -33,51 +32,50 @@ Length length_of(const RunContext& run) {
   return Length{rounds / 10, rounds};
 }
 
-void serve_stamped(Game& game, const Length& length) {
-  serve(game.lines, 0, length.warm_up, nullptr);
+void stamp_each(Game& game, const Length& length) {
+  serve(game.lines, 0, length.warm_up, [] {});
   game.wall_ns = raw_now_ns();
-  serve(game.lines, length.warm_up, length.rounds, &game.times);
+  serve_stamped(game.lines, length.warm_up, length.rounds, game.times);
   game.wall_ns = raw_now_ns() - game.wall_ns;
 }
 
-void serve_blocks(Game& game, const Length& length) {
-  // As ping_pong.h's serve, without a clock inside.
-  const auto play = [&](std::uint32_t from, std::uint32_t to) {
-    for (std::uint32_t round = from + 1; round <= to; ++round) {
-      game.lines.ping.store(round, std::memory_order_release);            // SYNC bench_ping
-      while (game.lines.pong.load(std::memory_order_acquire) != round) {  // SYNC bench_pong
-      }
-    }
-  };
-  constexpr std::uint32_t kBlock = 50;
-  play(0, length.warm_up);
+void stamp_blocks(Game& game, const Length& length) {
+  serve(game.lines, 0, length.warm_up, [] {});
   const std::uint64_t start = raw_now_ns();
   std::uint64_t before = start;
-  for (std::uint32_t at = length.warm_up; at + kBlock <= length.rounds; at += kBlock) {
-    play(at, at + kBlock);
+  for (std::uint32_t at = length.warm_up; at < length.rounds; at += PingPong::kStay) {
+    serve(game.lines, at, at + PingPong::kStay, [] {});
     const std::uint64_t now = raw_now_ns();
-    game.times.record((now - before) / kBlock);
+    game.times.record((now - before) / PingPong::kStay);
     before = now;
   }
   game.wall_ns = before - start;
 }
 
-// SYNC bench_turn: release in take_turns, acquire in take_turns.
-void take_turns(Game& game, const Length& length, std::uint32_t side) {
+void answer_lines(Game& game, const Length& length) { answer(game.lines, length.rounds); }
+
+// One word of each pair for both directions: odd numbers go there, even ones come back.
+// SYNC bench_turn: release in first_turn and second_turn, acquire in second_turn and first_turn.
+void first_turn(Game& game, const Length& length) {
   std::uint64_t before = ticks();
-  for (std::uint32_t round = 0; round < length.rounds; ++round) {
-    const std::uint32_t mine = 2 * round + side;
-    while (game.turn.load(std::memory_order_acquire) != mine) {  // SYNC bench_turn
+  for (std::uint32_t round = 1; round <= length.rounds; ++round) {
+    std::atomic<std::uint32_t>& word = game.lines.pair_of(round).ping;
+    word.store(2 * round + 1, std::memory_order_release);            // SYNC bench_turn
+    while (word.load(std::memory_order_acquire) != 2 * round + 2) {  // SYNC bench_turn
     }
-    if (side == 0) {
-      const std::uint64_t now = ticks();
-      if (round == length.warm_up) game.wall_ns = raw_now_ns();
-      if (round > length.warm_up) game.times.record(now - before);
-      before = now;
-    }
-    game.turn.store(mine + 1, std::memory_order_release);  // SYNC bench_turn
+    const std::uint64_t now = ticks();
+    if (round > length.warm_up) game.times.record(now - before);
+    before = now;
   }
-  if (side == 0) game.wall_ns = raw_now_ns() - game.wall_ns;
+}
+
+void second_turn(Game& game, const Length& length) {
+  for (std::uint32_t round = 1; round <= length.rounds; ++round) {
+    std::atomic<std::uint32_t>& word = game.lines.pair_of(round).ping;
+    while (word.load(std::memory_order_acquire) != 2 * round + 1) {  // SYNC bench_turn
+    }
+    word.store(2 * round + 2, std::memory_order_release);  // SYNC bench_turn
+  }
 }
 
 using Side = void (*)(Game&, const Length&);
@@ -103,13 +101,10 @@ Result<Figures> play(const RunContext& run, Side first, Side second, double ns_p
     // A block's mean hides its slowest round.
     for (const char* tail : {"p90", "p99", "p99.9", "max"}) figures.erase(tail);
   }
-  figures["wall"] = static_cast<double>(game.wall_ns) / (length.rounds - length.warm_up);
+  if (game.wall_ns > 0)
+    figures["wall"] = static_cast<double>(game.wall_ns) / (length.rounds - length.warm_up);
   return figures;
 }
-
-void answer_lines(Game& game, const Length& length) { answer(game.lines, length.rounds); }
-void first_turn(Game& game, const Length& length) { take_turns(game, length, 0); }
-void second_turn(Game& game, const Length& length) { take_turns(game, length, 1); }
 
 }  // namespace
 
@@ -121,9 +116,9 @@ void add_cache_line_limit(Registry& registry) {
       .main_figure = "p50",
       .figures = {"p50", "p99", "p99.9", "max", "wall"},
       .methods = {{"each round stamped",
-                   [](const RunContext& run) { return play(run, serve_stamped, answer_lines, 0); }},
+                   [](const RunContext& run) { return play(run, stamp_each, answer_lines, 0); }},
                   {"blocks of 50 by the second clock",
-                   [](const RunContext& run) { return play(run, serve_blocks, answer_lines, 1); }}},
+                   [](const RunContext& run) { return play(run, stamp_blocks, answer_lines, 1); }}},
   });
   registry.add(Limit{
       .name = "limit.cache_line_turns",
