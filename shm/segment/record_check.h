@@ -27,8 +27,12 @@ enum class BodyCheck : bool { kSkip = false, kVerify = true };
 
 struct CheckedRecord {
   RecordFault fault = RecordFault::kNone;
-  /// Only if fault is kNone. Points into the bytes.
+  /// Only if fault is kNone. Points into the bytes; in slot memory they may change under the
+  /// reader.
   RecordView view{};
+  /// Read once, and what was checked. With kNone, kLengths, kBodyHash, and kTruncated once 64 bytes
+  /// were there.
+  RecordHeader header{};
   /// With kTruncated: how many bytes are needed to know more. With kNone, kBodyHash: what the
   /// record takes, a multiple of 16.
   std::uint64_t bytes = 0;

@@ -21,7 +21,7 @@ struct WalkStep {
     kRecord,  ///< `view` is a good record with the expected offset (a damaged record is one, too)
     kPad,     ///< filler; nothing to tell
     kDamage,  ///< [byte, end_byte) does not check out and cost the offsets [first, end)
-    kUnwritten,  ///< zeros from here to the end of the window: nothing was ever written here
+    kUnwritten,  ///< zeros, and no record behind them in the (last) window: the log ends here
     kNeedMore,   ///< the window ends inside a record: come again with at least `need_bytes`
     kEnd,        ///< the window is used up
   };
