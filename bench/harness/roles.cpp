@@ -106,6 +106,7 @@ class Family {
   Result<void> start(std::span<const Role> roles, Control& control, const RoleOptions& options) {
     std::fflush(nullptr);
     const pid_t parent = ::getpid();
+    children_.reserve(roles.size());
     for (std::size_t i = 0; i < roles.size(); ++i) {
       const pid_t pid = ::fork();
       if (pid == 0) {

@@ -165,7 +165,8 @@ Result<Figures> throughput(const RunContext& run, std::size_t payload) {
            }},
   };
   MALLBOTS_TRY(run_roles(roles, RoleOptions{.populate = {memory->bytes(), outcome->bytes()}}));
-  const double counted = static_cast<double>(records - records / 10);
+  const std::uint64_t warm_up = records / 10;  // as receive() has it
+  const auto counted = static_cast<double>(records - warm_up);
   const double rate = counted / ((*outcome)->elapsed_ns / 1e9);
   return Figures{{"rate", rate}, {"bytes", rate * static_cast<double>(payload)}};
 }
