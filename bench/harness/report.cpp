@@ -75,6 +75,7 @@ std::vector<Cells> table_cells(const Report& report) {
 
 std::string probes_text(const std::vector<double>& probes_ns) {
   std::vector<std::string> texts;
+  texts.reserve(probes_ns.size());
   for (const double probe : probes_ns) texts.push_back(fmt::format("{:.0f}", probe));
   return fmt::format("{} ns", fmt::join(texts, " "));
 }

@@ -130,6 +130,7 @@ class Family {
     const std::uint64_t end_ns = raw_now_ns() + static_cast<std::uint64_t>(limit_s * 1e9);
     while (true) {
       std::vector<pollfd> waiting;
+      waiting.reserve(children_.size());
       for (const Child& child : children_) {
         waiting.push_back(pollfd{child.running ? child.pidfd : -1, POLLIN, 0});
       }

@@ -57,6 +57,7 @@ double RowRunner::near_max_ns() const noexcept {
 Selection RowRunner::select(const Measured& measured) const {
   const bool judged = measured.row.probe == ProbeRule::kMustBeNear && !options_.context.quick;
   std::vector<std::vector<double>> probes;
+  probes.reserve(measured.runs.size());
   for (const RunRecord& run : measured.runs) {
     probes.push_back(judged ? run.probes_ns : std::vector<double>{});
   }
