@@ -156,7 +156,8 @@ def sync_pairs(tree):
 
 VISIBLE = (
     r"(?:\.|->)(?:compare_exchange_\w+|store|exchange|fetch_\w+)\s*\("
-    r"|(?<![\w.>])(?:::)?(?:pwrite|pwritev2?|fsync|fdatasync|rename|renameat2?|unlink|unlinkat|ftruncate|fallocate)\s*\("
+    r"|(?<![\w.>])(?:::)?(?:pwrite|pwritev2?|fsync|fdatasync|renameat2?|unlinkat|fallocate)\s*\("
+    r"|(?<!\w)::(?:rename|unlink|ftruncate)\s*\("  # without ::, a method of that name
     r"|\bio_uring_prep_(?:write|fsync|fallocate|renameat|unlinkat)\w*\s*\("
 )
 POINT = r'\bCRASH_POINT\s*\(\s*"([^"]*)"\s*\)'

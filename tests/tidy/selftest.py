@@ -71,6 +71,7 @@ BAD = {
         ("cas", {CRASH: "shm/concurrent/*.h", "shm/concurrent/a.h": "x->compare_exchange_strong(a, b);\n"}),
         ("pwrite", {CRASH: "broker/io/*.cpp", "broker/io/a.cpp": "::pwrite(fd, p, 1, 0);\n"}),
         ("uring", {CRASH: "broker/io/*.cpp", "broker/io/a.cpp": "io_uring_prep_write(s, fd);\n"}),
+        ("rename", {CRASH: "broker/io/*.cpp", "broker/io/a.cpp": "::rename(a, b);\n"}),
         ("too far", {CRASH: "broker/io/*.cpp", "broker/io/a.cpp": 'CRASH_POINT("io.x");\n\n\n\n::fsync(fd);\n'}),
         ("no reason", {CRASH: "broker/io/*.cpp", "broker/io/a.cpp": "// no crash point:\n::fsync(fd);\n"}),
         ("twice", {"shm/a.h": 'CRASH_POINT("shm.x");\nCRASH_POINT("shm.x");\n'}),
@@ -141,7 +142,8 @@ GOOD = {
                    "shm/layout/b.h": "// SYNC dekker: both seq_cst\nx.store(1);\n" + "\n" * 14 +
                                      "// SYNC dekker: both seq_cst\ny.load();\n"},
     "crash_points": {CRASH: "broker/io/*.cpp", "tests/crash/points.txt": "io.x why\n",
-                     "broker/io/a.cpp": 'CRASH_POINT("io.x");\n::fsync(fd);\nf();\n\n\n// no crash point: reads\n::fsync(fd);\n'},
+                     "broker/io/a.cpp": 'CRASH_POINT("io.x");\n::fsync(fd);\nf();\n\n\n// no crash point: reads\n::fsync(fd);\n'
+                                       "f();\n\n\n\nvirtual Result<void> rename(int a) = 0;\n"},
     "budgets": {"shm/a.cpp": LONG.replace("  g();\n", "", 2), "shm/b.h": "struct A {\n" + "  int x;\n" * 80 + "};\n",
                 "shm/c.cpp": "constexpr int t[] = {f(1),\n" + "1,\n" * 90 + "};\n#define X(y) \\\n" + "  y {} \\\n" * 90 + "\n",
                 "shm/d.cpp": "int x;\n" * 501, "tests/tidy/budget_exceptions.txt": "shm/d.cpp one table\n"},
