@@ -1,0 +1,113 @@
+// Partition: one partition as the broker serves it: hot slots, files, durable position, lease.
+// Control thread only.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "broker/io/disk.h"
+#include "broker/log/settings.h"
+#include "broker/log/slot_ring.h"
+#include "broker/storage/partition_store.h"
+#include "broker/storage/retention.h"
+#include "shm/layout/knock.h"
+
+namespace mallbots::broker {
+
+/// What a partition tells its topic's owner.
+class PartitionEvents {
+ public:
+  /// A producer wrote bytes that do not check out: the session named in them, if any.
+  virtual void bad_producer(std::uint64_t producer_id, const std::string& reason) = 0;
+  /// For log and metrics.
+  virtual void damaged(TopicId topic, PartitionIndex partition, const BadRecords& bad) = 0;
+  virtual void health_changed(TopicId topic, PartitionIndex partition, StoreHealth health,
+                              const Error& error) = 0;
+
+ protected:
+  ~PartitionEvents() = default;
+};
+
+class Partition final : private StoreListener {
+ public:
+  struct Parts {
+    RingHost ring;
+    shm::BoardHeader& topic_board;
+    shm::PartitionBoard& board;
+    shm::KnockLine& knock;
+    PartitionEvents& events;
+    Disk* disk = nullptr;  ///< null: storage=memory
+    SparePool* spares = nullptr;
+    DurableNote* note = nullptr;
+  };
+  Partition(const Parts& parts, PartitionIdentity identity, TopicSettings settings,
+            LogEpoch log_epoch);
+  Partition(const Partition&) = delete;
+  Partition& operator=(const Partition&) = delete;
+  ~Partition();
+
+  /// Begins anew behind what recovery found (nothing for a new partition). Writes the board.
+  [[nodiscard]] Result<void> start(const std::string& folder, RecoveredPartition recovered);
+  /// Goes on with kept memory. `recovered` was cut at the board's durable offset.
+  [[nodiscard]] Result<void> take_over(const std::string& folder, RecoveredPartition recovered);
+
+  /// All that is due at `now`: bases, ready slots, stalls, persisting. Cheap when nothing is.
+  /// Lowers `next_look` to when it wants to be called again at the latest. Disk requests are
+  /// submitted, the caller kicks.
+  void duty(BootNanos now, BootNanos& next_look);
+  /// True if a record was committed that is not on its way to the disk yet.
+  [[nodiscard]] bool dirty() const noexcept;
+  [[nodiscard]] bool busy() const noexcept { return store_ && !store_->idle(); }
+
+  void session_died(SessionIndex session, std::span<const std::uint32_t> producer_cells);
+  [[nodiscard]] Result<shm::Lease> take_lease(SessionIndex session, bool take_over);
+  [[nodiscard]] SlotRing& ring() noexcept { return ring_; }
+  [[nodiscard]] const SlotRing& ring() const noexcept { return ring_; }
+  [[nodiscard]] PartitionStore* store() noexcept { return store_.get(); }
+  [[nodiscard]] const PartitionStore* store() const noexcept { return store_.get(); }
+
+  [[nodiscard]] PartitionIndex index() const noexcept { return identity_.index; }
+  [[nodiscard]] LogEpoch log_epoch() const noexcept { return log_epoch_; }
+  [[nodiscard]] Offset start_offset() const noexcept;
+  [[nodiscard]] Offset end_offset() const noexcept { return ring_.end_offset(); }
+  /// end_offset() on memory topics.
+  [[nodiscard]] Offset durable_offset() const noexcept;
+  [[nodiscard]] Result<shm::FindSegmentReply> find_segment(Offset offset, shm::UniqueFd& fd) const;
+  /// First offset at or after the time; the end if there is none. Looks at files and memory.
+  [[nodiscard]] Result<Offset> find_time(UnixMillis time_ms) const;
+  /// Stamp of the first record at or behind `offset` (for lag in seconds); nothing at the end.
+  [[nodiscard]] std::optional<UnixMillis> time_of(Offset offset) const;
+  /// Drops what retention lets go. True if something went.
+  bool retain(const TopicSettings& settings, UnixMillis now_ms, bool age_may_delete);
+  /// Refuses appends, e.g. while the disk is full; kNone allows them again.
+  void set_readonly(ErrorCode code);
+
+  /// Drain: seals everything, persists it, closes the segment. True when done.
+  [[nodiscard]] bool drain(bool patient, BootNanos& next_look);
+  /// The topic is gone or the board closed: wakes everybody who sleeps on this partition.
+  void wake_all();
+
+ private:
+  void durable_moved(PartitionStore& store) override;
+  void bad_records(PartitionStore& store, const BadRecords& bad, bool sealed) override;
+  void health_changed(PartitionStore& store, StoreHealth health, const Error& error) override;
+  void persist_due(BootNanos now, BootNanos& next_look);
+  void persist();
+  [[nodiscard]] bool may_retire(SlotGen slot_gen) const noexcept;
+  [[nodiscard]] PersistCursor cursor_at(Offset offset) const;
+  void publish_positions();
+
+  Parts parts_;
+  PartitionIdentity identity_;
+  TopicSettings settings_;
+  LogEpoch log_epoch_;
+  SlotRing ring_;
+  std::unique_ptr<PartitionStore> store_;
+  BootNanos dirty_since_ = 0;  ///< 0: clean
+  bool flush_now_ = false;
+  ErrorCode asked_readonly_ = ErrorCode::kNone;  ///< by set_readonly
+  ErrorCode store_readonly_ = ErrorCode::kNone;  ///< by the store
+};
+
+}  // namespace mallbots::broker

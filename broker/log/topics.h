@@ -1,0 +1,170 @@
+// Topics: all topics of an instance, their boards and partitions; what the control plane calls, and
+// the log's duties of the broker's loop. Control thread only.
+//
+// start() brings back what disk and keeper have; after it every topic can be appended to. From then
+// on duty() is called on every turn of the loop, before it sleeps park(), after it woke unpark().
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/log/partition.h"
+#include "broker/log/session_pages.h"
+#include "broker/storage/catalogue.h"
+#include "broker/storage/epoch_log.h"
+
+namespace mallbots::broker {
+
+struct TopicsOptions {
+  std::uint64_t memory_max_bytes = 0;
+  std::uint64_t disk_max_bytes = ~std::uint64_t{0};
+  std::uint64_t orphan_max_bytes = 64 * kMiB;
+  unsigned recovery_threads = 2;
+};
+
+class Topic {
+ public:
+  [[nodiscard]] TopicId id() const noexcept { return id_; }
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] const TopicSettings& settings() const noexcept { return settings_; }
+  [[nodiscard]] std::uint32_t partitions() const noexcept {
+    return static_cast<std::uint32_t>(partitions_.size());
+  }
+  /// CHECKs the range: the caller has validated what a client said.
+  [[nodiscard]] Partition& partition(PartitionIndex index);
+  [[nodiscard]] const Partition& partition(PartitionIndex index) const;
+
+  /// Descriptors to pass on. The board is always read-only.
+  [[nodiscard]] Result<shm::UniqueFd> board_fd() const;
+  [[nodiscard]] Result<shm::UniqueFd> knock_fd() const;
+  /// Populated first, so that its memory is charged to the broker. UnknownTopic-like BadArgument if
+  /// the slot is not (any more) one of the partition.
+  [[nodiscard]] Result<shm::UniqueFd> slot_fd(PartitionIndex partition, std::uint64_t slot_id,
+                                              bool writable);
+
+  /// Sessions that may not map the knock page sleep on their doorbell; this topic rings it.
+  void add_doorbell(SessionIndex session);
+
+ private:
+  friend class Topics;
+  TopicId id_{};
+  std::string name_;
+  TopicSettings settings_;
+  UnixMillis created_ms_ = 0;
+  std::vector<PartitionId> partition_ids_;
+  shm::UniqueFd board_fd_, knock_fd_, note_fd_;
+  shm::Mapping board_map_, knock_map_, note_map_;
+  std::vector<std::unique_ptr<Partition>> partitions_;
+  std::vector<SessionIndex> doorbells_;
+  std::map<SessionIndex, std::vector<std::pair<PartitionIndex, std::uint32_t>>> producer_cells_;
+
+  [[nodiscard]] shm::BoardHeader& board() const noexcept {
+    return *board_map_.as<shm::BoardHeader>();
+  }
+  [[nodiscard]] shm::KnockHeader& knock() const noexcept {
+    return *knock_map_.as<shm::KnockHeader>();
+  }
+};
+
+class Topics final : private PartitionEvents {
+ public:
+  struct Parts {
+    Disk& disk;
+    const DataDirectory& data;
+    SparePool& spares;
+    KeeperLink& keeper;
+    SessionPages& sessions;
+    shm::Registry& registry;
+  };
+  Topics(const Parts& parts, TopicsOptions options);
+  ~Topics();
+
+  /// `memory_kept`: the keeper holds a predecessor's memory. `log_line` gets one sentence per
+  /// finding of recovery. Errors: Corrupt, Io, MemoryFull...
+  [[nodiscard]] Result<void> start(bool memory_kept,
+                                   const std::function<void(const std::string&)>& log_line);
+
+  /// Durable when it returns. Errors: TopicExists, BadTopicName, MemoryFull, DiskBudget, DiskFull.
+  [[nodiscard]] Result<Topic*> create(const std::string& name, const TopicSettings& settings);
+  /// Revoke, seal, tell (TopicGone), unlink. Durable when it returns.
+  [[nodiscard]] Result<void> remove(const std::string& name);
+  [[nodiscard]] Result<void> alter(const std::string& name, const TopicSettings& settings);
+  [[nodiscard]] Topic* find(const std::string& name);
+  [[nodiscard]] Topic* find(TopicId id);
+  /// In the order of their names.
+  [[nodiscard]] std::vector<Topic*> all();
+
+  [[nodiscard]] Result<shm::OpenProducerReply> open_producer(SessionIndex session, Topic& topic,
+                                                             PartitionIndex partition);
+  [[nodiscard]] Result<std::uint32_t> open_reader(SessionIndex session);
+
+  /// One turn: slots, stalls, persisting, retention. The boot time by which to be called again;
+  /// INT64_MAX if only an event can bring work.
+  [[nodiscard]] BootNanos duty(BootNanos now);
+  /// Before the loop sleeps: says so in every knock page, looks once more; false: something came
+  /// in meanwhile, do not sleep. `with_timer`: it will wake by itself for the next flush.
+  [[nodiscard]] bool park();
+  void unpark();
+  /// The process of the session is proven dead; its page still exists.
+  void session_died(SessionIndex session);
+  /// The next broker knocks on everything its predecessor may have owed.
+  void wake_all();
+
+  /// Marks boards closed, seals, persists, closes files. Called on each turn until true. Owners of
+  /// a word get one stall limit.
+  [[nodiscard]] bool drain(BootNanos now, BootNanos& next_look);
+  /// After drain(): the next start is a clean one.
+  [[nodiscard]] Result<void> write_clean_mark();
+
+  [[nodiscard]] LogEpoch log_epoch() const noexcept { return epochs_->current(); }
+  [[nodiscard]] const EpochLog& epochs() const noexcept { return *epochs_; }
+  [[nodiscard]] std::uint64_t memory_bytes() const;
+  [[nodiscard]] std::uint64_t orphan_bytes() const;
+  [[nodiscard]] std::uint64_t disk_bytes() const;
+  [[nodiscard]] std::uint64_t damaged_ranges() const noexcept { return damaged_ranges_; }
+  [[nodiscard]] std::uint64_t readonly_partitions() const;
+
+  /// Called when durable positions moved since the last duty (group positions may follow).
+  void on_durable(std::function<void()> moved) { durable_moved_ = std::move(moved); }
+  /// Loud events, as one sentence for the log.
+  void on_trouble(std::function<void(const std::string&)> say) { say_ = std::move(say); }
+
+ private:
+  void bad_producer(std::uint64_t producer_id, const std::string& reason) override;
+  void damaged(TopicId topic, PartitionIndex partition, const BadRecords& bad) override;
+  void health_changed(TopicId topic, PartitionIndex partition, StoreHealth health,
+                      const Error& error) override;
+
+  [[nodiscard]] Result<std::unique_ptr<Topic>> build(const TopicEntry& entry, bool memory_kept);
+  [[nodiscard]] Result<void> map_shared(Topic& topic, bool memory_kept, bool& kept);
+  [[nodiscard]] Result<std::vector<RecoveredPartition>> recover(const Topic& topic, bool kept);
+  [[nodiscard]] Result<void> save();
+  void forget_memory(Topic& topic);
+  void look_at_space(BootNanos now, BootNanos& next_look);
+  void retain(BootNanos now, BootNanos& next_look);
+  void hold_orphans_down();
+  void ring_doorbells(Topic& topic);
+
+  Parts parts_;
+  TopicsOptions options_;
+  std::optional<EpochLog> epochs_;
+  std::map<std::string, std::unique_ptr<Topic>> topics_;
+  std::map<TopicId, Topic*> by_id_;
+  std::map<std::uint64_t, SessionIndex> producers_;  ///< producer id -> session
+  WallClockWatch wall_watch_;
+  BootNanos next_space_look_ = 0;
+  BootNanos next_retention_ = 0;
+  BootNanos next_duty_ = 0;
+  BootNanos drain_since_ = 0;
+  bool disk_full_ = false;
+  std::uint64_t damaged_ranges_ = 0;
+  std::function<void()> durable_moved_;
+  std::function<void(const std::string&)> say_;
+};
+
+}  // namespace mallbots::broker
