@@ -1,0 +1,207 @@
+#include "broker/io/uring_disk.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "broker/io/write_pieces.h"
+#include "shm/base/check.h"
+#include "shm/base/crash_point.h"
+
+namespace mallbots::broker {
+
+namespace {
+
+constexpr unsigned kEntries = 512;
+/// Bit 0 of user_data: the completion is that of a linked flush.
+constexpr std::uint64_t kFlushBit = 1;
+
+}  // namespace
+
+/// One request on its way: a write, a flush, or a write with a linked flush.
+struct UringDisk::Operation {
+  IoRequest request;
+  WritePieces pieces;
+  int outstanding = 0;  ///< completions still to come
+  int error = 0;
+  bool again = false;  ///< a short write: the rest and the flush go out once more
+};
+
+UringDisk::UringDisk(bool direct, FlushStyle style) : PosixDisk(direct), style_(style) {}
+
+Result<std::unique_ptr<Disk>> UringDisk::make(bool direct, FlushStyle style) {
+  std::unique_ptr<UringDisk> disk{new UringDisk(direct, style)};
+  if (const int error = disk->set_up(); error != 0) {
+    return fail(ErrorCode::kUnsupported,
+                std::string("io_uring is refused: ") + std::strerror(error));
+  }
+  return std::unique_ptr<Disk>{std::move(disk)};
+}
+
+int UringDisk::set_up() {
+  const struct {
+    unsigned flags;
+    const char* name;
+  } tries[] = {
+      {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN,
+       "deferred task work"},
+      {IORING_SETUP_COOP_TASKRUN, "cooperative task work"},
+      {0, "plain"},
+  };
+  int result = -EINVAL;
+  for (const auto& attempt : tries) {
+    result = io_uring_queue_init(kEntries, &ring_, attempt.flags);
+    if (result == 0) {
+      flags_ = attempt.name;
+      break;
+    }
+    if (result != -EINVAL) break;
+  }
+  if (result != 0) return -result;
+  ring_made_ = true;
+  event_ = shm::UniqueFd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  if (!event_) return errno;
+  return -io_uring_register_eventfd(&ring_, event_.get());
+}
+
+UringDisk::~UringDisk() {
+  if (!ring_made_) return;
+  io_uring_submit(&ring_);
+  while (in_flight_ > 0) {
+    io_uring_cqe* entry = nullptr;
+    if (io_uring_wait_cqe(&ring_, &entry) != 0) continue;
+    auto* operation = reinterpret_cast<Operation*>(entry->user_data & ~kFlushBit);
+    io_uring_cqe_seen(&ring_, entry);
+    if (--operation->outstanding == 0) retire(*operation);
+  }
+  io_uring_queue_exit(&ring_);
+}
+
+std::string UringDisk::engine() const {
+  return "io_uring (" + flags_ + ", " +
+         (style_ == FlushStyle::kDsync ? "O_DSYNC writes" : "write + fdatasync") + ")";
+}
+
+/// Room for `needed` linked entries in one submission.
+io_uring_sqe* UringDisk::next_entry(unsigned needed) {
+  while (io_uring_sq_space_left(&ring_) < needed) {
+    const int n = io_uring_submit(&ring_);
+    CHECK(n >= 0 || n == -EAGAIN || n == -EBUSY || n == -EINTR);
+    if (n < 0) io_uring_get_events(&ring_);
+  }
+  io_uring_sqe* entry = io_uring_get_sqe(&ring_);
+  CHECK(entry != nullptr);
+  return entry;
+}
+
+void UringDisk::start(Operation& operation) {
+  const IoRequest& request = operation.request;
+  const int fd = request.file->fd();
+  const bool writes = request.kind == IoKind::kWrite || request.kind == IoKind::kWriteFlush;
+  const bool dsync = request.kind == IoKind::kWriteFlush && style_ == FlushStyle::kDsync;
+  const bool flushes = request.kind != IoKind::kWrite && !dsync;
+  const auto name = reinterpret_cast<std::uint64_t>(&operation);
+  operation.outstanding = (writes ? 1 : 0) + (flushes ? 1 : 0);
+  operation.again = false;
+  io_uring_sqe* entry = next_entry(static_cast<unsigned>(operation.outstanding));
+  if (writes) {
+    const auto pieces = operation.pieces.rest();
+    CRASH_POINT("io.uring.write");
+    io_uring_prep_writev2(entry, fd, pieces.data(), static_cast<unsigned>(pieces.size()),
+                          operation.pieces.offset(), dsync ? RWF_DSYNC : 0);
+    entry->user_data = name;
+    if (flushes) {
+      // The flush runs only if the whole write did; otherwise it completes with ECANCELED.
+      entry->flags |= IOSQE_IO_LINK;
+      entry = io_uring_get_sqe(&ring_);
+      CHECK(entry != nullptr);
+    }
+  }
+  if (flushes) {
+    CRASH_POINT("io.uring.flush");
+    io_uring_prep_fsync(entry, fd, request.kind == IoKind::kSyncFolder ? 0 : IORING_FSYNC_DATASYNC);
+    entry->user_data = name | kFlushBit;
+  }
+  unsubmitted_ = true;
+}
+
+void UringDisk::submit(const IoRequest& request) {
+  CHECK(request.file != nullptr && request.handler != nullptr);
+  std::unique_ptr<Operation> operation;
+  if (free_.empty()) {
+    operation = std::make_unique<Operation>();
+  } else {
+    operation = std::move(free_.back());
+    free_.pop_back();
+  }
+  operation->request = request;
+  operation->error = 0;
+  operation->pieces.assign(request.pieces, request.offset);
+  ++in_flight_;
+  start(*operation.release());  // the kernel holds it until its last completion: retire()
+}
+
+void UringDisk::kick() {
+  if (!unsubmitted_) return;
+  unsubmitted_ = false;
+  while (io_uring_sq_ready(&ring_) > 0) {
+    const int n = io_uring_submit(&ring_);
+    if (n >= 0) continue;
+    CHECK(n == -EAGAIN || n == -EBUSY || n == -EINTR);
+    io_uring_get_events(&ring_);  // room in the completion queue, then once more
+  }
+}
+
+bool UringDisk::step(Operation& operation, bool is_flush, int result) {
+  --operation.outstanding;
+  if (is_flush) {
+    // ECANCELED: the write before it was short or failed, and has said so itself.
+    if (result < 0 && result != -ECANCELED && operation.error == 0) operation.error = -result;
+  } else if (result == -EINTR || result == -EAGAIN) {
+    operation.again = true;
+  } else if (result < 0) {
+    operation.error = -result;
+  } else if (!operation.pieces.advance(static_cast<std::size_t>(result))) {
+    // A short write says nothing about why; the rest will. Nothing written at all: no room.
+    if (result == 0) operation.error = ENOSPC;
+    operation.again = true;
+  }
+  if (operation.outstanding > 0) return false;
+  if (operation.error == 0 && operation.again) {
+    start(operation);
+    return false;
+  }
+  return true;
+}
+
+void UringDisk::retire(Operation& operation) {
+  --in_flight_;
+  free_.emplace_back(&operation);
+}
+
+std::size_t UringDisk::reap() {
+  std::uint64_t count = 0;
+  // Emptied before the look, so that what completes after the look announces itself anew.
+  (void)!::read(event_.get(), &count, sizeof(count));
+  io_uring_get_events(&ring_);
+  std::size_t done = 0;
+  io_uring_cqe* entry = nullptr;
+  while (io_uring_peek_cqe(&ring_, &entry) == 0) {
+    auto* operation = reinterpret_cast<Operation*>(entry->user_data & ~kFlushBit);
+    const bool is_flush = (entry->user_data & kFlushBit) != 0;
+    const int result = entry->res;
+    io_uring_cqe_seen(&ring_, entry);
+    if (!step(*operation, is_flush, result)) continue;
+    const IoRequest request = operation->request;
+    const int error = operation->error;
+    retire(*operation);
+    ++done;
+    request.handler->io_done(request.tag, error);
+  }
+  kick();
+  return done;
+}
+
+}  // namespace mallbots::broker

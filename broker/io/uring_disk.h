@@ -1,0 +1,52 @@
+// The io_uring engine of Disk. The ring belongs to the thread that made it (SINGLE_ISSUER and
+// DEFER_TASKRUN where the kernel has them: completions are then worked off inside reap(), not by
+// interrupting the thread). Never SQPOLL: an idle broker must not burn a core.
+//
+// Destruction waits for what is in flight (the kernel may still read the memory) and tells nobody.
+#pragma once
+
+#include <liburing.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/io/posix_disk.h"
+
+namespace mallbots::broker {
+
+class UringDisk final : public PosixDisk {
+ public:
+  /// Unsupported, with the kernel's reason, if io_uring is refused.
+  [[nodiscard]] static Result<std::unique_ptr<Disk>> make(bool direct, FlushStyle style);
+  ~UringDisk() override;
+
+  void submit(const IoRequest& request) override;
+  void kick() override;
+  int completion_fd() const noexcept override { return event_.get(); }
+  std::size_t reap() override;
+  std::size_t in_flight() const noexcept override { return in_flight_; }
+  std::string engine() const override;
+
+ private:
+  struct Operation;
+
+  UringDisk(bool direct, FlushStyle style);
+  [[nodiscard]] int set_up();
+  [[nodiscard]] io_uring_sqe* next_entry(unsigned needed);
+  void start(Operation& operation);
+  /// True if the operation is over.
+  bool step(Operation& operation, bool is_flush, int result);
+  void retire(Operation& operation);
+
+  FlushStyle style_;
+  io_uring ring_{};
+  bool ring_made_ = false;
+  std::string flags_;
+  shm::UniqueFd event_;
+  std::vector<std::unique_ptr<Operation>> free_;
+  std::size_t in_flight_ = 0;
+  bool unsubmitted_ = false;
+};
+
+}  // namespace mallbots::broker
