@@ -1,0 +1,31 @@
+#include "clients/cli/errors.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "shm/base/error.h"
+
+namespace mallbots::client::cli {
+namespace {
+
+TEST(ErrorsPage, DocsErrorsIsWhatTheCommandPrints) {
+  const std::ifstream file{"docs/ERRORS.md"};
+  std::stringstream page;
+  page << file.rdbuf();
+  EXPECT_EQ(page.str(), errors_markdown())
+      << "write it anew: mallbots errors --markdown > docs/ERRORS.md";
+}
+
+TEST(ErrorsPage, HasARowForEveryErrorWithReasonAndRemedy) {
+  const std::string page = errors_markdown();
+  for (const ErrorEntry& entry : error_catalogue()) {
+    EXPECT_NE(page.find("| " + std::string{entry.name} + " | "), std::string::npos) << entry.name;
+    EXPECT_FALSE(entry.what.empty()) << entry.name;
+    EXPECT_FALSE(entry.remedy.empty()) << entry.name;
+  }
+}
+
+}  // namespace
+}  // namespace mallbots::client::cli
