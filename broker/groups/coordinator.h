@@ -230,7 +230,7 @@ class GroupCoordinator {
   GroupCoordinator(const GroupCoordinator&) = delete;
   GroupCoordinator& operator=(const GroupCoordinator&) = delete;
 
-  // At start, in this order: topic_known() for each topic, restore() once.
+  // At start, in this order: tick(), topic_known() for each topic, restore() once.
 
   /// A topic exists: created, found at start, or with changed settings or more partitions.
   [[nodiscard]] GroupActions topic_known(const GroupTopic& topic);
