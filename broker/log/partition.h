@@ -58,6 +58,12 @@ class Partition final : private StoreListener {
   void duty(BootNanos now, BootNanos& next_look);
   /// True if a record was committed that is not on its way to the disk yet.
   [[nodiscard]] bool dirty() const noexcept;
+  /// True if somebody waits for its durable position.
+  [[nodiscard]] bool is_awaited() const noexcept {
+    return (parts_.knock.durable.load() & shm::kSleeperBit) != 0;
+  }
+  /// True if the open slot was sealed: the next one needs its base, and another one behind it.
+  [[nodiscard]] bool is_rolled() const noexcept;
   [[nodiscard]] bool busy() const noexcept { return store_ && !store_->idle(); }
 
   void session_died(SessionIndex session, std::span<const std::uint32_t> producer_cells);

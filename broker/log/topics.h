@@ -61,6 +61,7 @@ class Topic {
   shm::Mapping board_map_, knock_map_, note_map_;
   std::vector<std::unique_ptr<Partition>> partitions_;
   std::vector<SessionIndex> doorbells_;
+  bool parked_dirty_ = false;
   std::map<SessionIndex, std::vector<std::pair<PartitionIndex, std::uint32_t>>> producer_cells_;
 
   [[nodiscard]] shm::BoardHeader& board() const noexcept {
@@ -129,8 +130,6 @@ class Topics final : private PartitionEvents {
   [[nodiscard]] std::uint64_t damaged_ranges() const noexcept { return damaged_ranges_; }
   [[nodiscard]] std::uint64_t readonly_partitions() const;
 
-  /// Called when durable positions moved since the last duty (group positions may follow).
-  void on_durable(std::function<void()> moved) { durable_moved_ = std::move(moved); }
   /// Loud events, as one sentence for the log.
   void on_trouble(std::function<void(const std::string&)> say) { say_ = std::move(say); }
 
@@ -141,10 +140,15 @@ class Topics final : private PartitionEvents {
                       const Error& error) override;
 
   [[nodiscard]] Result<std::unique_ptr<Topic>> build(const TopicEntry& entry, bool memory_kept);
-  [[nodiscard]] Result<void> map_shared(Topic& topic, bool memory_kept, bool& kept);
+  [[nodiscard]] Result<void> take_shared(Topic& topic);
+  [[nodiscard]] Result<void> map_shared(Topic& topic);
+  [[nodiscard]] Result<void> make_shared_memory(Topic& topic);
   [[nodiscard]] Result<std::vector<RecoveredPartition>> recover(const Topic& topic, bool kept);
+  [[nodiscard]] Result<void> open_partitions(Topic& topic, bool kept,
+                                             std::vector<RecoveredPartition> recovered);
   [[nodiscard]] Result<void> save();
   void forget_memory(Topic& topic);
+  void bury();
   void look_at_space(BootNanos now, BootNanos& next_look);
   void retain(BootNanos now, BootNanos& next_look);
   void hold_orphans_down();
@@ -155,15 +159,15 @@ class Topics final : private PartitionEvents {
   std::optional<EpochLog> epochs_;
   std::map<std::string, std::unique_ptr<Topic>> topics_;
   std::map<TopicId, Topic*> by_id_;
+  std::vector<TopicEntry> deleting_;                 ///< their files are not all gone yet
+  std::vector<std::unique_ptr<Topic>> dying_;        ///< deleted, with requests in flight
   std::map<std::uint64_t, SessionIndex> producers_;  ///< producer id -> session
   WallClockWatch wall_watch_;
   BootNanos next_space_look_ = 0;
   BootNanos next_retention_ = 0;
-  BootNanos next_duty_ = 0;
   BootNanos drain_since_ = 0;
   bool disk_full_ = false;
   std::uint64_t damaged_ranges_ = 0;
-  std::function<void()> durable_moved_;
   std::function<void(const std::string&)> say_;
 };
 

@@ -105,6 +105,8 @@ AppendOutcome Appender::run(std::uint32_t units, std::uint32_t count, const Appe
     const bool ready = !seen.owned() && (seen.tail_units() != 0 || base_known());
     if (!ready || !try_acquire(*slot_.header, seen, me_)) {
       outcome.status = AppendStatus::kTimeout;
+      // From now on we sleep: the broker must be awake to see a holder that stalls.
+      if (backoff.about_to_sleep()) ring_broker(parts_, true);
       if (!backoff.pause(options.deadline)) return outcome;
       continue;
     }

@@ -68,20 +68,20 @@ inline void clear_cell(ReaderCell& cell) noexcept {
   }
 }
 
-/// Broker: does this cell hold slot `slot_gen`? After the retiring mark was stored.
-[[nodiscard]] inline bool is_pinned(const ReaderCell& cell, SlotGen slot_gen) noexcept {
+/// Broker: does this cell hold that slot (pin_of)? After the retiring mark was stored.
+[[nodiscard]] inline bool is_pinned(const ReaderCell& cell, std::uint64_t pin) noexcept {
   // SYNC retire: seq_cst loads after mark_retiring; seq_cst store of the pin before the reader
   // looks for the mark. SYNC unpin: acquire, so that re-use comes after the reader's last read.
-  return cell.pins[0].load(std::memory_order_seq_cst) == slot_gen + 1 ||
-         cell.pins[1].load(std::memory_order_seq_cst) == slot_gen + 1;
+  return cell.pins[0].load(std::memory_order_seq_cst) == pin ||
+         cell.pins[1].load(std::memory_order_seq_cst) == pin;
 }
 
 /// Broker: takes a pin away (view held too long, orphan.max).
-inline void revoke_pin(ReaderCell& cell, SlotGen slot_gen) noexcept {
-  for (auto& pin : cell.pins) {
-    std::uint64_t expected = slot_gen + 1;
+inline void revoke_pin(ReaderCell& cell, std::uint64_t pin) noexcept {
+  for (auto& held : cell.pins) {
+    std::uint64_t expected = pin;
     CRASH_POINT("cells.revoke_pin");
-    pin.compare_exchange_strong(expected, 0, std::memory_order_seq_cst);
+    held.compare_exchange_strong(expected, 0, std::memory_order_seq_cst);
   }
 }
 

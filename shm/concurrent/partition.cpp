@@ -15,7 +15,7 @@ const SlotEntry& entry_of(const PartitionParts& parts, SlotGen slot_gen) noexcep
 
 std::optional<std::uint64_t> slot_on_board(const PartitionParts& parts, SlotGen slot_gen) noexcept {
   const SlotEntry& entry = entry_of(parts, slot_gen);
-  // SYNC board-entry: acquire here; release in the broker's post_slot.
+  // SYNC board-entry: acquire here; release in post_slot.
   if (entry.n.load(std::memory_order_acquire) != slot_gen) return std::nullopt;
   const std::uint64_t slot_id = entry.slot_id.load(std::memory_order_relaxed);
   const auto state = static_cast<SlotState>(entry.state.load(std::memory_order_relaxed));
@@ -56,6 +56,13 @@ void withdraw_slot(PartitionBoard& board, std::uint32_t slots, SlotGen slot_gen)
   if (entry.n.load(std::memory_order_relaxed) != slot_gen) return;
   CRASH_POINT("partition.withdraw_slot");
   entry.n.store(kNoSlot, std::memory_order_seq_cst);
+}
+
+void publish_durable(PartitionBoard& board, KnockLine& knock, Offset offset) noexcept {
+  CRASH_POINT("partition.durable");
+  // SYNC durable: release here; acquire in the readers that stop there. seq_cst: SYNC knock.
+  board.durable_offset.store(offset, std::memory_order_seq_cst);
+  wake_if_waited(knock.durable);
 }
 
 void ring_broker(const PartitionParts& parts, bool even_with_timer) noexcept {

@@ -57,6 +57,9 @@ void post_slot(PartitionBoard& board, std::uint32_t slots, SlotGen slot_gen,
 /// Broker: `slot_gen` is no longer to be opened; before its memory changes.
 void withdraw_slot(PartitionBoard& board, std::uint32_t slots, SlotGen slot_gen) noexcept;
 
+/// Broker: everything below `offset` is on disk. Wakes who waits for it.
+void publish_durable(PartitionBoard& board, KnockLine& knock, Offset offset) noexcept;
+
 /// Wakes the broker if it sleeps without a timer; `even_with_timer`: if it sleeps at all.
 void ring_broker(const PartitionParts& parts, bool even_with_timer) noexcept;
 

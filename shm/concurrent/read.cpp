@@ -48,7 +48,8 @@ PartitionReader::Pin PartitionReader::open_slot(SlotGen slot_gen) {
   CRASH_POINT("read.pin");
   // SYNC retire: seq_cst store here, then the generation and the mark in the slot itself are read;
   // the broker stores the mark (seq_cst), then scans the pins. One of the two sees the other.
-  cell_->pins[pin].store(slot_gen + 1, std::memory_order_seq_cst);
+  cell_->pins[pin].store(pin_of(parts_.board->partition_id, slot_gen),
+                          std::memory_order_seq_cst);
   if (!slot_is_valid(parts_, memory, slot_gen) || is_retiring(*memory.header, slot_gen)) {
     close_slot(memory, pin);
     return Pin::kCold;
@@ -125,10 +126,11 @@ ReadStatus PartitionReader::next(RecordView& view) {
       continue;
     }
     if (durable_only_ &&
-        // SYNC durable: acquire here; release in the broker's set_durable.
+        // SYNC durable: acquire here; release in publish_durable.
         offset >= parts_.board->durable_offset.load(std::memory_order_acquire))
       return state_when_idle();
-    if (cell_->pins[pin_].load(std::memory_order_relaxed) != slot_gen_ + 1) {
+    if (cell_->pins[pin_].load(std::memory_order_relaxed) !=
+        pin_of(parts_.board->partition_id, slot_gen_)) {
       unpin();
       return ReadStatus::kExpired;
     }

@@ -85,7 +85,6 @@ void wake(std::atomic<std::uint32_t>& word) noexcept {
 }
 
 bool LockBackoff::pause(Deadline deadline) noexcept {
-  constexpr std::uint32_t kSpins = 100;
   if (spins_ < kSpins) {
     ++spins_;
     cpu_relax();

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <span>
+#include <utility>
 
 #include "shm/base/clock.h"
 
@@ -63,8 +64,14 @@ class LockBackoff {
  public:
   /// Spins the first 100 times, then sleeps. False: the deadline has passed (a try only spins).
   [[nodiscard]] bool pause(Deadline deadline) noexcept;
+  /// True once: the next pause() is the first that sleeps.
+  [[nodiscard]] bool about_to_sleep() noexcept {
+    return spins_ == kSpins && !std::exchange(told_, true);
+  }
 
  private:
+  static constexpr std::uint32_t kSpins = 100;
+  bool told_ = false;
   std::uint32_t spins_ = 0;
   BootNanos sleep_ns_ = 50'000;
 };
