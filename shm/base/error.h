@@ -105,7 +105,9 @@ enum class ExitCode : std::uint8_t {
   X(Unsupported, kFailed, "this kernel or file system does not allow it",                          \
     "`mallbots doctor` shows what this host allows and how to change it")                          \
   X(Busy, kFailed, "another thread of this process is inside the same call",                       \
-    "do not append from a signal handler; give each thread its own Producer")
+    "do not append from a signal handler; give each thread its own Producer")                      \
+  X(NotDurable, kFailed, "the records are in the log, but were not flushed by the deadline",       \
+    "wait for them again; readers see them, but a power cut may still take them back")
 
 enum class ErrorCode : std::uint16_t {
   kNone = 0,
