@@ -23,6 +23,7 @@ enum class FdKind : std::uint32_t {
   kSlot,          ///< slot id
   kSessionPage,   ///< session index
   kSessionPidfd,  ///< session index
+  kSessionWake,   ///< session index: an eventfd of its own, for users who are not trusted
   kDurableNote,   ///< id 0, or a topic's: memory of broker/storage that must survive a broker
 };
 

@@ -88,6 +88,10 @@ class Partition final : private StoreListener {
   bool retain(const TopicSettings& settings, UnixMillis now_ms, bool age_may_delete);
   /// Refuses appends, e.g. while the disk is full; kNone allows them again.
   void set_readonly(ErrorCode code);
+  /// Why appends are refused; kNone: they are not.
+  [[nodiscard]] ErrorCode readonly() const noexcept {
+    return asked_readonly_ != ErrorCode::kNone ? asked_readonly_ : store_readonly_;
+  }
 
   /// Drain: seals everything, persists it, closes the segment. True when done.
   [[nodiscard]] bool drain(bool patient, BootNanos& next_look);

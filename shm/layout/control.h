@@ -50,6 +50,7 @@ enum class MessageType : std::uint16_t {
   kDeleteGroup,
   kStatus,
   kListClients,
+  kGoodbye,
   kReply = 0x100,       ///< answers the request of the same id; body by the request's type
   kAssignment = 0x101,  ///< pushed: request id 0
   kNotice = 0x102,      ///< pushed: the session or a position is no longer what it was
@@ -188,6 +189,14 @@ struct HelloReply {
   LogEpoch log_epoch = 0;
   bool resumed = false;
   MALLBOTS_FIELDS(session, token, incarnation, log_epoch, resumed)
+};
+
+/// The client has unmapped everything and stored its last; answered, then the broker closes the
+/// connection and may give the session's index to others at once. Without it the session of a
+/// living process is revoked, and its index rests until the process has ended.
+struct Goodbye {
+  static constexpr MessageType kType = MessageType::kGoodbye;
+  MALLBOTS_FIELDS()
 };
 
 struct Empty {
