@@ -81,6 +81,8 @@ void add_all(CLI::App& root, Context& context) {
       ->option_text("text|json [text]");
   root.require_subcommand(1);
   add_doctor(root, context);
+  add_verify(root, context);
+  add_dump(root, context);
   add_errors(root, context);
 }
 
