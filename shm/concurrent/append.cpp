@@ -31,14 +31,22 @@ Appender::Appender(const PartitionParts& parts, const ProducerSeat& seat)
       me_(static_cast<SessionIndex>(parts.session->header.session)),
       data_units_(static_cast<std::uint32_t>(parts.topic->slot_bytes / kUnitBytes)) {
   headers_.resize(kBatchWithoutAllocation);
+  // An earlier Appender of this session may have used the cell: its last sequence must stand until
+  // ours is committed.
+  const auto first = load_sequence(*seat_.cell, 0);
+  const auto second = load_sequence(*seat_.cell, 1);
+  next_half_ = first && (!second || first->sequence > second->sequence) ? 1 : 0;
 }
 
 Appender::~Appender() { forget_slot(); }
 
 AppendOutcome Appender::append(const RecordInput& record, const AppendOptions& options) {
+  if (inside_) return {AppendStatus::kBusy};
+  const Inside inside{inside_};
   const std::uint64_t bytes = record_bytes(record);
   if (bytes > parts_.topic->record_max_bytes || record.attributes.size() > UINT16_MAX)
     return {AppendStatus::kTooLarge};
+  prefetch_tail();
   RecordHeader header = prepare_header(record, seat_.author);
   header.flags |= kLastOfBatch;
   const std::uint32_t units = record_units(header.length);
@@ -53,8 +61,9 @@ AppendOutcome Appender::append(const RecordInput& record, const AppendOptions& o
 
 AppendOutcome Appender::append_batch(std::span<const RecordInput> records,
                                      const AppendOptions& options) {
-  if (records.empty() || records.size() > kMaxBatchRecords) return {AppendStatus::kTooLarge};
   if (inside_) return {AppendStatus::kBusy};
+  const Inside inside{inside_};
+  if (records.empty() || records.size() > kMaxBatchRecords) return {AppendStatus::kTooLarge};
   if (records.size() > headers_.size()) headers_.resize(records.size());
   std::uint64_t units = 0;
   for (std::size_t i = 0; i < records.size(); ++i) {
@@ -80,20 +89,25 @@ AppendOutcome Appender::append_batch(std::span<const RecordInput> records,
              });
 }
 
+/// Before hashing and reading the clock: the lines are on their way meanwhile.
+void Appender::prefetch_tail() const noexcept {
+  if (slot_.header == nullptr) return;
+  const std::uint32_t tail = load_word(*slot_.header).tail_units();
+  if (tail < data_units_) prefetch_record_for_write(slot_.data + std::size_t{tail} * kUnitBytes);
+}
+
 template <class Fill>
 AppendOutcome Appender::run(std::uint32_t units, std::uint32_t count, const AppendOptions& options,
                             const Fill& fill) {
-  if (inside_) return {AppendStatus::kBusy};
-  const Inside inside{inside_};
-  const std::uint64_t sequence = options.sequence != 0 ? options.sequence : seat_.last_sequence + 1;
-  if (sequence <= seat_.last_sequence) return {AppendStatus::kDuplicate, seat_.last_sequence};
-  if (sequence != seat_.last_sequence + 1)
-    return {AppendStatus::kOutOfSequence, seat_.last_sequence};
+  const std::uint64_t last = seat_.last_sequence;
+  const std::uint64_t sequence = options.sequence != 0 ? options.sequence : last + 1;
+  // A batch that was appended in part only is another batch, not a duplicate.
+  if (sequence <= last && last - sequence + 1 >= count) return {AppendStatus::kDuplicate, last};
+  if (sequence != last + 1) return {AppendStatus::kOutOfSequence, last};
 
-  AppendOutcome outcome;
-  const UnixMillis now_ms = wall_coarse_ms();
   LockBackoff backoff;
   for (;;) {
+    AppendOutcome outcome;
     if (!board_allows(outcome.status)) return outcome;
     if (slot_.header == nullptr && !find_open_slot(outcome.status, options.deadline))
       return outcome;
@@ -102,7 +116,14 @@ AppendOutcome Appender::run(std::uint32_t units, std::uint32_t count, const Appe
       if (!move_on(outcome.status, options.deadline)) return outcome;
       continue;
     }
+    prefetch_for_write(&slot_.header->publication);
     const bool ready = !seen.owned() && (seen.tail_units() != 0 || base_known());
+    // Re-used since we came here last, perhaps READY far ahead: nobody would fill it for us.
+    if (!ready && load_slot_gen(*slot_.header) != slot_gen_) {
+      forget_slot();
+      continue;
+    }
+    const UnixMillis now_ms = wall_coarse_ms();
     if (!ready || !try_acquire(*slot_.header, seen, me_)) {
       outcome.status = AppendStatus::kTimeout;
       // From now on we sleep: the broker must be awake to see a holder that stalls.
@@ -196,6 +217,13 @@ void Appender::roll(Word held) noexcept {
   knock(true);
 }
 
+bool Appender::board_is_open(AppendStatus& status) const noexcept {
+  const auto state = static_cast<BoardState>(parts_.topic->state.load());
+  if (state == BoardState::kGone) status = AppendStatus::kGone;
+  if (state == BoardState::kClosed) status = AppendStatus::kClosed;
+  return state == BoardState::kOpen;
+}
+
 bool Appender::board_allows(AppendStatus& status) const noexcept {
   if (parts_.board->readonly.load(std::memory_order_relaxed) != 0) {
     status = AppendStatus::kReadOnly;
@@ -208,10 +236,12 @@ bool Appender::find_open_slot(AppendStatus& status, Deadline deadline) {
   LockBackoff backoff;
   for (;;) {
     forget_slot();
+    if (!board_is_open(status)) return false;
     const SlotGen hint = parts_.board->open_hint.load(std::memory_order_acquire);
     if (const auto slot_id = slot_on_board(parts_, hint)) {
       if (adopt(hint, *slot_id)) return true;
       status = AppendStatus::kUnmapped;
+      if (deadline.has_passed()) return false;
     } else {
       status = AppendStatus::kTimeout;
     }
@@ -222,16 +252,14 @@ bool Appender::find_open_slot(AppendStatus& status, Deadline deadline) {
 
 bool Appender::move_on(AppendStatus& status, Deadline deadline) {
   const SlotGen next = slot_gen_ + 1;
+  LockBackoff backoff;
   for (;;) {
-    const auto state = static_cast<BoardState>(parts_.topic->state.load(std::memory_order_acquire));
-    if (state == BoardState::kGone || state == BoardState::kClosed) {
-      status = state == BoardState::kGone ? AppendStatus::kGone : AppendStatus::kClosed;
-      return false;
-    }
+    if (!board_is_open(status)) return false;
     if (const auto slot_id = slot_on_board(parts_, next)) {
       if (adopt(next, *slot_id)) return true;
       status = AppendStatus::kUnmapped;
-      if (deadline.has_passed()) return false;
+      if (deadline.has_passed() || !backoff.pause(deadline)) return false;
+      continue;
     }
     if (slot_is_past(parts_, next)) return find_open_slot(status, deadline);
     status = AppendStatus::kTimeout;
@@ -244,7 +272,7 @@ bool Appender::room_or_wait(SlotGen wanted, Deadline deadline) noexcept {
   ring_broker(parts_, true);
   const std::uint32_t key = prepare_wait(parts_.knock->room);
   if (slot_on_board(parts_, wanted) || slot_is_past(parts_, wanted)) return true;
-  if (static_cast<BoardState>(parts_.topic->state.load()) != BoardState::kOpen) return true;
+  if (AppendStatus ignored{}; !board_is_open(ignored)) return true;
   if (deadline.has_passed()) return false;
   wait(parts_.knock->room, key, deadline);
   return true;
@@ -332,13 +360,14 @@ bool ExclusiveAppender::lease_is_ours() const noexcept {
   return base_.parts_.board->lease.load(std::memory_order_seq_cst) == lease_.bits;
 }
 
-std::byte* ExclusiveAppender::reserved_end() const noexcept {
-  return base_.slot_.data + (std::size_t{held_.tail_units()} + reserved_units_) * kUnitBytes;
+/// Where the reserved bytes begin: behind the tail of the slot held, or taken out of it.
+std::byte* ExclusiveAppender::reserved() noexcept {
+  if (!spill_.empty()) return spill_.data();
+  return base_.slot_.data + std::size_t{held_.tail_units()} * kUnitBytes;
 }
 
-/// Our commit or seal failed, or the word is not ours: what now? kAppended: go on in another slot.
-AppendStatus ExclusiveAppender::why_fenced() noexcept {
-  holding_ = false;
+/// May this producer still append? kAppended: yes.
+AppendStatus ExclusiveAppender::standing() const noexcept {
   if (base_.parts_.session->header.revoked.load(std::memory_order_seq_cst) != 0)
     return AppendStatus::kRevoked;
   return lease_is_ours() ? AppendStatus::kAppended : AppendStatus::kLeaseLost;
@@ -347,24 +376,29 @@ AppendStatus ExclusiveAppender::why_fenced() noexcept {
 /// Acquires the open slot, if it can be had without waiting.
 AppendStatus ExclusiveAppender::acquire_slot() {
   SlotHeader& slot = *base_.slot_.header;
-  const Word seen = load_word(slot);
-  if (seen.sealed() || (seen.tail_units() == 0 && !base_.base_known()))
+  if (load_slot_gen(slot) != base_.slot_gen_) {
+    base_.forget_slot();
     return AppendStatus::kTimeout;
-  if (!seen.owned_by(base_.me_)) {
-    if (seen.owned() || !try_acquire(slot, seen, base_.me_)) return AppendStatus::kTimeout;
   }
+  const Word seen = load_word(slot);
+  // Owned by our own session means by another producer of this process: it is fenced when the
+  // lease moves, like any other.
+  if (seen.sealed() || seen.owned() || (seen.tail_units() == 0 && !base_.base_known()) ||
+      !try_acquire(slot, seen, base_.me_))
+    return AppendStatus::kTimeout;
   const Word held = seen.acquired_by(base_.me_);
   if (load_slot_gen(slot) != base_.slot_gen_) {
     release(slot, held);
     base_.forget_slot();
     return AppendStatus::kTimeout;
   }
-  if (const AppendStatus status = why_fenced(); status != AppendStatus::kAppended) {
+  if (const AppendStatus status = standing(); status != AppendStatus::kAppended) {
     release(slot, held);
     return status;
   }
   const auto end = base_.end_under_ownership(held);
-  if (!end) {
+  // What is reserved was stamped with the offsets behind end_.
+  if (!end || (reserved_records_ != 0 && end->next_offset != end_.next_offset)) {
     release(slot, held);
     return AppendStatus::kDamaged;
   }
@@ -377,7 +411,6 @@ AppendStatus ExclusiveAppender::acquire_slot() {
 /// Makes room for `units` behind what is reserved, in a slot that this producer holds.
 AppendStatus ExclusiveAppender::hold(std::uint32_t units, Deadline deadline) {
   LockBackoff backoff;
-  AppendStatus status = AppendStatus::kTimeout;
   for (;;) {
     if (holding_) {
       if (held_.tail_units() + reserved_units_ + units <= base_.data_units_) {
@@ -389,10 +422,11 @@ AppendStatus ExclusiveAppender::hold(std::uint32_t units, Deadline deadline) {
       if (seal_held(*base_.slot_.header, held_)) {
         publish(*base_.slot_.header, base_.slot_gen_, held_.released().with_seal());
         base_.knock(true);
-      } else if (status = why_fenced(); status != AppendStatus::kAppended) {
-        return status;
       }
     }
+    // Before any waiting: a word that the new holder has would be waited for in vain.
+    AppendStatus status = standing();
+    if (status != AppendStatus::kAppended) return status;
     if (!base_.board_allows(status)) return status;
     if (base_.slot_.header == nullptr && !base_.find_open_slot(status, deadline)) return status;
     if (load_word(*base_.slot_.header).sealed()) {
@@ -401,17 +435,17 @@ AppendStatus ExclusiveAppender::hold(std::uint32_t units, Deadline deadline) {
     }
     status = acquire_slot();
     if (status == AppendStatus::kAppended) continue;
-    if (status != AppendStatus::kTimeout || !backoff.pause(deadline)) return status;
+    if (status != AppendStatus::kTimeout) return status;
+    if (backoff.about_to_sleep()) ring_broker(base_.parts_, true);
+    if (!backoff.pause(deadline)) return status;
   }
 }
 
-/// Takes the reserved bytes out of a slot that is about to be sealed: once it is, the broker may
-/// re-use it.
+/// Takes the reserved bytes out of a slot that is or will be sealed: the broker may re-use it.
 void ExclusiveAppender::spill() {
   if (reserved_units_ == 0 || !spill_.empty()) return;
-  finish_pending(0);
-  const std::byte* end = reserved_end();
-  spill_.assign(end - std::size_t{reserved_units_} * kUnitBytes, end);
+  const std::byte* const first = reserved();
+  spill_.assign(first, first + std::size_t{reserved_units_} * kUnitBytes);
 }
 
 void ExclusiveAppender::unspill() noexcept {
@@ -423,16 +457,17 @@ void ExclusiveAppender::unspill() noexcept {
 
 /// Gives the last reserved record its hash and check.
 void ExclusiveAppender::finish_pending(std::uint8_t flags) noexcept {
-  if (pending_at_ == nullptr) return;
-  const std::span<const std::byte> body{pending_at_ + kRecordHeaderBytes,
+  if (!has_pending_) return;
+  has_pending_ = false;
+  std::byte* const at = reserved() + std::size_t{pending_at_units_} * kUnitBytes;
+  const std::span<const std::byte> body{at + kRecordHeaderBytes,
                                         pending_.length - kRecordHeaderBytes};
   pending_.flags |= flags;
   if (base_.seat_.author.hash_bodies)
     pending_.body_hash = body_hash(
         {.payload = body.subspan(pending_.key_bytes), .key = body.first(pending_.key_bytes)});
   pending_.header_check = header_check(pending_, base_.seed_);
-  std::memcpy(pending_at_, &pending_, sizeof pending_);
-  pending_at_ = nullptr;
+  std::memcpy(at, &pending_, sizeof pending_);
 }
 
 ExclusiveAppender::Reservation ExclusiveAppender::reserve(std::size_t payload_bytes,
@@ -442,10 +477,11 @@ ExclusiveAppender::Reservation ExclusiveAppender::reserve(std::size_t payload_by
   const std::uint64_t batch_bytes = std::uint64_t{reserved_units_} * kUnitBytes + bytes;
   if (batch_bytes > base_.parts_.topic->record_max_bytes || reserved_records_ == kMaxBatchRecords)
     return {AppendStatus::kTooLarge, {}};
-  finish_pending(0);
   const std::uint32_t units = record_units(static_cast<std::uint32_t>(bytes));
   if (const AppendStatus status = hold(units, deadline); status != AppendStatus::kAppended)
     return {status, {}};
+  // Only now: if there had been no room, the record before would have stayed the last of the batch.
+  finish_pending(0);
   if (reserved_records_ == 0) timestamp_ms_ = std::max(wall_coarse_ms(), end_.last_timestamp_ms);
 
   pending_ = RecordHeader{};
@@ -459,9 +495,11 @@ ExclusiveAppender::Reservation ExclusiveAppender::reserve(std::size_t payload_by
   pending_.timestamp_ms = timestamp_ms_;
   pending_.batch_position = static_cast<std::uint16_t>(reserved_records_);
   pending_.key_bytes = static_cast<std::uint32_t>(key.size());
-  pending_at_ = reserved_end();
-  std::byte* const payload = put(pending_at_ + kRecordHeaderBytes, key);
-  std::byte* const end = pending_at_ + std::size_t{units} * kUnitBytes;
+  pending_at_units_ = reserved_units_;
+  has_pending_ = true;
+  std::byte* const at = reserved() + std::size_t{pending_at_units_} * kUnitBytes;
+  std::byte* const payload = put(at + kRecordHeaderBytes, key);
+  std::byte* const end = at + std::size_t{units} * kUnitBytes;
   for (std::byte* zero = payload + payload_bytes; zero != end; ++zero) *zero = std::byte{0};
   reserved_units_ += units;
   ++reserved_records_;
@@ -472,6 +510,11 @@ AppendOutcome ExclusiveAppender::commit(const AppendOptions& options) {
   if (reserved_records_ == 0) return {AppendStatus::kTooLarge};
   finish_pending(kLastOfBatch);
   for (;;) {
+    // An earlier reserve(), or the turn before, may have lost the slot.
+    if (const AppendStatus status = hold(0, options.deadline); status != AppendStatus::kAppended) {
+      discard();
+      return {status};
+    }
     SlotHeader& slot = *base_.slot_.header;
     const std::uint32_t end_units = held_.tail_units() + reserved_units_;
     const LogEnd end{end_.next_offset + reserved_records_, timestamp_ms_};
@@ -489,17 +532,10 @@ AppendOutcome ExclusiveAppender::commit(const AppendOptions& options) {
       return outcome;
     }
     base_.void_sequence();
-    AppendStatus status = why_fenced();
-    // Fenced with the lease still ours: the broker sealed the slot (it drains, or met damage). The
-    // bytes stay as they are until this session is gone, so they can move to the next slot.
-    if (status == AppendStatus::kAppended) {
-      spill();
-      status = hold(0, options.deadline);
-    }
-    if (status != AppendStatus::kAppended) {
-      discard();
-      return {status};
-    }
+    // FENCED: the lease is gone, which hold() finds out, or the broker sealed the slot (it drains,
+    // or met damage). The bytes stay as they are until this session is gone, so they can move on.
+    spill();
+    holding_ = false;
   }
 }
 
@@ -527,7 +563,7 @@ AppendOutcome ExclusiveAppender::append_batch(std::span<const RecordInput> recor
     header.timestamp_ms = timestamp_ms_;
     header.batch_position = static_cast<std::uint16_t>(reserved_records_);
     if (reserved_records_ + 1 == records.size()) header.flags |= kLastOfBatch;
-    put_record(reserved_end(), header, record, base_.seed_);
+    put_record(reserved() + std::size_t{reserved_units_} * kUnitBytes, header, record, base_.seed_);
     reserved_units_ += record_units(header.length);
     ++reserved_records_;
   }
@@ -537,7 +573,7 @@ AppendOutcome ExclusiveAppender::append_batch(std::span<const RecordInput> recor
 void ExclusiveAppender::discard() noexcept {
   reserved_units_ = 0;
   reserved_records_ = 0;
-  pending_at_ = nullptr;
+  has_pending_ = false;
   spill_.clear();
 }
 

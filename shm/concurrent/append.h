@@ -89,11 +89,13 @@ class Appender {
   template <class Write>
   Step run_section(Word held, const AppendOptions& options, AppendOutcome& outcome,
                    const Write& write) noexcept;
+  void prefetch_tail() const noexcept;
   bool find_open_slot(AppendStatus& status, Deadline deadline);
   bool move_on(AppendStatus& status, Deadline deadline);
   bool adopt(SlotGen slot_gen, std::uint64_t slot_id);
   void forget_slot();
   bool base_known();
+  [[nodiscard]] bool board_is_open(AppendStatus& status) const noexcept;
   [[nodiscard]] bool board_allows(AppendStatus& status) const noexcept;
   [[nodiscard]] bool room_or_wait(SlotGen wanted, Deadline deadline) noexcept;
   [[nodiscard]] std::optional<LogEnd> end_under_ownership(Word held) const noexcept;
@@ -119,7 +121,8 @@ class Appender {
 /// a commit needs no acquire, and writes records in place. From one thread.
 ///
 /// reserve() then commit(); several reserves make a batch that one commit makes visible. The next
-/// reserve() ends the span of the one before. What was reserved and not committed is not in the
+/// reserve() ends the span of the one before, also when it fails; commit() then commits what was
+/// reserved until then. What was reserved and not committed is not in the
 /// log. kLeaseLost is final: another producer took over, nothing reserved is in the log, and it
 /// must not be retried (it could come after the other's).
 class ExclusiveAppender {
@@ -150,12 +153,12 @@ class ExclusiveAppender {
   AppendStatus hold(std::uint32_t units, Deadline deadline);
   AppendStatus acquire_slot();
   void discard() noexcept;
-  AppendStatus why_fenced() noexcept;
+  [[nodiscard]] AppendStatus standing() const noexcept;
   void finish_pending(std::uint8_t flags) noexcept;
   void spill();
   void unspill() noexcept;
   [[nodiscard]] bool lease_is_ours() const noexcept;
-  [[nodiscard]] std::byte* reserved_end() const noexcept;
+  [[nodiscard]] std::byte* reserved() noexcept;
 
   Appender base_;
   Lease lease_;
@@ -164,8 +167,9 @@ class ExclusiveAppender {
   LogEnd end_{};                      ///< behind the last commit
   std::uint32_t reserved_units_ = 0;  ///< behind the committed tail
   std::uint32_t reserved_records_ = 0;
-  UnixMillis timestamp_ms_ = 0;      ///< of what is reserved
-  std::byte* pending_at_ = nullptr;  ///< the last reserved record, its header still open
+  UnixMillis timestamp_ms_ = 0;         ///< of what is reserved
+  bool has_pending_ = false;            ///< the header of the last reserved record is still open
+  std::uint32_t pending_at_units_ = 0;  ///< where that record begins, from the first reserved one
   RecordHeader pending_{};
   std::vector<std::byte> spill_;  ///< reserved bytes on their way to the next slot
 };
