@@ -508,6 +508,7 @@ ExclusiveAppender::Reservation ExclusiveAppender::reserve(std::size_t payload_by
 
 AppendOutcome ExclusiveAppender::commit(const AppendOptions& options) {
   if (reserved_records_ == 0) return {AppendStatus::kTooLarge};
+  if (holding_) prefetch_for_write(&base_.slot_.header->publication);
   finish_pending(kLastOfBatch);
   for (;;) {
     // An earlier reserve(), or the turn before, may have lost the slot.
@@ -542,6 +543,7 @@ AppendOutcome ExclusiveAppender::commit(const AppendOptions& options) {
 AppendOutcome ExclusiveAppender::append_batch(std::span<const RecordInput> records,
                                               const AppendOptions& options) {
   if (reserved_records_ != 0) return {AppendStatus::kBusy};
+  if (holding_) base_.prefetch_tail();
   std::uint64_t units = 0;
   for (const RecordInput& record : records) {
     const std::uint64_t bytes = record_bytes(record);

@@ -9,7 +9,8 @@ namespace {
 
 /// A spinner that read only the publication line could wait for ever: a committer may die or stall
 /// between its commit and its publication (tests/models/publication).
-constexpr std::uint32_t kPollsBetweenWordReads = 128;
+/// Seldom enough that a spinner does not take the word's line from the appender in every round.
+constexpr std::uint32_t kPollsBetweenWordReads = 8192;
 
 }  // namespace
 
@@ -48,8 +49,7 @@ PartitionReader::Pin PartitionReader::open_slot(SlotGen slot_gen) {
   CRASH_POINT("read.pin");
   // SYNC retire: seq_cst store here, then the generation and the mark in the slot itself are read;
   // the broker stores the mark (seq_cst), then scans the pins. One of the two sees the other.
-  cell_->pins[pin].store(pin_of(parts_.board->partition_id, slot_gen),
-                          std::memory_order_seq_cst);
+  cell_->pins[pin].store(pin_of(parts_.board->partition_id, slot_gen), std::memory_order_seq_cst);
   if (!slot_is_valid(parts_, memory, slot_gen) || is_retiring(*memory.header, slot_gen)) {
     close_slot(memory, pin);
     return Pin::kCold;
@@ -67,6 +67,9 @@ PartitionReader::Pin PartitionReader::open_slot(SlotGen slot_gen) {
 
 /// Looks how far the slot is committed; true if that is further than the position.
 bool PartitionReader::refresh_limit(bool from_word) noexcept {
+  // The next record's lines come together with the publication line, not after it.
+  if (position_units_ < data_units_)
+    prefetch_record(slot_.data + std::size_t{position_units_} * kUnitBytes);
   const Publication published = load_publication(*slot_.header);
   const bool foreign = !published.is_of(slot_gen_);
   std::uint32_t tail = foreign ? 0 : published.tail_units();
@@ -107,13 +110,23 @@ bool PartitionReader::parse(std::uint32_t at_units, RecordView& view,
   return true;
 }
 
-ReadStatus PartitionReader::next(RecordView& view) {
+ReadStatus PartitionReader::next(RecordView& view) { return advance(view, true); }
+
+ReadStatus PartitionReader::next_in_slot(RecordView& view) { return advance(view, false); }
+
+bool PartitionReader::has_pin() const noexcept {
+  return slot_.header == nullptr || cell_->pins[pin_].load(std::memory_order_relaxed) ==
+                                        pin_of(parts_.board->partition_id, slot_gen_);
+}
+
+ReadStatus PartitionReader::advance(RecordView& view, bool may_roll) {
   for (;;) {
     if (slot_.header == nullptr) return ReadStatus::kCold;
     if (position_units_ >= limit_units_ && !refresh_limit(false)) {
       if (!at_end_) return state_when_idle();
       // The seal may have been seen before the last commit below it: the word has both.
       if (refresh_limit(true)) continue;
+      if (!may_roll) return ReadStatus::kEmpty;
       const ReadStatus status = roll();
       if (status != ReadStatus::kRecord) return status;
       continue;
@@ -129,8 +142,7 @@ ReadStatus PartitionReader::next(RecordView& view) {
         // SYNC durable: acquire here; release in publish_durable.
         offset >= parts_.board->durable_offset.load(std::memory_order_acquire))
       return state_when_idle();
-    if (cell_->pins[pin_].load(std::memory_order_relaxed) !=
-        pin_of(parts_.board->partition_id, slot_gen_)) {
+    if (!has_pin()) {
       unpin();
       return ReadStatus::kExpired;
     }

@@ -45,6 +45,11 @@ class PartitionReader {
 
   /// The next record; pads are skipped. On any other status the position stays.
   [[nodiscard]] ReadStatus next(RecordView& view);
+  /// As next(), but never leaves the current slot, so that the views handed out of it stay valid
+  /// with the new one: kEmpty at the slot's end, although the log may go on.
+  [[nodiscard]] ReadStatus next_in_slot(RecordView& view);
+  /// False: the broker took the pin away, the views handed out may have been overwritten. One load.
+  [[nodiscard]] bool has_pin() const noexcept;
   /// What next() would find, looking at the word itself and not at the publication line: to be
   /// asked after prepare_wait, before sleeping.
   [[nodiscard]] bool has_more() noexcept;
@@ -59,6 +64,7 @@ class PartitionReader {
   [[nodiscard]] Pin open_slot(SlotGen slot_gen);
   void close_slot(SlotMemory& memory, std::uint32_t pin) noexcept;
   [[nodiscard]] bool refresh_limit(bool from_word) noexcept;
+  [[nodiscard]] ReadStatus advance(RecordView& view, bool may_roll);
   [[nodiscard]] ReadStatus roll();
   [[nodiscard]] ReadStatus state_when_idle() const noexcept;
   [[nodiscard]] bool parse(std::uint32_t at_units, RecordView& view,

@@ -18,6 +18,34 @@
 
 namespace mallbots::shm {
 
+// Prefetching ------------------------------------------------------------------------------------
+//
+// A hop between two cores is one request for ownership by the writer and one fetch by the reader,
+// per line. Asked for one after the other (record, word, publication line) they add up; asked for
+// early they overlap. Measured on one two-core machine: round trip 64 B 1.0 us without, 0.36 us
+// with (docs/decisions/0004).
+
+/// Asks for a line to be written soon. A hint: never faults, changes nothing.
+inline void prefetch_for_write(const void* line) noexcept {
+#if defined(__x86_64__)
+  // GCC emits PREFETCHW for __builtin_prefetch only with -mprfchw; every x86-64 since 2014 has it,
+  // and older ones take it as a no-op.
+  asm volatile("prefetchw %0" ::"m"(*static_cast<const char*>(line)));
+#else
+  __builtin_prefetch(line, 1);
+#endif
+}
+
+/// Asks for the lines of a small record.
+inline void prefetch_record_for_write(const std::byte* at) noexcept {
+  prefetch_for_write(at);
+  prefetch_for_write(at + kLineBytes);
+}
+inline void prefetch_record(const std::byte* at) noexcept {
+  __builtin_prefetch(at);
+  __builtin_prefetch(at + kLineBytes);
+}
+
 // The word ---------------------------------------------------------------------------------------
 
 [[nodiscard]] inline Word load_word(const SlotHeader& slot) noexcept {
