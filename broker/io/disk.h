@@ -48,6 +48,8 @@ class File {
 
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  /// The file got another name on the disk.
+  void renamed(std::string path) { path_ = std::move(path); }
   /// True if the page cache is bypassed (O_DIRECT).
   [[nodiscard]] bool direct() const noexcept { return direct_; }
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(fd_); }

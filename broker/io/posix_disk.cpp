@@ -250,7 +250,8 @@ Result<FlushStyle> measure_flush(const std::string& folder) {
     const BootNanos two = probe_once(file.get(), block, FlushStyle::kFdatasync, at);
     if (one < 0) return FlushStyle::kFdatasync;
     if (two < 0) break;
-    // The first pass allocates the blocks and counts only where the device is too slow for a second.
+    // The first pass allocates the blocks and counts only where the device is too slow for a
+    // second.
     if (round == kProbeRounds) {
       dsync.clear();
       separate.clear();

@@ -1,8 +1,7 @@
 // Catalogue: the durable list of topics. A whole-file value: read at start, replaced as one
 // (temporary file, fsync, rename, fsync of the folder, checksum) with every change. The old list or
-// the new one, never a mix, after any crash. A missing file is an empty list only in a data
-// directory that has no topic folders: otherwise Corrupt, for absence of metadata must not delete
-// data.
+// the new one, never a mix, after any crash. Made, empty, with the data directory; a missing file
+// is Corrupt, for absence of metadata must not delete data.
 //
 // Broker's thread; blocking. Errors: Corrupt, WrongVersion, Io, DiskFull.
 #pragma once

@@ -36,6 +36,14 @@ class EpochLog {
   [[nodiscard]] std::optional<Offset> truncated_to(PartitionId partition,
                                                    const Position& position) const;
 
+  /// All unclean starts that the partition has seen: {epoch, its first offset}, ascending.
+  [[nodiscard]] std::vector<std::pair<LogEpoch, Offset>> starts(PartitionId partition) const {
+    std::vector<std::pair<LogEpoch, Offset>> all;
+    if (const auto found = firsts_.find(partition); found != firsts_.end())
+      for (const First& first : found->second) all.emplace_back(first.epoch, first.offset);
+    return all;
+  }
+
   /// Forgets partitions of deleted topics; written with the next raise().
   void forget(PartitionId partition) { firsts_.erase(partition); }
 

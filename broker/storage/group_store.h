@@ -14,14 +14,18 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
+#include <span>
 #include <string>
-#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "broker/io/disk.h"
 #include "shm/base/ids.h"
 
 namespace mallbots::broker {
+
+class ByteWriter;
 
 class GroupStoreListener {
  public:
@@ -42,8 +46,8 @@ struct GroupKey {
 
 class GroupStore final : private IoHandler {
  public:
-  /// Reads `folder`/groups.N (the newest whole one). Errors: Corrupt (files are there, none is
-  /// readable), WrongVersion, Io.
+  /// Reads `folder`/groups.N (the newest readable one). Errors: Corrupt (files are there, none is
+  /// readable), WrongVersion, Io. Damaged blocks of a readable file are left out: damage().
   [[nodiscard]] static Result<std::unique_ptr<GroupStore>> open(Disk& disk,
                                                                 const std::string& folder,
                                                                 GroupStoreListener& listener);
@@ -65,34 +69,46 @@ class GroupStore final : private IoHandler {
   void remove_topic(TopicId topic);
 
   /// True if something was set since the last flush().
-  [[nodiscard]] bool dirty() const noexcept { return !pending_.empty(); }
+  [[nodiscard]] bool dirty() const noexcept { return !pending_.empty() || !removed_.empty(); }
   [[nodiscard]] bool busy() const noexcept { return busy_; }
   /// Starts writing what changed; the ticket, or 0 if there was nothing or a flush is on its way.
   std::uint64_t flush();
 
+  /// What open() could not read: empty if all is well.
+  [[nodiscard]] const std::string& damage() const noexcept { return damage_; }
+
  private:
-  struct Change;
   GroupStore(Disk& disk, std::string folder, GroupStoreListener& listener);
   void io_done(std::uint64_t tag, int error) override;
-  [[nodiscard]] Result<void> replay(std::span<const std::byte> bytes, bool& whole);
-  [[nodiscard]] Result<void> rewrite();
-  void note(const std::string& group, TopicId topic, PartitionIndex partition);
+  [[nodiscard]] bool replay(const std::string& name, std::span<const std::byte> bytes);
+  void apply(std::span<const std::byte> payload);
+  [[nodiscard]] Result<void> put_in_place();
+  void write_entry(ByteWriter& out, const GroupKey& key) const;
+  [[nodiscard]] std::uint64_t fill_blocks(const std::set<GroupKey>& keys, bool is_snapshot);
+  [[nodiscard]] std::set<GroupKey> everything() const;
+  [[nodiscard]] std::string path_of(std::uint64_t number) const;
 
   Disk& disk_;
   std::string folder_;
   GroupStoreListener& listener_;
   std::map<std::string, Group, std::less<>> groups_;
-  /// What changed: (group, topic, partition); topic 0 with partition ~0 is the group itself.
-  std::map<GroupKey, bool> pending_;
-  std::map<GroupKey, bool> in_flight_;
+  /// What changed. Topic 0 with partition ~0 stands for the group itself.
+  std::set<GroupKey> pending_;
+  std::set<GroupKey> in_flight_;
+  /// Removed since the last flush, perhaps made anew: said before everything else.
+  std::set<std::string> removed_;
   File file_;
   std::uint64_t file_number_ = 0;
   std::uint64_t file_bytes_ = 0;
+  std::uint64_t snapshot_bytes_ = 0;
   std::uint64_t sequence_ = 0;
-  AlignedBuffer block_;
+  AlignedBuffer blocks_;
   bool busy_ = false;
+  bool making_file_ = false;
   bool fresh_needed_ = true;
   std::uint64_t ticket_ = 0;
+  std::string damage_;
+  std::vector<std::string> old_files_;
 };
 
 }  // namespace mallbots::broker

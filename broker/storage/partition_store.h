@@ -19,14 +19,18 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "broker/io/disk.h"
 #include "broker/storage/durable_note.h"
+#include "broker/storage/gather.h"
 #include "broker/storage/recovery.h"
 #include "broker/storage/segment_info.h"
+#include "broker/storage/segment_writer.h"
+#include "broker/storage/slot_scan.h"
 #include "broker/storage/spare_pool.h"
 #include "shm/base/clock.h"
 #include "shm/base/ids.h"
@@ -141,7 +145,8 @@ class PartitionStore final : private IoHandler {
   ~PartitionStore();
 
   /// Starts a round with as much of `ranges` (in slot order, the first one at cursor()) as fits.
-  /// Checks every record first: header check, lengths, dense offsets, body hash.
+  /// The disk sees it at the next Disk::kick() or reap(), so that many stores share one system
+  /// call. Checks every record first: header check, lengths, dense offsets, body hash.
   PersistVerdict persist(std::span<const CommittedRange> ranges);
 
   [[nodiscard]] bool busy() const noexcept;
@@ -182,9 +187,69 @@ class PartitionStore final : private IoHandler {
   [[nodiscard]] const PartitionStoreOptions& options() const noexcept;
 
  private:
-  struct State;
+  struct Round;
+  struct Closing;
+
   void io_done(std::uint64_t tag, int error) override;
-  std::unique_ptr<State> state_;
+  // The steps of a round, in order.
+  [[nodiscard]] bool compose(std::span<const CommittedRange> ranges, Round& round);
+  [[nodiscard]] bool compose_range(const CommittedRange& range, Round& round);
+  [[nodiscard]] Result<void> make_segment();
+  void submit_header();
+  void submit_data();
+  void round_done();
+  void round_failed(const Error& error);
+  [[nodiscard]] bool roll_due() const;
+  void begin_close();
+  void write_footer(Closing& closing);
+  void footer_done(std::uint64_t number, int error);
+  void zero_ahead(std::uint64_t round_bytes);
+  void zeros_done(int error);
+  void report_bad(const CommittedRange& range, const SlotPatch& bad);
+  void set_health(StoreHealth health, const Error& error);
+  void update_info(const SegmentInfo& info);
+  [[nodiscard]] Result<shm::SegmentFooter> footer_of(const SegmentInfo& segment) const;
+
+  Disk& disk_;
+  SparePool& spares_;
+  StoreListener& listener_;
+  DurableNote* note_;
+  PartitionStoreOptions options_;
+  std::uint64_t seed_;
+
+  std::vector<SegmentInfo> segments_;
+  shm::SegmentNumber next_number_ = 1;
+  std::vector<shm::SegmentNumber> unborn_;
+  std::unique_ptr<SegmentWriter> writer_;
+  UnixMillis open_since_ms_ = 0;
+  std::vector<std::unique_ptr<Closing>> closing_;
+  std::vector<std::unique_ptr<SegmentWriter>> abandoned_;  ///< files that a request still names
+  File folder_;
+  AlignedBuffer header_block_;
+
+  DurablePoint durable_;
+  PersistCursor durable_cursor_;
+  PersistCursor cursor_;
+  std::unique_ptr<Round> round_;  ///< set while busy()
+  Gather gather_;
+
+  struct Zeroing {
+    const SegmentWriter* writer = nullptr;  ///< nullptr: no zeros in flight
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+    shm::SegmentNumber refused_by = shm::kNoSegment;
+  };
+  Zeroing zeroing_;
+
+  struct BlockedAt {
+    SlotGen slot_gen;
+    std::uint32_t units;
+  };
+  std::optional<BlockedAt> blocked_;
+  StoreHealth health_ = StoreHealth::kGood;
+  BootNanos retry_at_ = 0;
+  BootNanos retry_after_ns_;
+  StoreCounters counters_;
 };
 
 }  // namespace mallbots::broker

@@ -42,6 +42,9 @@ struct DurablePoint {
   friend bool operator==(const DurablePoint&, const DurablePoint&) = default;
 };
 
+inline constexpr const char* kSegmentSuffix = ".seg";
+inline constexpr const char* kSideSuffix = ".side";
+
 /// "0000000007.seg"
 [[nodiscard]] std::string segment_file_name(shm::SegmentNumber number);
 /// "0000000007.side"

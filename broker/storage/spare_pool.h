@@ -18,6 +18,9 @@
 
 namespace mallbots::broker {
 
+/// So many bytes of zeros as pieces of a write: one shared block, named again and again.
+[[nodiscard]] std::vector<iovec> zero_pieces(std::uint64_t bytes);
+
 struct SparePoolOptions {
   std::string folder;  ///< DATA/spares; made if missing; same file system as the partitions
   std::size_t files = 2;

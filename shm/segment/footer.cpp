@@ -48,15 +48,15 @@ Result<SegmentHeader> parse_segment_header(std::span<const std::byte> block) {
   }
   const auto header = read_at<SegmentHeader>(block, 0);
   if (header.magic != kSegmentMagic) return fail(ErrorCode::kCorrupt, "no segment header");
-  // The version stands before the check in the file and in the test: another version may hash
-  // another range.
+  if (header.check != check_of(header)) {
+    return fail(ErrorCode::kCorrupt, "the segment header's checksum does not match");
+  }
+  // After the check, which keeps its place in every version: a flipped bit is damage, not a
+  // version.
   if (header.version != kSegmentVersion) {
     return fail(ErrorCode::kWrongVersion,
                 "the segment has format version " + std::to_string(header.version) +
                     ", this build reads " + std::to_string(kSegmentVersion));
-  }
-  if (header.check != check_of(header)) {
-    return fail(ErrorCode::kCorrupt, "the segment header's checksum does not match");
   }
   return header;
 }
@@ -81,13 +81,13 @@ Result<SegmentTrailer> parse_trailer(std::span<const std::byte> tail, std::uint6
   }
   const auto trailer = read_at<SegmentTrailer>(tail, tail.size() - sizeof(SegmentTrailer));
   if (trailer.magic != kTrailerMagic) return fail(ErrorCode::kCorrupt, "no trailer");
+  if (trailer.check != check_of(trailer)) {
+    return fail(ErrorCode::kCorrupt, "the trailer's checksum does not match");
+  }
   if (trailer.version != kSegmentVersion) {
     return fail(ErrorCode::kWrongVersion,
                 "the trailer has format version " + std::to_string(trailer.version) +
                     ", this build reads " + std::to_string(kSegmentVersion));
-  }
-  if (trailer.check != check_of(trailer)) {
-    return fail(ErrorCode::kCorrupt, "the trailer's checksum does not match");
   }
   const std::uint64_t bytes = table_bytes(trailer) + sizeof(SegmentTrailer);
   if (trailer.footer_bytes % kBlockBytes != 0 || trailer.footer_bytes < bytes ||

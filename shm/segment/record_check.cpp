@@ -35,13 +35,6 @@ std::uint64_t hash_of(const RecordView& view) noexcept {
   return xxh3(view.payload, seed);
 }
 
-void write_filler(std::span<std::byte> bytes, RecordHeader header, std::uint64_t seed) noexcept {
-  std::memset(bytes.data(), 0, bytes.size());
-  header.length = static_cast<std::uint32_t>(bytes.size());
-  header.header_check = header_check(header, seed);
-  std::memcpy(bytes.data(), &header, sizeof(header));
-}
-
 }  // namespace
 
 std::string_view fault_name(RecordFault fault) noexcept {
@@ -116,21 +109,25 @@ std::uint64_t find_next_record(std::span<const std::byte> bytes, std::uint64_t s
   return bytes.size() / kUnitBytes * kUnitBytes;
 }
 
-void write_pad(std::span<std::byte> bytes, Offset next, std::uint64_t seed) noexcept {
+RecordHeader pad_header(std::uint32_t bytes, Offset next, std::uint64_t seed) noexcept {
   RecordHeader header{};
+  header.length = bytes;
   header.type = RecordType::kPad;
   header.offset = next;
-  write_filler(bytes, header, seed);
+  header.header_check = header_check(header, seed);
+  return header;
 }
 
-void write_damaged(std::span<std::byte> bytes, Offset first, Offset end,
-                   std::uint64_t seed) noexcept {
+RecordHeader damaged_header(std::uint32_t bytes, Offset first, Offset end,
+                            std::uint64_t seed) noexcept {
   RecordHeader header{};
+  header.length = bytes;
   header.type = RecordType::kDamaged;
   header.flags = kLastOfBatch;
   header.offset = first;
   header.sequence = end - first;
-  write_filler(bytes, header, seed);
+  header.header_check = header_check(header, seed);
+  return header;
 }
 
 }  // namespace mallbots::shm

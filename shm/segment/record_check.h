@@ -61,12 +61,12 @@ struct Resync {
   return header.type == RecordType::kDamaged ? header.sequence : 1;
 }
 
-/// Fills `bytes` (64 or more, a multiple of 16) with one pad record. `next` is the offset of the
-/// record behind it.
-void write_pad(std::span<std::byte> bytes, Offset next, std::uint64_t seed) noexcept;
-
-/// Fills `bytes` likewise with one record that stands for the lost offsets [first, end).
-void write_damaged(std::span<std::byte> bytes, Offset first, Offset end,
-                   std::uint64_t seed) noexcept;
+/// Header of a pad that takes `bytes` (64 or more, a multiple of 16), itself included; the rest of
+/// it is zeros. `next` is the offset of the record behind it.
+[[nodiscard]] RecordHeader pad_header(std::uint32_t bytes, Offset next,
+                                      std::uint64_t seed) noexcept;
+/// Header of a record that takes as much and stands for the lost offsets [first, end).
+[[nodiscard]] RecordHeader damaged_header(std::uint32_t bytes, Offset first, Offset end,
+                                          std::uint64_t seed) noexcept;
 
 }  // namespace mallbots::shm
