@@ -137,7 +137,7 @@ GroupActions GroupCoordinator::topic_deleted(TopicId id) {
   return out;
 }
 
-GroupActions GroupCoordinator::restore(std::vector<PositionRow> rows) {
+GroupActions GroupCoordinator::restore(std::span<const PositionRow> rows) {
   GroupActions out;
   for (const PositionRow& row : rows) state_->add_group(row.group).restore(row, out);
   state_->settle_all(out);

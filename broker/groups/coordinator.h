@@ -46,6 +46,10 @@
 //     subscriptions: they differ by at most one), and no owned partition moved without need.
 //
 // Death is known from the kernel, so a dead member's partitions move at once, in the same call.
+// A position that stood in no cell when the broker died (nobody held the partition, or its holder
+// had stored nothing yet) is known only up to the durable position: read=committed groups may see
+// records again.
+//
 // Static members (with an instance name) keep theirs for static_grace_ns, default 10 s, so that a
 // restarted process goes on without moving others; LeaveGroup counts as such a restart. A second
 // process with the same instance name replaces the first, which is expelled with Fenced.
@@ -237,7 +241,7 @@ class GroupCoordinator {
   [[nodiscard]] GroupActions topic_deleted(TopicId topic);
   /// Rows from disk. The driver clears `session` if the memory was lost or the session is no longer
   /// the one that the row was written for. Positions beyond the log are set back and reported.
-  [[nodiscard]] GroupActions restore(std::vector<PositionRow> rows);
+  [[nodiscard]] GroupActions restore(std::span<const PositionRow> rows);
 
   /// A second join of the same session changes its topics and settings.
   [[nodiscard]] Result<Joined> join(const GroupJoin& request);

@@ -105,7 +105,6 @@ void Group::become_away(GroupMember& member, CellEnd end) {
 
 void Group::remove(GroupMember& member, CellEnd end) {
   for (auto& [key, partition] : partitions_) {
-    if (partition.target == member.id) partition.target = kNoMember;
     if (partition.member != member.id) continue;
     if (partition.open()) {
       take_back(partition, end);

@@ -284,6 +284,10 @@ TEST_F(CoordinatorTest, MembersOfAKeptMemoryGoOnReadingAcrossARestart) {
   const auto before = world.reading(1, "g");
   world.consume(1, "g", 40);  // not flushed: only the cells know
   world.restart_broker();
+  const auto view = world.coordinator().describe("g");
+  for (const auto& row : view->partitions) {
+    EXPECT_EQ(row.position->offset, row.session == 1 ? 40U : 0U);
+  }
   world.clear_said();
   world.rejoin_all();
   world.poll_all();

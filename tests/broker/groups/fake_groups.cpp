@@ -75,7 +75,7 @@ void FakeGroups::start_broker() {
     rows.push_back(row);
     if (row.session && !clients_[*row.session].alive) rows.back().session.reset();
   }
-  execute(coordinator_->restore(std::move(rows)));
+  execute(coordinator_->restore(rows));
 }
 
 void FakeGroups::restart_broker() {
@@ -395,6 +395,13 @@ CellHalves FakeGroups::close_cell(SessionIndex session, std::uint32_t cell, Cell
   if (found == client.cells.end() || !found->second.open) {
     violation("a closed cell was closed");
     return {};
+  }
+  for (const auto& [group, membership] : client.groups) {
+    if (!client.alive || end == CellEnd::kTaken) break;
+    for (const auto& [key, reading] : membership.reading) {
+      if (reading.assigned.cell == cell)
+        violation("a cell that its client uses counts as returned");
+    }
   }
   found->second.open = false;
   found->second.taken = end == CellEnd::kTaken;

@@ -194,6 +194,17 @@ TEST_F(GroupTest, AStaticMemberThatStaysAwayLosesItsPartitions) {
   EXPECT_EQ(held(2), 4U);
 }
 
+TEST_F(GroupTest, WhatAReturningStaticMemberNoLongerSubscribesIsKeptForNobody) {
+  const TopicId topic = world.add_topic("t", 1);
+  world.add_topic("u", 1);
+  ASSERT_TRUE(world.join(1, "g", {"t"}, "a"));
+  world.poll_all();
+  world.kill(1);
+  EXPECT_EQ((world.rows().at({"g", topic, 0}).instance), "a");
+  ASSERT_TRUE(world.join(1, "g", {"u"}, "a"));
+  EXPECT_EQ((world.rows().at({"g", topic, 0}).instance), "");
+}
+
 TEST_F(GroupTest, WithoutGraceAStaticMembersPartitionsMoveAtOnce) {
   FakeGroups plain{{.static_grace_ns = 0}};
   plain.add_topic("t", 4);
