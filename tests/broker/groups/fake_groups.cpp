@@ -153,8 +153,9 @@ void FakeGroups::rejoin_all() {
         without_topics.push_back(group);
         continue;
       }
-      static_cast<void>(join(session, group, topics, membership.request.instance,
-                             membership.request.read_durable));
+      const auto joined = join(session, group, topics, membership.request.instance,
+                               membership.request.read_durable);
+      if (!joined) violation("a second join was refused: " + joined.error().sentence());
     }
     for (const std::string& group : without_topics) leave(session, group);
   }
@@ -215,6 +216,7 @@ void FakeGroups::poll_all() {
     again = false;
     for (auto& [session, client] : clients_) {
       std::vector<std::string> names;
+      names.reserve(client.groups.size());
       for (const auto& [group, membership] : client.groups) names.push_back(group);
       for (const std::string& group : names) again = poll(session, group) || again;
     }
