@@ -237,7 +237,7 @@ bool Appender::find_open_slot(AppendStatus& status, Deadline deadline) {
   for (;;) {
     forget_slot();
     if (!board_is_open(status)) return false;
-    const SlotGen hint = parts_.board->open_hint.load(std::memory_order_acquire);
+    const SlotGen hint = parts_.board->open_hint.load();
     if (const auto slot_id = slot_on_board(parts_, hint)) {
       if (adopt(hint, *slot_id)) return true;
       status = AppendStatus::kUnmapped;

@@ -47,7 +47,10 @@ inline void store_position(ReaderCell& cell, std::uint32_t group_generation,
   const std::uint64_t number = (second > first ? second : first) + 1;
   CRASH_POINT("cells.position");
   half.store.store(0, std::memory_order_relaxed);
+  // SYNC position: release fence here, so that who sees the rest sees that the number has changed;
+  // acquire fence in load_position. no crash point: the half is void
   std::atomic_thread_fence(std::memory_order_release);
+  // no crash point: the half is void
   half.group_generation.store(group_generation, std::memory_order_relaxed);
   half.log_epoch.store(position.log_epoch, std::memory_order_relaxed);
   half.offset.store(position.offset, std::memory_order_relaxed);
@@ -81,6 +84,7 @@ inline void revoke_pin(ReaderCell& cell, std::uint64_t pin) noexcept {
   for (auto& held : cell.pins) {
     std::uint64_t expected = pin;
     CRASH_POINT("cells.revoke_pin");
+    // SYNC revoke: seq_cst here, before the memory is used again; acquire in has_pin.
     held.compare_exchange_strong(expected, 0, std::memory_order_seq_cst);
   }
 }
@@ -97,9 +101,12 @@ inline void store_sequence(ProducerCell& cell, std::uint8_t which,
   SequenceHalf& half = cell.halves[which];
   CRASH_POINT("cells.sequence");
   half.sequence.store(0, std::memory_order_relaxed);
+  // SYNC sequence: release fence here: a void half before its new contents.
   std::atomic_thread_fence(std::memory_order_release);
+  // no crash point: the half is void
   half.slot_gen.store(stored.slot_gen, std::memory_order_relaxed);
   half.end_units.store(stored.end_units, std::memory_order_relaxed);
+  CRASH_POINT("cells.sequence_number");
   // SYNC sequence: release here, last; acquire in load_sequence.
   half.sequence.store(stored.sequence, std::memory_order_release);
 }

@@ -15,8 +15,9 @@ const SlotEntry& entry_of(const PartitionParts& parts, SlotGen slot_gen) noexcep
 
 std::optional<std::uint64_t> slot_on_board(const PartitionParts& parts, SlotGen slot_gen) noexcept {
   const SlotEntry& entry = entry_of(parts, slot_gen);
-  // SYNC board-entry: acquire here; release in post_slot.
-  if (entry.n.load(std::memory_order_acquire) != slot_gen) return std::nullopt;
+  // SYNC board-entry: acquire here; release in post_slot. seq_cst: SYNC knock, as this is what a
+  // waiter for `room` or for the next slot re-checks before it sleeps.
+  if (entry.n.load(std::memory_order_seq_cst) != slot_gen) return std::nullopt;
   const std::uint64_t slot_id = entry.slot_id.load(std::memory_order_relaxed);
   const auto state = static_cast<SlotState>(entry.state.load(std::memory_order_relaxed));
   std::atomic_thread_fence(std::memory_order_acquire);
@@ -25,7 +26,7 @@ std::optional<std::uint64_t> slot_on_board(const PartitionParts& parts, SlotGen 
 }
 
 bool slot_is_past(const PartitionParts& parts, SlotGen slot_gen) noexcept {
-  const std::uint64_t n = entry_of(parts, slot_gen).n.load(std::memory_order_acquire);
+  const std::uint64_t n = entry_of(parts, slot_gen).n.load();
   return n != kNoSlot && n > slot_gen;
 }
 
@@ -43,6 +44,8 @@ void post_slot(PartitionBoard& board, std::uint32_t slots, SlotGen slot_gen,
   SlotEntry& entry = board.entries[slot_gen % slots];
   CRASH_POINT("partition.post_slot");
   entry.n.store(kNoSlot, std::memory_order_relaxed);
+  // SYNC board-entry: release fence here, so that who sees the rest sees that n has changed;
+  // acquire fence in slot_on_board. no crash point: n says that nothing is there
   std::atomic_thread_fence(std::memory_order_release);
   entry.slot_id.store(slot_id, std::memory_order_relaxed);
   entry.state.store(static_cast<std::uint32_t>(SlotState::kReady), std::memory_order_relaxed);
@@ -67,8 +70,8 @@ void publish_durable(PartitionBoard& board, KnockLine& knock, Offset offset) noe
 
 void ring_broker(const PartitionParts& parts, bool even_with_timer) noexcept {
   if (parts.broker_eventfd < 0 || parts.knock_header == nullptr) return;
-  // SYNC park: seq_cst load after the caller's publication; seq_cst store in the broker before it
-  // looks at all tails once more and sleeps.
+  // Dekker: seq_cst load after the caller's publication; the broker stores (seq_cst, broker/log/
+  // topics) before it looks at all tails once more and sleeps. One of the two sees the other.
   const auto sleep =
       static_cast<BrokerSleep>(parts.knock_header->broker.load(std::memory_order_seq_cst));
   if (sleep == BrokerSleep::kAwake) return;

@@ -8,9 +8,19 @@ namespace mallbots::shm {
 namespace {
 
 /// A spinner that read only the publication line could wait for ever: a committer may die or stall
-/// between its commit and its publication (tests/models/publication).
-/// Seldom enough that a spinner does not take the word's line from the appender in every round.
+/// between its commit and its publication (tests/models/publication). Seldom enough that a spinner
+/// does not take the word's line from the appender in every round.
 constexpr std::uint32_t kPollsBetweenWordReads = 8192;
+
+/// How often a seek follows hints that move under it before it leaves the waiting to its caller.
+constexpr int kSeekTries = 64;
+
+/// How many offsets a record stands for. Its fields may be anything.
+Offset covered(const RecordView& view) noexcept {
+  return view.header->type == RecordType::kDamaged
+             ? std::max<std::uint64_t>(view.header->sequence, 1)
+             : 1;
+}
 
 }  // namespace
 
@@ -50,7 +60,9 @@ PartitionReader::Pin PartitionReader::open_slot(SlotGen slot_gen) {
   // SYNC retire: seq_cst store here, then the generation and the mark in the slot itself are read;
   // the broker stores the mark (seq_cst), then scans the pins. One of the two sees the other.
   cell_->pins[pin].store(pin_of(parts_.board->partition_id, slot_gen), std::memory_order_seq_cst);
-  if (!slot_is_valid(parts_, memory, slot_gen) || is_retiring(*memory.header, slot_gen)) {
+  // The mark before the generation: a re-use changes the generation before it clears the mark, so
+  // the other way round a reader that slept in between would take the new slot for the old one.
+  if (is_retiring(*memory.header, slot_gen) || !slot_is_valid(parts_, memory, slot_gen)) {
     close_slot(memory, pin);
     return Pin::kCold;
   }
@@ -115,11 +127,15 @@ ReadStatus PartitionReader::next(RecordView& view) { return advance(view, true);
 ReadStatus PartitionReader::next_in_slot(RecordView& view) { return advance(view, false); }
 
 bool PartitionReader::has_pin() const noexcept {
+  // SYNC revoke: acquire here, so that what was read before was read while the pin stood; seq_cst
+  // in revoke_pin, before the memory is used again.
+  std::atomic_thread_fence(std::memory_order_acquire);
   return slot_.header == nullptr || cell_->pins[pin_].load(std::memory_order_relaxed) ==
                                         pin_of(parts_.board->partition_id, slot_gen_);
 }
 
 ReadStatus PartitionReader::advance(RecordView& view, bool may_roll) {
+  if (!has_pin()) return expire();
   for (;;) {
     if (slot_.header == nullptr) return ReadStatus::kCold;
     if (position_units_ >= limit_units_ && !refresh_limit(false)) {
@@ -132,9 +148,10 @@ ReadStatus PartitionReader::advance(RecordView& view, bool may_roll) {
       continue;
     }
     std::uint32_t units = 0;
-    if (!parse(position_units_, view, units)) return ReadStatus::kDamaged;
+    // Bytes that were overwritten after the pin was lost are no damage of the log.
+    if (!parse(position_units_, view, units)) return has_pin() ? ReadStatus::kDamaged : expire();
     const Offset offset = view.header->offset;
-    if (view.header->type == RecordType::kPad || offset < next_offset_) {
+    if (view.header->type == RecordType::kPad || offset + covered(view) <= next_offset_) {
       position_units_ += units;
       continue;
     }
@@ -142,16 +159,18 @@ ReadStatus PartitionReader::advance(RecordView& view, bool may_roll) {
         // SYNC durable: acquire here; release in publish_durable.
         offset >= parts_.board->durable_offset.load(std::memory_order_acquire))
       return state_when_idle();
-    if (!has_pin()) {
-      unpin();
-      return ReadStatus::kExpired;
-    }
+    if (!has_pin()) return expire();
+    // Offsets are dense; believing one that is not would skip all that follows.
+    if (offset > next_offset_) return ReadStatus::kDamaged;
     position_units_ += units;
-    next_offset_ = offset + 1;
-    if (view.header->type == RecordType::kDamaged)
-      next_offset_ = offset + std::max<std::uint64_t>(view.header->sequence, 1);
+    next_offset_ = offset + covered(view);
     return ReadStatus::kRecord;
   }
+}
+
+ReadStatus PartitionReader::expire() noexcept {
+  unpin();
+  return ReadStatus::kExpired;
 }
 
 bool PartitionReader::has_more() noexcept {
@@ -165,7 +184,7 @@ bool PartitionReader::has_more() noexcept {
 }
 
 ReadStatus PartitionReader::state_when_idle() const noexcept {
-  const auto state = static_cast<BoardState>(parts_.topic->state.load(std::memory_order_relaxed));
+  const auto state = static_cast<BoardState>(parts_.topic->state.load());
   return state == BoardState::kGone ? ReadStatus::kGone : ReadStatus::kEmpty;
 }
 
@@ -192,11 +211,18 @@ ReadStatus PartitionReader::roll() {
 /// moved, and is followed again.
 PartitionReader::Pin PartitionReader::open_hinted(const std::atomic<std::uint64_t>& hint) {
   for (;;) {
-    const SlotGen slot_gen = hint.load(std::memory_order_acquire);
+    const SlotGen slot_gen = hint.load();
     const Pin pin = open_slot(slot_gen);
     if (pin == Pin::kOk || pin == Pin::kUnmapped) return pin;
-    if (hint.load(std::memory_order_acquire) == slot_gen) return pin;
+    if (hint.load() == slot_gen) return pin;
   }
+}
+
+/// What a seek says that found no slot.
+ReadStatus PartitionReader::not_opened(Pin pin) noexcept {
+  unpin();
+  if (pin == Pin::kUnmapped) return ReadStatus::kUnmapped;
+  return state_when_idle() == ReadStatus::kGone ? ReadStatus::kGone : ReadStatus::kCold;
 }
 
 /// The offset of the slot's first record, or where one will be; nothing if it is not known yet.
@@ -213,15 +239,14 @@ ReadStatus PartitionReader::seek(Offset offset) {
   next_offset_ = offset;
   // From the open slot backwards: most seeks are near the end.
   Pin pin = open_hinted(parts_.board->open_hint);
-  const SlotGen oldest = parts_.board->oldest_hint.load(std::memory_order_acquire);
+  const SlotGen oldest = parts_.board->oldest_hint.load();
   while (pin == Pin::kOk) {
     const auto first = first_offset();
     if (first && *first <= offset) return skip_to(offset);
     if (slot_gen_ <= oldest) break;
     pin = open_slot(slot_gen_ - 1);
   }
-  unpin();
-  return pin == Pin::kUnmapped ? ReadStatus::kUnmapped : ReadStatus::kCold;
+  return not_opened(pin);
 }
 
 /// From the start of the current slot to the record at `offset`; later slots may have been opened
@@ -232,8 +257,7 @@ ReadStatus PartitionReader::skip_to(Offset offset) {
   for (;;) {
     while (position_units_ < limit_units_ || refresh_limit(true)) {
       if (!parse(position_units_, view, units)) return ReadStatus::kDamaged;
-      const Offset covered = view.header->type == RecordType::kDamaged ? view.header->sequence : 1;
-      if (view.header->type != RecordType::kPad && view.header->offset + covered > offset)
+      if (view.header->type != RecordType::kPad && view.header->offset + covered(view) > offset)
         return ReadStatus::kRecord;
       position_units_ += units;
     }
@@ -248,40 +272,47 @@ ReadStatus PartitionReader::skip_to(Offset offset) {
 }
 
 ReadStatus PartitionReader::seek_end() {
-  for (;;) {
+  Pin pin = Pin::kNotYet;
+  for (int tries = 0; tries < kSeekTries; ++tries) {
     unpin();
-    Pin pin = open_hinted(parts_.board->open_hint);
+    pin = open_hinted(parts_.board->open_hint);
     // An empty slot that does not know its base yet: the slot before it knows.
     if (pin == Pin::kOk && limit_units_ == 0 && !first_offset() && slot_gen_ > 0)
       pin = open_slot(slot_gen_ - 1);
-    if (pin == Pin::kUnmapped) return ReadStatus::kUnmapped;
+    if (pin == Pin::kUnmapped) break;
     if (pin != Pin::kOk) continue;
     ReadStatus rolled = ReadStatus::kRecord;
     while (at_end_ && (rolled = roll()) == ReadStatus::kRecord) {
     }
     if (rolled == ReadStatus::kCold) continue;
     if (rolled == ReadStatus::kUnmapped || rolled == ReadStatus::kGone) return rolled;
-    // Tail and offset of one moment.
-    const Word word = load_word_seq_cst(*slot_.header);
-    const auto end = log_end(*slot_.header, slot_gen_);
-    if (load_word_seq_cst(*slot_.header).tail_units() != word.tail_units()) continue;
+    Word word;
+    std::optional<LogEnd> end;
+    do {  // tail and offset of one moment
+      word = load_word_seq_cst(*slot_.header);
+      end = log_end(*slot_.header, slot_gen_);
+    } while (load_word_seq_cst(*slot_.header).tail_units() != word.tail_units());
     if (!end && (word.tail_units() != 0 || base_from_previous_ == kNoOffset))
       return ReadStatus::kDamaged;
     position_units_ = limit_units_ = std::min(word.tail_units(), data_units_);
     next_offset_ = end ? end->next_offset : base_from_previous_;
     return ReadStatus::kEmpty;
   }
+  return not_opened(pin);
 }
 
 ReadStatus PartitionReader::seek_oldest() {
   unpin();
-  for (;;) {
-    const Pin pin = open_hinted(parts_.board->oldest_hint);
-    if (pin == Pin::kUnmapped) return ReadStatus::kUnmapped;
-    if (pin != Pin::kOk) continue;
-    if (const auto first = first_offset()) next_offset_ = *first;
-    return limit_units_ > 0 ? ReadStatus::kRecord : ReadStatus::kEmpty;
-  }
+  SlotGen slot_gen = parts_.board->oldest_hint.load();
+  Pin pin = open_slot(slot_gen);
+  // Retired under us, or about to be: the next one is the oldest.
+  while (pin == Pin::kCold) pin = open_slot(++slot_gen);
+  if (pin != Pin::kOk) return not_opened(pin);
+  const auto first = first_offset();
+  // The broker stores the base of an empty slot before the slot ahead of it goes.
+  if (!first) return not_opened(Pin::kNotYet);
+  next_offset_ = *first;
+  return skip_to(next_offset_);
 }
 
 }  // namespace mallbots::shm

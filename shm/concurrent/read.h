@@ -22,7 +22,7 @@ enum class ReadStatus : std::uint8_t {
   kCold,      ///< the position is no longer in memory: read the files, then seek back
   kAhead,     ///< the position lies behind the end of the log
   kUnmapped,  ///< the next slot could not be mapped (no broker to ask)
-  kDamaged,   ///< the bytes at the position are no record
+  kDamaged,   ///< the bytes at the position are no record, or not the next one
   kExpired,   ///< the pin was taken away; the view before this call may have been overwritten
   kGone,      ///< the topic was deleted
 };
@@ -38,9 +38,10 @@ class PartitionReader {
   /// Goes to `offset`. kRecord: next() gives it or the one after it; kEmpty: it is the end of the
   /// log; kCold, kAhead, kUnmapped, kGone as above.
   [[nodiscard]] ReadStatus seek(Offset offset);
-  /// Goes behind the last committed record.
+  /// Goes behind the last committed record: kEmpty. kCold: the broker is between two states of this
+  /// partition, or died there; ask again later.
   [[nodiscard]] ReadStatus seek_end();
-  /// Goes to the oldest record that is still in memory.
+  /// Goes to the oldest record that is still in memory. kCold as for seek_end.
   [[nodiscard]] ReadStatus seek_oldest();
 
   /// The next record; pads are skipped. On any other status the position stays.
@@ -65,11 +66,13 @@ class PartitionReader {
   void close_slot(SlotMemory& memory, std::uint32_t pin) noexcept;
   [[nodiscard]] bool refresh_limit(bool from_word) noexcept;
   [[nodiscard]] ReadStatus advance(RecordView& view, bool may_roll);
+  [[nodiscard]] ReadStatus expire() noexcept;
   [[nodiscard]] ReadStatus roll();
   [[nodiscard]] ReadStatus state_when_idle() const noexcept;
   [[nodiscard]] bool parse(std::uint32_t at_units, RecordView& view,
                            std::uint32_t& units) const noexcept;
   [[nodiscard]] std::optional<Offset> first_offset() const noexcept;
+  [[nodiscard]] ReadStatus not_opened(Pin pin) noexcept;
   [[nodiscard]] Pin open_hinted(const std::atomic<std::uint64_t>& hint);
   [[nodiscard]] ReadStatus skip_to(Offset offset);
 

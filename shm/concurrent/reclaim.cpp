@@ -7,11 +7,18 @@ void init_slot(SlotHeader& slot, const SlotInit& init) noexcept {
   CRASH_POINT("reclaim.init_identity");
   // SYNC generation: seq_cst here; seq_cst load after an acquire or a pin.
   identity.slot_gen.store(init.slot_gen, std::memory_order_seq_cst);
-  identity.magic = kSlotMagic;
-  identity.layout_version = kLayoutVersion;
-  identity.partition_id = static_cast<std::uint64_t>(init.partition_id);
-  identity.log_epoch = init.log_epoch;
-  identity.data_units = init.data_units;
+  // SYNC generation: release fence here, before anything else of the slot changes: who reads the
+  // new base or pair as the old slot's, then sees the new generation (acquire fence in log_end).
+  std::atomic_thread_fence(std::memory_order_release);
+  if (!is_slot_of(slot, init.partition_id, init.data_units) ||
+      identity.log_epoch != init.log_epoch) {
+    // Fresh memory. In place these stay as they are, since others may be reading them.
+    identity.magic = kSlotMagic;
+    identity.layout_version = kLayoutVersion;
+    identity.partition_id = static_cast<std::uint64_t>(init.partition_id);
+    identity.log_epoch = init.log_epoch;
+    identity.data_units = init.data_units;
+  }
   CRASH_POINT("reclaim.init_base");
   identity.base_set.store(0, std::memory_order_seq_cst);
   if (init.base) store_base(slot, init.slot_gen, *init.base);
@@ -68,6 +75,8 @@ bool fence(SlotHeader& slot, SlotGen slot_gen,
   for (;;) {
     const Word seen = load_word_seq_cst(slot);
     if (seen.sealed() || load_slot_gen(slot) != slot_gen) return false;
+    // A slot sealed at 0 passes its base on, so it must have one (tests/models/commit_roll.pml).
+    if (seen.tail_units() == 0 && !load_base(slot, slot_gen)) return false;
     if (seen.owned()) note(seen.owner(), seen.tail_units());
     if (fence_and_seal(slot, seen)) {
       publish(slot, slot_gen, seen.released().with_seal());

@@ -41,8 +41,8 @@ bool free_word_of_dead(SlotHeader& slot, SlotGen slot_gen, SessionIndex dead,
                        const std::function<void(std::uint32_t tail_units)>& void_halves);
 
 /// Seals the slot whoever holds it. If somebody does, `note` is called with the holder and tail
-/// before the CAS and `unnote` if the CAS failed. False: sealed already. Not at tail 0 before the
-/// next slot's base is stored: the caller sees to that.
+/// before the CAS and `unnote` if the CAS failed. False: sealed already, or at tail 0 without a
+/// base: store_base first, once the slot before is sealed.
 bool fence(SlotHeader& slot, SlotGen slot_gen,
            const std::function<void(SessionIndex holder, std::uint32_t tail_units)>& note,
            const std::function<void(SessionIndex holder)>& unnote);

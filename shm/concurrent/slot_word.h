@@ -9,6 +9,7 @@
 //   SYNC publication   what was committed is seen by whoever reads the publication line
 //   SYNC generation    line 4 is seen as new before the word of the new generation can be acquired
 //   SYNC base          base offset and time are seen by whoever sees base_set
+//   SYNC pair          whoever reads a pair that is being overwritten sees that the tail has moved
 #pragma once
 
 #include <optional>
@@ -156,9 +157,13 @@ inline void store_pair(SlotHeader& slot, SlotGen slot_gen, std::uint32_t current
       slot.pairs[0].end_units.load(std::memory_order_relaxed) == current_tail_units &&
       slot.pairs[0].slot_gen.load(std::memory_order_relaxed) == slot_gen;
   CommitPair& pair = slot.pairs[first_is_current ? 1 : 0];
+  // SYNC pair: release fence here, behind the acquire that this store comes under; acquire fence in
+  // log_end.
+  std::atomic_thread_fence(std::memory_order_release);
   CRASH_POINT("word.pair");
   // Relaxed: SYNC commit publishes all four; half a pair never matches the committed tail.
   pair.next_offset.store(end.next_offset, std::memory_order_relaxed);
+  // no crash point: nobody trusts the pair before its end matches the word
   pair.last_timestamp_ms.store(end.last_timestamp_ms, std::memory_order_relaxed);
   pair.slot_gen.store(slot_gen, std::memory_order_relaxed);
   pair.end_units.store(end_units, std::memory_order_relaxed);
@@ -171,6 +176,7 @@ inline void store_pair(SlotHeader& slot, SlotGen slot_gen, std::uint32_t current
   return slot.identity.slot_gen.load(std::memory_order_seq_cst);
 }
 
+/// After the pin and before load_slot_gen.
 [[nodiscard]] inline bool is_retiring(const SlotHeader& slot, SlotGen slot_gen) noexcept {
   // SYNC retire: seq_cst load after the pin; seq_cst store in mark_retiring before the pin scan.
   return slot.identity.retiring.load(std::memory_order_seq_cst) == slot_gen + 1;
@@ -189,6 +195,7 @@ inline void store_pair(SlotHeader& slot, SlotGen slot_gen, std::uint32_t current
 inline void store_base(SlotHeader& slot, SlotGen slot_gen, LogEnd base) noexcept {
   CRASH_POINT("word.base");
   slot.identity.base_offset.store(base.next_offset, std::memory_order_relaxed);
+  // no crash point: not valid before base_set
   slot.identity.base_timestamp_ms.store(base.last_timestamp_ms, std::memory_order_relaxed);
   // SYNC base: release here; acquire in load_base.
   slot.identity.base_set.store(slot_gen + 1, std::memory_order_release);
@@ -203,6 +210,7 @@ inline void store_base(SlotHeader& slot, SlotGen slot_gen, LogEnd base) noexcept
     const Word before = load_word_seq_cst(slot);
     const auto end = before.tail_units() == 0 ? load_base(slot, slot_gen)
                                               : find_pair(slot, slot_gen, before.tail_units());
+    // SYNC pair: acquire fence here; release fence in store_pair.
     std::atomic_thread_fence(std::memory_order_acquire);
     if (load_word_seq_cst(slot).tail_units() == before.tail_units()) return end;
   }
