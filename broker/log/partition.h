@@ -74,6 +74,7 @@ class Partition final : private StoreListener {
   [[nodiscard]] const PartitionStore* store() const noexcept { return store_.get(); }
 
   [[nodiscard]] PartitionIndex index() const noexcept { return identity_.index; }
+  [[nodiscard]] PartitionId id() const noexcept { return identity_.partition; }
   [[nodiscard]] LogEpoch log_epoch() const noexcept { return log_epoch_; }
   [[nodiscard]] Offset start_offset() const noexcept;
   [[nodiscard]] Offset end_offset() const noexcept { return ring_.end_offset(); }

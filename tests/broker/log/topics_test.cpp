@@ -1,0 +1,251 @@
+#include "broker/log/topics.h"
+
+#include "shm/concurrent/slot_word.h"
+#include "tests/broker/log/log_instance.h"
+
+namespace mallbots::test {
+namespace {
+
+using shm::AppendStatus;
+using shm::ReadStatus;
+
+std::string text_of(const shm::RecordView& view) {
+  return {reinterpret_cast<const char*>(view.payload.data()), view.payload.size()};
+}
+
+const std::vector<shm::Setting> kSmallSlots = {{"slot.bytes", "128KiB", false}};
+
+TEST(Topics, RecordsSurviveAStartThatLostTheMemory) {
+  LogInstance instance;
+  {
+    broker::Topic& topic = instance.make("t", kSmallSlots);
+    const auto client = instance.attach(topic);
+    shm::Appender appender{client->parts, client->seat};
+    append_all(instance, appender, 0, 5000, 100);
+    instance.settle();
+    EXPECT_EQ(topic.partition(0).durable_offset(), 5000U);
+  }
+  const LogEpoch before = instance.topics().log_epoch();
+  instance.crash_and_start();
+  EXPECT_EQ(instance.topics().log_epoch(), before + 1);
+  broker::Topic& topic = instance.topic("t");
+  EXPECT_EQ(topic.partition(0).start_offset(), 0U);
+  EXPECT_EQ(topic.partition(0).end_offset(), 5000U);
+  EXPECT_EQ(topic.partition(0).durable_offset(), 5000U);
+  EXPECT_TRUE(instance.findings.empty());
+  shm::UniqueFd fd;
+  const auto found = topic.partition(0).find_segment(1234, fd);
+  ASSERT_TRUE(found) << found.error().sentence();
+  EXPECT_LE(found->base_offset, 1234U);
+  EXPECT_GT(found->end_offset, 1234U);
+}
+
+TEST(Topics, AppendsGoOnBehindTheRecoveredEnd) {
+  LogInstance instance;
+  {
+    const auto client = instance.attach(instance.make("t", kSmallSlots));
+    shm::Appender appender{client->parts, client->seat};
+    append_all(instance, appender, 0, 10);
+    instance.settle();
+  }
+  for (std::uint64_t round = 1; round < 4; ++round) {
+    instance.crash_and_start();
+    const auto client = instance.attach(instance.topic("t"));
+    shm::Appender appender{client->parts, client->seat};
+    append_all(instance, appender, round * 10, round * 10 + 10);
+    instance.settle();
+  }
+  instance.crash_and_start();
+  EXPECT_EQ(instance.topic("t").partition(0).end_offset(), 40U);
+}
+
+TEST(Topics, ACleanStopKeepsTheLogEpoch) {
+  LogInstance instance;
+  {
+    const auto client = instance.attach(instance.make("t", kSmallSlots));
+    shm::Appender appender{client->parts, client->seat};
+    append_all(instance, appender, 0, 3000, 100);
+  }
+  const LogEpoch before = instance.topics().log_epoch();
+  instance.drain_and_start();
+  EXPECT_EQ(instance.topics().log_epoch(), before);
+  EXPECT_EQ(instance.topic("t").partition(0).end_offset(), 3000U);
+}
+
+TEST(Topics, ADrainedTopicSendsAppendersToTheNextBroker) {
+  LogInstance instance;
+  const auto client = instance.attach(instance.make("t", kSmallSlots));
+  shm::Appender appender{client->parts, client->seat};
+  append_all(instance, appender, 0, 3);
+  BootNanos next = INT64_MAX;
+  while (!instance.topics().drain(boot_now_ns(), next)) instance.turn();
+  const auto refused = appender.append({}, {.deadline = Deadline::after_ms(1000)});
+  EXPECT_EQ(refused.status, AppendStatus::kClosed);
+}
+
+TEST(Topics, HotRecordsAreReadWhileOlderSlotsAreRecycled) {
+  LogInstance instance;
+  broker::Topic& topic = instance.make("t", kSmallSlots);
+  const auto client = instance.attach(topic);
+  shm::Appender appender{client->parts, client->seat};
+  shm::PartitionReader reader{client->parts, *client->reader, false};
+  append_all(instance, appender, 0, 1);
+  ASSERT_EQ(reader.seek(0), ReadStatus::kRecord);
+  shm::RecordView view{};
+  for (std::uint64_t i = 0; i < 20'000; ++i) {
+    if (i > 0) append_all(instance, appender, i, i + 1, 100);
+    ASSERT_EQ(reader.next(view), ReadStatus::kRecord) << i;
+    ASSERT_EQ(text_of(view), payload_of(i, i == 0 ? 0 : 100));
+  }
+  EXPECT_EQ(topic.partition(0).ring().orphan_bytes(), 0U);
+}
+
+TEST(Topics, APinnedSlotIsReplacedAndNeitherChangesNorStopsAppends) {
+  LogInstance instance;
+  broker::Topic& topic = instance.make("t", kSmallSlots);
+  const auto writer = instance.attach(topic);
+  const auto stuck = instance.attach(topic);
+  shm::Appender appender{writer->parts, writer->seat};
+  append_all(instance, appender, 0, 1, 100);
+  {
+    shm::PartitionReader reader{stuck->parts, *stuck->reader, false};
+    ASSERT_EQ(reader.seek(0), ReadStatus::kRecord);
+    shm::RecordView view{};
+    ASSERT_EQ(reader.next(view), ReadStatus::kRecord);
+    append_all(instance, appender, 1, 10'000, 100);
+    EXPECT_EQ(text_of(view), payload_of(0, 100));
+    EXPECT_GT(topic.partition(0).ring().orphan_bytes(), 0U);
+  }
+  instance.settle();
+  EXPECT_EQ(topic.partition(0).ring().orphan_bytes(), 0U);
+}
+
+TEST(Topics, AMemoryTopicReusesItsOldestSlots) {
+  LogInstance instance;
+  broker::Topic& topic =
+      instance.make("t", {{"slot.bytes", "128KiB", false}, {"storage", "memory", false}});
+  const auto client = instance.attach(topic);
+  shm::Appender appender{client->parts, client->seat};
+  append_all(instance, appender, 0, 20'000, 100);
+  instance.turn();
+  EXPECT_EQ(topic.partition(0).end_offset(), 20'000U);
+  EXPECT_GT(topic.partition(0).start_offset(), 15'000U);
+  shm::PartitionReader reader{client->parts, *client->reader, false};
+  EXPECT_EQ(reader.seek(0), ReadStatus::kCold);
+}
+
+TEST(Topics, ADeadHoldersWordIsFreedAndItsBytesAreReused) {
+  LogInstance instance;
+  broker::Topic& topic = instance.make("t", kSmallSlots);
+  const auto dead = instance.attach(topic);
+  const auto alive = instance.attach(topic);
+  shm::Appender appender{alive->parts, alive->seat};
+  append_all(instance, appender, 0, 2);
+  shm::SlotHeader& slot = topic.partition(0).ring().find(0)->header();
+  ASSERT_TRUE(shm::try_acquire(slot, shm::load_word(slot), dead->session));
+  EXPECT_EQ(appender.append({}, {}).status, AppendStatus::kTimeout);
+  instance.topics().session_died(dead->session);
+  instance.sessions().close(dead->session);
+  append_all(instance, appender, 2, 3);
+}
+
+TEST(Topics, AStalledHolderIsFencedAndOthersGoOnInTheNextSlot) {
+  LogInstance instance;
+  broker::Topic& topic =
+      instance.make("t", {{"slot.bytes", "128KiB", false}, {"stall.limit", "20ms", false}});
+  const auto stalled = instance.attach(topic);
+  const auto alive = instance.attach(topic);
+  shm::Appender appender{alive->parts, alive->seat};
+  append_all(instance, appender, 0, 2);
+  shm::SlotHeader& slot = topic.partition(0).ring().find(0)->header();
+  const shm::Word held = shm::load_word(slot).acquired_by(stalled->session);
+  ASSERT_TRUE(shm::try_acquire(slot, shm::load_word(slot), stalled->session));
+  append_all(instance, appender, 2, 4);
+  EXPECT_TRUE(shm::load_word(slot).sealed());
+  EXPECT_FALSE(shm::commit(slot, held, held.tail_units() + 8));
+}
+
+TEST(Topics, ALeaseTakenOverFencesItsOldHolder) {
+  LogInstance instance;
+  broker::Topic& topic =
+      instance.make("t", {{"slot.bytes", "128KiB", false}, {"producers", "exclusive", false}});
+  const auto first = instance.attach(topic);
+  const auto second = instance.attach(topic);
+  const auto lease = topic.partition(0).take_lease(first->session, false);
+  ASSERT_TRUE(lease);
+  shm::ExclusiveAppender old{first->parts, first->seat, *lease};
+  const shm::RecordInput record{};
+  ASSERT_EQ(old.append_batch({&record, 1}, {}).status, AppendStatus::kAppended);
+  EXPECT_EQ(topic.partition(0).take_lease(second->session, false).error().code,
+            ErrorCode::kLeaseHeld);
+  const auto taken = topic.partition(0).take_lease(second->session, true);
+  ASSERT_TRUE(taken);
+  EXPECT_EQ(old.append_batch({&record, 1}, {}).status, AppendStatus::kLeaseLost);
+  instance.turn();
+  shm::ExclusiveAppender heir{second->parts, second->seat, *taken};
+  const auto outcome = heir.append_batch({&record, 1}, {});
+  EXPECT_EQ(outcome.status, AppendStatus::kAppended);
+  EXPECT_EQ(outcome.offset, 1U);
+}
+
+TEST(Topics, DeletedTopicsAreGoneFromMemoryAndDisk) {
+  LogInstance instance;
+  const auto client = instance.attach(instance.make("t", kSmallSlots));
+  shm::Appender appender{client->parts, client->seat};
+  append_all(instance, appender, 0, 100);
+  ASSERT_TRUE(instance.topics().remove("t"));
+  EXPECT_EQ(appender.append({}, {.deadline = Deadline::after_ms(1000)}).status,
+            AppendStatus::kGone);
+  EXPECT_EQ(instance.topics().remove("t").error().code, ErrorCode::kUnknownTopic);
+  while (instance.topics().disk_bytes() != 0) instance.turn();
+  instance.crash_and_start();
+  EXPECT_EQ(instance.topics().find("t"), nullptr);
+  EXPECT_EQ(instance.make("t", kSmallSlots).partition(0).end_offset(), 0U);
+}
+
+TEST(Topics, NamesThatCouldEscapeOrConfuseAreRefused) {
+  LogInstance instance;
+  const auto settings = broker::new_settings(1, {});
+  for (const std::string name :
+       {"", ".hidden", "a/b", "a\nb", "\xC0\x80", "\xED\xA0\x80", "\xFF"}) {
+    const auto made = instance.topics().create(name, *settings);
+    ASSERT_FALSE(made) << name;
+    EXPECT_EQ(made.error().code, ErrorCode::kBadTopicName) << name;
+  }
+  EXPECT_EQ(instance.topics().create(std::string(201, 'x'), *settings).error().code,
+            ErrorCode::kBadTopicName);
+  EXPECT_TRUE(instance.topics().create("Läden", *settings));
+}
+
+TEST(Topics, TimeFindsTheFirstRecordAtOrAfterIt) {
+  LogInstance instance;
+  broker::Topic& topic = instance.make("t", kSmallSlots);
+  const auto client = instance.attach(topic);
+  shm::Appender appender{client->parts, client->seat};
+  append_all(instance, appender, 0, 10);
+  EXPECT_EQ(topic.partition(0).find_time(0).value_or(99), 0U);
+  EXPECT_EQ(topic.partition(0).find_time(wall_now_ms() + 3'600'000).value_or(99), 10U);
+}
+
+TEST(Topics, CorruptRecordsOfAMadProducerBecomeDamagedNotLost) {
+  LogInstance instance;
+  broker::Topic& topic = instance.make("t", kSmallSlots);
+  const auto client = instance.attach(topic);
+  {
+    shm::Appender appender{client->parts, client->seat};
+    append_all(instance, appender, 0, 3, 100);
+    // The second record's payload is changed behind its hash.
+    std::byte* const data = topic.partition(0).ring().find(0)->mapping.data() + shm::kPageBytes;
+    const std::size_t second = shm::record_units(shm::kRecordHeaderBytes + 100) * shm::kUnitBytes;
+    data[second + shm::kRecordHeaderBytes + 20] ^= std::byte{1};
+    instance.settle();
+    append_all(instance, appender, 3, 6, 100);
+    instance.settle();
+  }
+  EXPECT_EQ(instance.sessions().expelled.count(client->session), 1U);
+  EXPECT_EQ(topic.partition(0).durable_offset(), 6U);
+  EXPECT_GE(instance.topics().damaged_ranges(), 1U);
+}
+
+}  // namespace
+}  // namespace mallbots::test
