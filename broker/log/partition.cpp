@@ -111,8 +111,7 @@ PersistCursor Partition::cursor_at(Offset offset) const {
   return cursor;
 }
 
-// Duties
-// -------------------------------------------------------------------------------------------
+// --- Duties
 
 bool Partition::may_retire(SlotGen slot_gen) const noexcept {
   if (!store_) return true;
@@ -263,8 +262,7 @@ bool Partition::drain(bool patient, BootNanos& next_look) {
   return store_->close();
 }
 
-// Sessions
-// -----------------------------------------------------------------------------------------
+// --- Sessions
 
 void Partition::session_died(SessionIndex session, std::span<const std::uint32_t> producer_cells) {
   ring_.session_died(session, producer_cells);
@@ -294,8 +292,7 @@ Result<shm::Lease> Partition::take_lease(SessionIndex session, bool take_over) {
   return lease;
 }
 
-// Positions
-// ----------------------------------------------------------------------------------------
+// --- Positions
 
 Offset Partition::start_offset() const noexcept {
   return store_ ? store_->start_offset() : ring_.oldest_offset();

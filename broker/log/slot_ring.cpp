@@ -206,8 +206,7 @@ void SlotRing::drop(HotSlot& slot) {
   static_cast<void>(host_.keeper.remove(FdKind::kSlot, slot.slot_id));
 }
 
-// Stalls, deaths, fences
-// ---------------------------------------------------------------------------
+// --- Stalls, deaths, fences
 
 bool SlotRing::has_note(std::uint64_t slot_id) const {
   return std::ranges::any_of(host_.registry.fences, [&](const shm::FenceNote& note) {
@@ -314,8 +313,7 @@ bool SlotRing::close(bool patient) {
   return true;
 }
 
-// Figures
-// ------------------------------------------------------------------------------------------
+// --- Figures
 
 Offset SlotRing::end_offset() const noexcept {
   Offset end = 0;

@@ -3,12 +3,12 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <atomic>
 #include <random>
-#include <thread>
+#include <utility>
 
+#include "broker/log/topic_memory.h"
+#include "broker/log/topic_name.h"
 #include "shm/base/check.h"
-#include "shm/concurrent/cells.h"
 #include "shm/concurrent/partition.h"
 
 namespace mallbots::broker {
@@ -24,51 +24,6 @@ std::uint64_t random_id() {
   return id;
 }
 
-Result<void> check_name(const std::string& name) {
-  const auto refuse = [&](const char* why) { return fail(ErrorCode::kBadTopicName, why); };
-  if (name.empty()) return refuse("it is empty");
-  if (name.size() > shm::kMaxNameBytes) return refuse("it is longer than 200 bytes");
-  if (name.front() == '.') return refuse("it begins with '.'");
-  for (std::size_t i = 0; i < name.size();) {
-    const auto lead = static_cast<unsigned char>(name[i]);
-    if (lead < 0x20 || lead == 0x7F) return refuse("it has a control character");
-    if (lead == '/') return refuse("it has a '/'");
-    // Well-formed UTF-8: RFC 3629, section 4.
-    const std::size_t more = lead < 0x80              ? 0
-                             : (lead >> 5) == 0b110   ? 1
-                             : (lead >> 4) == 0b1110  ? 2
-                             : (lead >> 3) == 0b11110 ? 3
-                                                      : 4;
-    if (more == 4 || i + more >= name.size()) return refuse("it is not UTF-8");
-    std::uint32_t point = more == 0 ? lead : lead & (0x3FU >> more);
-    for (std::size_t k = 1; k <= more; ++k) {
-      const auto next = static_cast<unsigned char>(name[i + k]);
-      if ((next >> 6) != 0b10) return refuse("it is not UTF-8");
-      point = (point << 6) | (next & 0x3FU);
-    }
-    constexpr std::uint32_t kLeast[] = {0, 0x80, 0x800, 0x10000};
-    if (point < kLeast[more] || point > 0x10FFFF || (point >= 0xD800 && point <= 0xDFFF))
-      return refuse("it is not UTF-8");
-    i += more + 1;
-  }
-  return {};
-}
-
-template <class T>
-T* at_offset(const shm::Mapping& mapping, std::size_t offset) noexcept {
-  return reinterpret_cast<T*>(mapping.data() + offset);
-}
-
-shm::PartitionBoard& board_of(const shm::Mapping& board, PartitionIndex index) noexcept {
-  return *at_offset<shm::PartitionBoard>(
-      board, sizeof(shm::BoardHeader) + index * sizeof(shm::PartitionBoard));
-}
-
-shm::KnockLine& knock_of(const shm::Mapping& knock, PartitionIndex index) noexcept {
-  return *at_offset<shm::KnockLine>(knock,
-                                    sizeof(shm::KnockHeader) + index * sizeof(shm::KnockLine));
-}
-
 std::vector<std::pair<std::string, std::string>> stored_settings(const TopicSettings& settings) {
   std::vector<std::pair<std::string, std::string>> stored;
   for (shm::Setting& setting : describe_settings(settings))
@@ -76,16 +31,9 @@ std::vector<std::pair<std::string, std::string>> stored_settings(const TopicSett
   return stored;
 }
 
-Result<TopicSettings> settings_of(const TopicEntry& entry) {
-  std::vector<shm::Setting> settings;
-  for (const auto& [key, value] : entry.settings) settings.push_back({key, value, false});
-  return new_settings(static_cast<std::uint32_t>(entry.partitions.size()), settings);
-}
-
 }  // namespace
 
-// Topic
-// --------------------------------------------------------------------------------------------
+// --- Topic
 
 Partition& Topic::partition(PartitionIndex index) {
   CHECK(index < partitions_.size());
@@ -121,216 +69,10 @@ void Topic::add_doorbell(SessionIndex session) {
   if (std::ranges::find(doorbells_, session) == doorbells_.end()) doorbells_.push_back(session);
 }
 
-// Start
-// --------------------------------------------------------------------------------------------
-
 Topics::Topics(const Parts& parts, TopicsOptions options) : parts_(parts), options_(options) {}
 Topics::~Topics() = default;
 
-Result<void> Topics::start(bool memory_kept,
-                           const std::function<void(const std::string&)>& log_line) {
-  auto epochs = EpochLog::load(parts_.disk, parts_.data.epochs_path());
-  if (!epochs) return std::unexpected(std::move(epochs).error());
-  epochs_ = std::move(*epochs);
-  auto catalogue = load_catalogue(parts_.disk, parts_.data);
-  if (!catalogue) return std::unexpected(std::move(catalogue).error());
-  auto clean = take_clean_mark(parts_.disk, parts_.data);
-  if (!clean) return std::unexpected(std::move(clean).error());
-
-  struct Found {
-    std::unique_ptr<Topic> topic;
-    bool kept = false;
-    std::vector<RecoveredPartition> recovered;
-  };
-  std::vector<Found> found;
-  std::vector<std::pair<PartitionId, Offset>> ends;
-  LogEpoch newest = 0;
-  for (const TopicEntry& entry : catalogue->topics) {
-    if (entry.state == TopicState::kDeleting) {
-      MALLBOTS_TRY(remove_topic_folders(parts_.disk, parts_.data, entry.id));
-      continue;
-    }
-    Found item;
-    auto topic = build(entry, memory_kept);
-    if (!topic) return std::unexpected(std::move(topic).error());
-    item.topic = std::move(*topic);
-    item.kept = static_cast<bool>(item.topic->board_map_);
-    auto recovered = recover(*item.topic, item.kept);
-    if (!recovered) return std::unexpected(std::move(recovered).error());
-    item.recovered = std::move(*recovered);
-    for (std::size_t i = 0; i < item.recovered.size(); ++i) {
-      const RecoveredPartition& partition = item.recovered[i];
-      ends.emplace_back(item.topic->partition_ids_[i], partition.end.offset);
-      newest = std::max(newest, partition.newest_epoch);
-      for (const RecoveryFinding& finding : partition.findings) {
-        log_line(item.topic->name_ + "[" + std::to_string(i) + "]: " + finding.sentence);
-        if (finding.end_offset > finding.first_offset) ++damaged_ranges_;
-      }
-    }
-    found.push_back(std::move(item));
-  }
-  if (!memory_kept && !*clean && !found.empty())
-    MALLBOTS_TRY(epochs_->raise(parts_.disk, newest, ends));
-  for (Found& item : found) {
-    Topic& topic = *item.topic;
-    MALLBOTS_TRY(open_partitions(topic, item.kept, std::move(item.recovered)));
-    by_id_[topic.id_] = &topic;
-    topics_[topic.name_] = std::move(item.topic);
-  }
-  return {};
-}
-
-Result<std::unique_ptr<Topic>> Topics::build(const TopicEntry& entry, bool memory_kept) {
-  auto settings = settings_of(entry);
-  if (!settings) return std::unexpected(std::move(settings).error());
-  auto topic = std::make_unique<Topic>();
-  topic->id_ = entry.id;
-  topic->name_ = entry.name;
-  topic->settings_ = std::move(*settings);
-  topic->created_ms_ = entry.created_ms;
-  topic->partition_ids_ = entry.partitions;
-  if (memory_kept) MALLBOTS_TRY(take_shared(*topic));
-  return topic;
-}
-
-/// A predecessor's board, knock page and notes, if the keeper has all of them.
-Result<void> Topics::take_shared(Topic& topic) {
-  const auto id = static_cast<std::uint64_t>(topic.id_);
-  const auto partitions = static_cast<std::uint32_t>(topic.partition_ids_.size());
-  topic.board_fd_ = parts_.keeper.take(FdKind::kBoard, id);
-  topic.knock_fd_ = parts_.keeper.take(FdKind::kKnock, id);
-  topic.note_fd_ = parts_.keeper.take(FdKind::kDurableNote, id);
-  // The predecessor died while it created the topic: nobody has seen its memory yet.
-  if (!topic.board_fd_ || !topic.knock_fd_ || !topic.note_fd_) return {};
-  MALLBOTS_TRY(map_shared(topic));
-  const shm::BoardHeader& board = topic.board();
-  if (board.page.magic != shm::kBoardMagic || board.page.layout_version != shm::kLayoutVersion ||
-      board.topic_id != id || board.partitions != partitions)
-    return fail(ErrorCode::kWrongVersion, "the kept board of topic " + topic.name_);
-  return {};
-}
-
-Result<void> Topics::map_shared(Topic& topic) {
-  const auto partitions = static_cast<std::uint32_t>(topic.partition_ids_.size());
-  const auto map = [](const shm::UniqueFd& fd, std::size_t bytes,
-                      shm::Mapping& into) -> Result<void> {
-    auto mapping = shm::Mapping::of(fd.get(), bytes, shm::Access::kReadWrite);
-    if (!mapping) return std::unexpected(std::move(mapping).error());
-    into = std::move(*mapping);
-    return into.populate(0, bytes);
-  };
-  MALLBOTS_TRY(map(topic.board_fd_, shm::board_bytes(partitions), topic.board_map_));
-  MALLBOTS_TRY(map(topic.knock_fd_, shm::knock_bytes(partitions), topic.knock_map_));
-  return map(topic.note_fd_, partitions * sizeof(DurableNote), topic.note_map_);
-}
-
-/// Fresh board, knock page and notes, filled in and with the keeper.
-Result<void> Topics::make_shared_memory(Topic& topic) {
-  const auto partitions = static_cast<std::uint32_t>(topic.partition_ids_.size());
-  const auto make = [](const char* name, std::size_t bytes, shm::UniqueFd& into) -> Result<void> {
-    auto fd = shm::create_memory(name, bytes);
-    if (!fd) return std::unexpected(std::move(fd).error());
-    into = std::move(*fd);
-    return {};
-  };
-  MALLBOTS_TRY(make("mallbots-board", shm::board_bytes(partitions), topic.board_fd_));
-  MALLBOTS_TRY(make("mallbots-knock", shm::knock_bytes(partitions), topic.knock_fd_));
-  MALLBOTS_TRY(make("mallbots-notes", partitions * sizeof(DurableNote), topic.note_fd_));
-  MALLBOTS_TRY(map_shared(topic));
-  const TopicSettings& settings = topic.settings_;
-  shm::BoardHeader& board = topic.board();
-  board.page = {shm::kBoardMagic, shm::kLayoutVersion, shm::board_bytes(partitions)};
-  board.topic_id = static_cast<std::uint64_t>(topic.id_);
-  board.partitions = partitions;
-  board.slots = settings.slots;
-  board.slot_bytes = settings.slot_bytes;
-  board.flags =
-      (settings.memory_only ? static_cast<std::uint32_t>(shm::TopicFlag::kMemoryOnly) : 0) |
-      (settings.header_checksum ? static_cast<std::uint32_t>(shm::TopicFlag::kHeaderChecksum) : 0) |
-      (settings.exclusive ? static_cast<std::uint32_t>(shm::TopicFlag::kExclusive) : 0);
-  board.record_max_bytes = static_cast<std::uint32_t>(settings.record_max_bytes);
-  board.stall_limit_ns = settings.stall_limit_ms * kMillisecond;
-  board.flush_interval_ns = settings.flush_interval_ms * kMillisecond;
-  for (PartitionIndex i = 0; i < partitions; ++i) {
-    shm::PartitionBoard& partition = board_of(topic.board_map_, i);
-    partition.partition_id = static_cast<std::uint64_t>(topic.partition_ids_[i]);
-    partition.log_epoch = epochs_->current();
-    for (shm::SlotEntry& entry : partition.entries) {
-      CRASH_POINT("topics.make_board");
-      entry.n.store(shm::kNoSlot);
-    }
-  }
-  topic.knock().page = {shm::kKnockMagic, shm::kLayoutVersion, shm::knock_bytes(partitions)};
-  const auto id = static_cast<std::uint64_t>(topic.id_);
-  MALLBOTS_TRY(parts_.keeper.put(FdKind::kBoard, id, topic.board_fd_.get()));
-  MALLBOTS_TRY(parts_.keeper.put(FdKind::kKnock, id, topic.knock_fd_.get()));
-  return parts_.keeper.put(FdKind::kDurableNote, id, topic.note_fd_.get());
-}
-
-/// Reads what is on disk, partitions in parallel; nothing for memory topics.
-Result<std::vector<RecoveredPartition>> Topics::recover(const Topic& topic, bool kept) {
-  const std::size_t count = topic.partition_ids_.size();
-  std::vector<RecoveredPartition> recovered(count);
-  if (topic.settings_.memory_only) return recovered;
-  std::vector<Result<RecoveredPartition>> results(count);
-  std::atomic<std::size_t> next{0};
-  const auto work = [&] {
-    for (std::size_t i = next++; i < count; i = next++) {
-      const auto index = static_cast<PartitionIndex>(i);
-      RecoverRequest request;
-      request.folder = parts_.data.partition_folder(topic.id_, index);
-      request.identity = {topic.id_, topic.partition_ids_[i], index};
-      if (kept) {
-        request.cut_at = board_of(topic.board_map_, index).durable_offset.load();
-        request.note = load_note(topic.note_map_.as<DurableNote>()[i]);
-      }
-      results[i] = recover_partition(parts_.disk, request);
-    }
-  };
-  {
-    std::vector<std::jthread> threads;
-    for (unsigned i = 1; i < std::min<std::size_t>(options_.recovery_threads, count); ++i)
-      threads.emplace_back(work);
-    work();
-  }
-  for (std::size_t i = 0; i < count; ++i) {
-    if (!results[i]) return std::unexpected(std::move(results[i]).error());
-    recovered[i] = std::move(*results[i]);
-  }
-  return recovered;
-}
-
-Result<void> Topics::open_partitions(Topic& topic, bool kept,
-                                     std::vector<RecoveredPartition> recovered) {
-  if (!kept) MALLBOTS_TRY(make_shared_memory(topic));
-  shm::BoardHeader& board = topic.board();
-  for (PartitionIndex i = 0; i < topic.partition_ids_.size(); ++i) {
-    const bool on_disk = !topic.settings_.memory_only;
-    Partition::Parts parts{{parts_.keeper, parts_.sessions, parts_.registry},
-                           board,
-                           board_of(topic.board_map_, i),
-                           knock_of(topic.knock_map_, i),
-                           *this,
-                           on_disk ? &parts_.disk : nullptr,
-                           &parts_.spares,
-                           on_disk ? &topic.note_map_.as<DurableNote>()[i] : nullptr};
-    topic.partitions_.push_back(
-        std::make_unique<Partition>(parts, PartitionIdentity{topic.id_, topic.partition_ids_[i], i},
-                                    topic.settings_, parts.board.log_epoch));
-    const std::string folder = parts_.data.partition_folder(topic.id_, i);
-    Partition& partition = *topic.partitions_.back();
-    MALLBOTS_TRY(kept ? partition.take_over(folder, std::move(recovered[i]))
-                      : partition.start(folder, std::move(recovered[i])));
-  }
-  CRASH_POINT("topics.incarnation");
-  board.incarnation.store(parts_.registry.incarnation.load());
-  CRASH_POINT("topics.open_board");
-  board.state.store(static_cast<std::uint32_t>(shm::BoardState::kOpen));
-  return {};
-}
-
-// The catalogue
-// ------------------------------------------------------------------------------------
+// --- The catalogue
 
 Result<void> Topics::save() {
   Catalogue catalogue;
@@ -348,7 +90,7 @@ Result<void> Topics::save() {
 }
 
 Result<Topic*> Topics::create(const std::string& name, const TopicSettings& settings) {
-  MALLBOTS_TRY(check_name(name));
+  MALLBOTS_TRY(check_topic_name(name));
   if (topics_.contains(name)) return fail(ErrorCode::kTopicExists, "'" + name + "'");
   std::uint64_t memory = memory_cost_bytes(settings);
   std::uint64_t disk = disk_cost_bytes(settings).value_or(0);
@@ -477,8 +219,7 @@ std::vector<Topic*> Topics::all() {
   return list;
 }
 
-// Sessions
-// -----------------------------------------------------------------------------------------
+// --- Sessions
 
 Result<shm::OpenProducerReply> Topics::open_producer(SessionIndex session, Topic& topic,
                                                      PartitionIndex partition) {
@@ -527,8 +268,7 @@ void Topics::ring_doorbells(Topic& topic) {
       shm::wake_if_waited(page->header.doorbell);
 }
 
-// Duties
-// -------------------------------------------------------------------------------------------
+// --- Duties
 
 BootNanos Topics::duty(BootNanos now) {
   BootNanos next_look = INT64_MAX;
@@ -660,8 +400,7 @@ Result<void> Topics::write_clean_mark() {
   return broker::write_clean_mark(parts_.disk, parts_.data, epochs_->current());
 }
 
-// Events and figures
-// -------------------------------------------------------------------------------
+// --- Events and figures
 
 void Topics::bad_producer(std::uint64_t producer_id, const std::string& reason) {
   if (say_) say_("a producer wrote bytes that do not check out: " + reason);

@@ -45,8 +45,9 @@ void post_slot(PartitionBoard& board, std::uint32_t slots, SlotGen slot_gen,
   CRASH_POINT("partition.post_slot");
   entry.n.store(kNoSlot, std::memory_order_relaxed);
   // SYNC board-entry: release fence here, so that who sees the rest sees that n has changed;
-  // acquire fence in slot_on_board. no crash point: n says that nothing is there
+  // acquire fence in slot_on_board.
   std::atomic_thread_fence(std::memory_order_release);
+  // no crash point: n says that nothing is there
   entry.slot_id.store(slot_id, std::memory_order_relaxed);
   entry.state.store(static_cast<std::uint32_t>(SlotState::kReady), std::memory_order_relaxed);
   CRASH_POINT("partition.post_slot_n");

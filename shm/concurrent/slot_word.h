@@ -19,7 +19,7 @@
 
 namespace mallbots::shm {
 
-// Prefetching ------------------------------------------------------------------------------------
+// --- Prefetching
 //
 // A hop between two cores is one request for ownership by the writer and one fetch by the reader,
 // per line. Asked for one after the other (record, word, publication line) they add up; asked for
@@ -47,7 +47,7 @@ inline void prefetch_record(const std::byte* at) noexcept {
   __builtin_prefetch(at + kLineBytes);
 }
 
-// The word ---------------------------------------------------------------------------------------
+// --- The word
 
 [[nodiscard]] inline Word load_word(const SlotHeader& slot) noexcept {
   // SYNC commit: acquire here; release in commit.
@@ -115,7 +115,7 @@ inline bool release(SlotHeader& slot, Word held) noexcept {
                                            std::memory_order_seq_cst, std::memory_order_relaxed);
 }
 
-// The publication line ---------------------------------------------------------------------------
+// --- The publication line
 
 inline void publish(SlotHeader& slot, SlotGen slot_gen, Word word) noexcept {
   CRASH_POINT("word.publish");
@@ -128,7 +128,7 @@ inline void publish(SlotHeader& slot, SlotGen slot_gen, Word word) noexcept {
   return {slot.publication.load(std::memory_order_acquire)};
 }
 
-// Commit pairs -----------------------------------------------------------------------------------
+// --- Commit pairs
 
 /// What a commit left: the next record's offset and the last record's time.
 struct LogEnd {
@@ -169,7 +169,7 @@ inline void store_pair(SlotHeader& slot, SlotGen slot_gen, std::uint32_t current
   pair.end_units.store(end_units, std::memory_order_relaxed);
 }
 
-// Identity ---------------------------------------------------------------------------------------
+// --- Identity
 
 [[nodiscard]] inline SlotGen load_slot_gen(const SlotHeader& slot) noexcept {
   // SYNC generation: seq_cst here (after an acquire or a pin); seq_cst store in init_slot.

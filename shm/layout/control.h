@@ -167,8 +167,7 @@ void each_field(Codec& codec, Fields&... all) {
   (codec(all), ...);
 }
 
-// Sessions
-// -----------------------------------------------------------------------------------------
+// --- Sessions
 
 /// First message of every connection. `session` and `token` of an earlier session re-attach to it
 /// after the broker restarted. One descriptor may come with it: the client's own pidfd, used where
@@ -203,8 +202,7 @@ struct Empty {
   MALLBOTS_FIELDS()
 };
 
-// Topics and partitions
-// ------------------------------------------------------------------------------
+// --- Topics and partitions
 
 enum class Intent : std::uint8_t { kConsume = 1, kProduce = 2 };
 
@@ -311,8 +309,7 @@ struct FindTimeReply {
   MALLBOTS_FIELDS(offset)
 };
 
-// Groups
-// -------------------------------------------------------------------------------------------
+// --- Groups
 
 struct JoinGroup {
   static constexpr MessageType kType = MessageType::kJoinGroup;
@@ -374,8 +371,7 @@ struct Notice {
   MALLBOTS_FIELDS(code, topic_id, partition, offset, detail)
 };
 
-// Administration
-// -------------------------------------------------------------------------------------
+// --- Administration
 
 struct Setting {
   std::string key;

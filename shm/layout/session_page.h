@@ -24,10 +24,11 @@ struct PositionHalf {
 };
 static_assert(sizeof(PositionHalf) == 24);
 
-/// What a pin says: slot `slot_gen` of that partition must not be re-used. Never 0. The partition is
-/// told by 24 bits of its random id, so that a scan needs no table of whose cell it is; two that
-/// share them only keep a slot longer than need be.
-[[nodiscard]] constexpr std::uint64_t pin_of(std::uint64_t partition_id, SlotGen slot_gen) noexcept {
+/// What a pin says: slot `slot_gen` of that partition must not be re-used. Never 0. 24 bits of the
+/// random id tell the partition, so that a scan needs no table of whose cell it is; two partitions
+/// that share them only keep a slot longer than need be.
+[[nodiscard]] constexpr std::uint64_t pin_of(std::uint64_t partition_id,
+                                             SlotGen slot_gen) noexcept {
   return (partition_id << 40) | ((slot_gen + 1) & 0xFF'FFFF'FFFFULL);
 }
 
