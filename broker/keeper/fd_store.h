@@ -24,6 +24,7 @@ enum class FdKind : std::uint32_t {
   kSessionPage,   ///< session index
   kSessionPidfd,  ///< session index
   kSessionWake,   ///< session index: an eventfd of its own, for users who are not trusted
+  kGroupTable,    ///< id 0: group positions with their holders (control/group_table.h)
   kDurableNote,   ///< id 0, or a topic's: memory of broker/storage that must survive a broker
 };
 

@@ -137,6 +137,7 @@ class Keeper {
     BrokerStart start{.link = KeeperLink{std::move(socket), std::move(store_)},
                       .keeper_pid = self_,
                       .deaths = policy_.recent_deaths(),
+                      .note = note_,
                       .draining = stopping_};
     _exit(options_.broker(std::move(start)));
   }
@@ -161,6 +162,7 @@ class Keeper {
           break;
         case LinkType::kReady:
           ever_ready_ = true;
+          note_ = answer.id;
           break;
         case LinkType::kAck:
           break;
@@ -275,6 +277,7 @@ class Keeper {
   pid_t broker_ = -1;
   std::optional<BootNanos> restart_at_;
   std::optional<int> exit_code_;
+  std::uint64_t note_ = 0;
   int drain_tries_ = 0;
   bool ever_ready_ = false;
   bool stopping_ = false;

@@ -28,6 +28,7 @@ struct BrokerStart {
   KeeperLink link;
   pid_t keeper_pid = 0;
   std::size_t deaths = 0;  ///< of its predecessors in the last minute; 0: the first
+  std::uint64_t note = 0;  ///< what the predecessor passed to KeeperLink::ready; 0: nothing yet
   bool draining = false;   ///< start only to persist what is in memory, then exit
 };
 

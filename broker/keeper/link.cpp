@@ -73,9 +73,9 @@ Result<void> KeeperLink::remove(FdKind kind, std::uint64_t id) {
   return exchange(static_cast<std::uint32_t>(LinkType::kRemove), {kind, id}, -1);
 }
 
-Result<void> KeeperLink::ready() {
+Result<void> KeeperLink::ready(std::uint64_t note) {
   CRASH_POINT("keeper.ready");
-  return exchange(static_cast<std::uint32_t>(LinkType::kReady), {}, -1);
+  return exchange(static_cast<std::uint32_t>(LinkType::kReady), {FdKind{}, note}, -1);
 }
 
 Result<std::size_t> KeeperLink::drop_rest() {

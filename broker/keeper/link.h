@@ -29,8 +29,9 @@ class KeeperLink {
   /// The caller keeps `fd`; the keeper gets a copy.
   [[nodiscard]] Result<void> put(FdKind kind, std::uint64_t id, int fd);
   [[nodiscard]] Result<void> remove(FdKind kind, std::uint64_t id);
-  /// Says that start-up is over: from now on the keeper restarts a broker that dies.
-  [[nodiscard]] Result<void> ready();
+  /// Says that start-up is over: from now on the keeper restarts a broker that dies, and tells it
+  /// `note`: a word about this host that is costly to find out again.
+  [[nodiscard]] Result<void> ready(std::uint64_t note);
 
   /// What a predecessor left; the descriptor stays with the keeper, too.
   [[nodiscard]] shm::UniqueFd take(FdKind kind, std::uint64_t id) { return left_.take(kind, id); }
