@@ -53,7 +53,8 @@ struct Record {
 };
 
 struct SendOptions {
-  Deadline deadline = Deadline::after_ms(30'000);
+  /// Until when to wait; nothing: 30 s from the call on (without a clock read while all goes well).
+  std::optional<Deadline> deadline{};
   /// kAnyPartition: XXH3-64 of the key modulo partitions; without key the next one in turn.
   PartitionIndex partition = kAnyPartition;
   Acks acks = Acks::kCommitted;
@@ -107,8 +108,8 @@ class Producer {
                                              const SendOptions& options = {});
 
   /// One attempt: no waiting, no allocation, no system call but the wake of a sleeping reader or
-  /// broker. The partition must be prepared. Timeout: somebody else is inside, there is no room, or
-  /// the next slot is not mapped yet: call tend() at a calm moment, then try again. Headers up to
+  /// broker. Timeout: somebody else is inside, there is no room, the partition is not prepared, or
+  /// its next slot is not mapped yet: call tend() at a calm moment, then try again. Headers up to
   /// 1 KiB in sum; more is TooLarge. Options other than partition, expected offset and sequence are
   /// not looked at.
   [[nodiscard]] TryReceipt try_append(const Record& record,
@@ -116,13 +117,13 @@ class Producer {
   /// Makes partitions ready for try_append: asks the broker for a seat and maps memory. append()
   /// does it by itself at the first use of a partition. Empty: all partitions.
   [[nodiscard]] Result<void> prepare(std::span<const PartitionIndex> partitions = {});
-  /// What try_append leaves undone: maps the slots to come, notices a broker restart and attaches
-  /// again. Some loads if there is nothing to do; else may take until `deadline`. append() includes
-  /// it.
-  [[nodiscard]] Result<void> tend(Deadline deadline = Deadline::after_ms(1'000));
+  /// What try_append leaves undone: prepares what it missed, maps the slots to come, notices a
+  /// broker restart and attaches again. Some loads if there is nothing to do, a few microseconds
+  /// every 50 ms, about a millisecond when a slot is to be mapped. append() includes it.
+  [[nodiscard]] Result<void> tend();
 
   /// First offset of the partition that a power cut could still take back. No call to anybody: one
-  /// load. 0 for memory topics.
+  /// load. The end of the log for memory topics.
   [[nodiscard]] Offset durable_offset(PartitionIndex partition) const noexcept;
   /// Waits until all records of the receipt survive a power cut. Errors: NotDurable (deadline),
   /// Truncated (a power cut or the loss of the memory took the record back: it is not in the log),

@@ -1,0 +1,372 @@
+#include "clients/internal/cursor.h"
+
+#include <algorithm>
+
+#include "shm/segment/record_check.h"
+
+namespace mallbots::client {
+namespace {
+
+using shm::ReadStatus;
+
+/// Bytes in memory that are no record: the broker replaces them by a damaged record, or nobody.
+constexpr BootNanos kLongestStuck = 10 * kSecond;
+/// Even a poll that shall not wait may ask the broker so long.
+constexpr std::int64_t kAskMs = 100;
+
+Deadline asking(Deadline deadline) noexcept {
+  return deadline.is_try() ? Deadline::after_ms(kAskMs) : deadline;
+}
+
+}  // namespace
+
+Cursor::Cursor(const TopicMemory& topic, PartitionIndex partition, std::uint32_t cell,
+               const CursorOptions& options)
+    : topic_(&topic),
+      partition_(partition),
+      cell_(cell),
+      options_(options),
+      slots_(topic, partition, shm::Access::kRead),
+      reader_(topic.parts(partition, slots_), topic.session().memory().cells[cell].reader,
+              options.durable_only) {}
+
+shm::ReaderCell& Cursor::reader_cell() const noexcept {
+  return topic_->session().memory().cells[cell_].reader;
+}
+
+void Cursor::set_setback(ErrorCode code, Offset first, Offset end) {
+  setback_ = {code, {topic_->name(), partition_}, first, end};
+}
+
+Cursor::State Cursor::failed(ErrorCode code, std::string detail) {
+  error_ = {code, std::move(detail)};
+  return State::kFailed;
+}
+
+Cursor::State Cursor::blocked() noexcept {
+  if (stuck_since_ == 0) stuck_since_ = boot_now_ns();
+  return State::kBlocked;
+}
+
+void Cursor::go_to(Offset offset) noexcept {
+  release();
+  next_ = offset;
+}
+
+void Cursor::release() noexcept {
+  reader_.unpin();
+  cold_.reset();
+  mode_ = Mode::kSeeking;
+  gave_views_ = false;
+}
+
+bool Cursor::views_expired() noexcept {
+  if (!gave_views_ || reader_.has_pin()) return false;
+  release();
+  set_setback(ErrorCode::kViewExpired, next_, next_);
+  return true;
+}
+
+std::atomic<std::uint32_t>* Cursor::eventcount() const noexcept {
+  shm::KnockLine* const knock = topic_->knock(partition_);
+  if (knock == nullptr) return nullptr;
+  return options_.durable_only ? &knock->durable : &knock->data;
+}
+
+bool Cursor::has_more() noexcept { return mode_ != Mode::kHot || reader_.has_more(); }
+
+Cursor::State Cursor::read(std::vector<Message>& out, std::size_t room, Deadline deadline) {
+  gave_views_ = false;
+  if (mode_ == Mode::kHot) {
+    slots_.may_ask(asking(deadline));
+    const State state = read_hot(out, room);
+    slots_.may_ask(Deadline::passed());
+    if (mode_ == Mode::kHot || state == State::kFailed || state == State::kSetback) return state;
+  }
+  if (mode_ == Mode::kSeeking) {
+    const State state = place(asking(deadline));
+    if (state != State::kMore) return state;
+    if (mode_ == Mode::kHot) return read_hot(out, room);
+  }
+  return read_cold(out, room);
+}
+
+// Memory
+// -----------------------------------------------------------------------------------------
+
+/// What a status other than kRecord means for the reader.
+Cursor::State Cursor::after_status(ReadStatus status) {
+  switch (status) {
+    case ReadStatus::kRecord:
+      return State::kMore;
+    case ReadStatus::kEmpty:
+      stuck_since_ = 0;
+      return State::kIdle;
+    case ReadStatus::kGone:
+      return failed(ErrorCode::kTopicGone, topic_->name());
+    case ReadStatus::kExpired:
+      mode_ = Mode::kSeeking;
+      set_setback(ErrorCode::kViewExpired, next_, next_);
+      return State::kSetback;
+    case ReadStatus::kDamaged: {
+      const State state = blocked();
+      reader_.unpin();
+      mode_ = Mode::kSeeking;
+      if (boot_now_ns() - stuck_since_ < kLongestStuck) return state;
+      return failed(ErrorCode::kCorrupt, topic_->place(partition_) + ": no record at offset " +
+                                             std::to_string(next_) + " in memory");
+    }
+    case ReadStatus::kUnmapped:
+      return blocked();
+    case ReadStatus::kCold:
+    case ReadStatus::kAhead:
+      mode_ = Mode::kSeeking;
+      return State::kMore;
+  }
+  return State::kMore;
+}
+
+bool Cursor::take(const shm::RecordView& view, bool from_disk, std::vector<Message>& out) {
+  const shm::RecordHeader& header = *view.header;
+  const bool is_tombstone = header.type == shm::RecordType::kTombstone;
+  if (header.type != shm::RecordType::kData && !is_tombstone) return false;
+  const std::uint8_t flags = header.flags;
+  out.push_back({.topic = topic_->name(),
+                 .partition = partition_,
+                 .offset = header.offset,
+                 .timestamp_ms = header.timestamp_ms,
+                 .key = view.key,
+                 .payload = view.payload,
+                 .attributes = view.attributes,
+                 .producer_id = header.producer_id,
+                 .sequence = header.sequence,
+                 .is_tombstone = is_tombstone,
+                 .ends_batch = (flags & shm::kLastOfBatch) != 0,
+                 .is_internal = (flags & shm::kInternalEvent) != 0,
+                 .from_disk = from_disk});
+  return true;
+}
+
+Cursor::State Cursor::read_hot(std::vector<Message>& out, std::size_t room) {
+  const std::size_t before = out.size();
+  bool first = true;
+  while (out.size() - before < room) {
+    shm::RecordView view{};
+    // Rolling gives the old slot's pin back, and with it the views: only before the first.
+    const ReadStatus status = first ? reader_.next(view) : reader_.next_in_slot(view);
+    if (status != ReadStatus::kRecord) {
+      if (!first && status == ReadStatus::kEmpty) return State::kMore;
+      if (status == ReadStatus::kExpired && out.size() > before) {
+        // What this call has gathered may be overwritten already: it is given again.
+        next_ = out[before].offset;
+        out.resize(before);
+        gave_views_ = false;
+      }
+      return after_status(status);
+    }
+    first = false;
+    stuck_since_ = 0;
+    const Offset at = next_;
+    next_ = reader_.next_offset();
+    if (view.header->type == shm::RecordType::kDamaged) {
+      set_setback(ErrorCode::kDamaged, at, next_);
+      return State::kSetback;
+    }
+    if (options_.verify_memory) {
+      const std::span<const std::byte> bytes{reinterpret_cast<const std::byte*>(view.header),
+                                             view.payload.data() + view.payload.size()};
+      const std::uint64_t seed =
+          shm::record_seed(PartitionId{board().partition_id}, board().log_epoch);
+      const std::span<const std::byte> whole{
+          bytes.data(), std::size_t{shm::record_units(static_cast<std::uint32_t>(bytes.size()))} *
+                            shm::kUnitBytes};
+      if (!shm::check_record(whole, seed, shm::BodyCheck::kVerify).good()) {
+        set_setback(ErrorCode::kDamaged, at, next_);
+        return State::kSetback;
+      }
+    }
+    if (take(view, false, out)) gave_views_ = true;
+  }
+  return State::kMore;
+}
+
+/// Finds out where the next record is.
+Cursor::State Cursor::place(Deadline deadline) {
+  slots_.may_ask(deadline);
+  const ReadStatus status = reader_.seek(next_);
+  State state = State::kMore;
+  if (status == ReadStatus::kRecord || status == ReadStatus::kEmpty) {
+    mode_ = Mode::kHot;
+  } else if (status == ReadStatus::kAhead) {
+    // The records before the position are gone: a power cut took them back.
+    const Offset had = next_;
+    if (reader_.seek_end() == ReadStatus::kEmpty) {
+      next_ = reader_.next_offset();
+      mode_ = Mode::kHot;
+      if (next_ < had) {
+        set_setback(ErrorCode::kTruncated, next_, had);
+        state = State::kSetback;
+      }
+    } else {
+      state = blocked();
+    }
+  } else if (status == ReadStatus::kCold) {
+    state = go_cold(deadline);
+  } else {
+    state = after_status(status);
+  }
+  slots_.may_ask(Deadline::passed());
+  return state;
+}
+
+// Files
+// -----------------------------------------------------------------------------------------
+
+/// The next record is not in memory: opens the file that has it.
+Cursor::State Cursor::go_cold(Deadline deadline) {
+  const Offset had = next_;
+  if (topic_->has(shm::TopicFlag::kMemoryOnly)) {
+    const ReadStatus status = reader_.seek_oldest();
+    if (status == ReadStatus::kCold) return blocked();
+    if (status != ReadStatus::kRecord && status != ReadStatus::kEmpty) return after_status(status);
+    // seek_oldest leaves the position of a slot whose base is not known yet.
+    next_ = std::max(had, reader_.next_offset());
+    mode_ = Mode::kHot;
+    if (next_ == had) return State::kMore;
+    set_setback(ErrorCode::kEvicted, had, next_);
+    return State::kSetback;
+  }
+  const Offset start = board().start_offset.load();
+  if (next_ < start) {
+    next_ = start;
+    set_setback(ErrorCode::kEvicted, had, start);
+    return State::kSetback;
+  }
+  std::vector<shm::UniqueFd> fds;
+  const auto where = topic_->link().ask_on<shm::FindSegmentReply>(
+      topic_->attachment(), shm::FindSegment{topic_->topic_id(), partition_, next_}, deadline,
+      &fds);
+  if (!where) {
+    switch (where.error().code) {
+      case ErrorCode::kBadPosition:  // on its way from memory to disk, or the other way round
+      case ErrorCode::kConnectionLost:
+      case ErrorCode::kTimeout:
+      case ErrorCode::kDraining: {
+        const State state = blocked();
+        const bool hopeless = where.error().code == ErrorCode::kBadPosition &&
+                              boot_now_ns() - stuck_since_ > kLongestStuck;
+        return hopeless ? failed(ErrorCode::kBadPosition, topic_->place(partition_) + ": offset " +
+                                                              std::to_string(next_) +
+                                                              " is neither in memory nor on disk")
+                        : state;
+      }
+      default:
+        error_ = where.error();
+        return State::kFailed;
+    }
+  }
+  if (fds.size() != 1 || where->start_byte > where->end_byte ||
+      where->start_byte % shm::kUnitBytes != 0)
+    return failed(ErrorCode::kBadMessage, "the broker's answer to FindSegment has another form");
+  if (where->end_offset <= next_) return blocked();
+  cold_.emplace(std::move(fds[0]), *where, next_, options_.disk_buffer_bytes);
+  mode_ = Mode::kCold;
+  return State::kMore;
+}
+
+Cursor::State Cursor::read_cold(std::vector<Message>& out, std::size_t room) {
+  const std::size_t before = out.size();
+  while (out.size() - before < room) {
+    const ColdReader::Step step = cold_->next();
+    next_ = cold_->next_offset();
+    switch (step.kind) {
+      case ColdReader::Step::kRecord:
+        stuck_since_ = 0;
+        static_cast<void>(take(step.view, true, out));
+        break;
+      case ColdReader::Step::kDamage:
+        stuck_since_ = 0;
+        set_setback(ErrorCode::kDamaged, step.first, step.end);
+        return State::kSetback;
+      case ColdReader::Step::kNeedFill:
+        // Filling ends the views handed out in this call.
+        if (out.size() != before) return State::kMore;
+        if (const auto filled = cold_->fill(); !filled)
+          return failed(filled.error().code,
+                        topic_->place(partition_) + ": " + filled.error().detail);
+        break;
+      case ColdReader::Step::kEnd:
+        if (out.size() != before) return State::kMore;
+        cold_.reset();
+        mode_ = Mode::kSeeking;
+        return State::kMore;
+    }
+  }
+  return State::kMore;
+}
+
+// Positions
+// -----------------------------------------------------------------------------------------
+
+Result<Offset> Cursor::find_end(Deadline deadline) {
+  const Offset had = next_;
+  shm::LockBackoff backoff;
+  for (;;) {
+    slots_.may_ask(asking(deadline));
+    const ReadStatus status = reader_.seek_end();
+    slots_.may_ask(Deadline::passed());
+    if (status == ReadStatus::kEmpty) {
+      const Offset committed = reader_.next_offset();
+      go_to(had);
+      if (!options_.durable_only) return committed;
+      return std::min(committed, board().durable_offset.load());
+    }
+    if (status == ReadStatus::kGone) return fail(ErrorCode::kTopicGone, topic_->name());
+    if (!backoff.pause(deadline))
+      return fail(topic_->link().is_attached() ? ErrorCode::kTimeout : ErrorCode::kConnectionLost,
+                  topic_->place(partition_) + ": its end could not be looked up");
+  }
+}
+
+Result<void> Cursor::check_offset(Offset offset, Deadline deadline) {
+  const auto end = find_end(deadline);
+  if (!end) return std::unexpected(end.error());
+  Offset start = board().start_offset.load();
+  if (topic_->has(shm::TopicFlag::kMemoryOnly)) {
+    slots_.may_ask(asking(deadline));
+    const ReadStatus status = reader_.seek_oldest();
+    slots_.may_ask(Deadline::passed());
+    if (status == ReadStatus::kRecord) start = std::max(start, reader_.next_offset());
+    release();
+  }
+  if (offset >= start && offset <= *end) return {};
+  return fail(ErrorCode::kBadPosition, topic_->place(partition_) + ": offset " +
+                                           std::to_string(offset) + "; kept are " +
+                                           std::to_string(start) + " to " + std::to_string(*end));
+}
+
+Result<Offset> Cursor::surviving(const TopicMemory& topic, PartitionIndex partition,
+                                 Position before, Deadline deadline) {
+  const shm::PartitionBoard& board = topic.board(partition);
+  // A memory topic begins anew: nothing that was read is in it.
+  if (topic.has(shm::TopicFlag::kMemoryOnly)) return board.start_offset.load();
+  Offset next = before.offset;
+  while (next > board.start_offset.load()) {
+    const auto file = topic.link().ask_on<shm::FindSegmentReply>(
+        topic.attachment(), shm::FindSegment{topic.topic_id(), partition, next - 1}, deadline);
+    if (file) {
+      if (file->log_epoch <= before.log_epoch) return next;
+      next = file->base_offset;
+    } else if (file.error().code == ErrorCode::kBadPosition) {
+      // Not on disk: written since the memory was lost, or never there.
+      const Offset durable = board.durable_offset.load();
+      if (durable >= next) return next;
+      next = durable;
+    } else {
+      return std::unexpected(file.error());
+    }
+  }
+  return next;
+}
+
+}  // namespace mallbots::client

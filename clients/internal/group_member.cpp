@@ -1,0 +1,153 @@
+#include "clients/internal/group_member.h"
+
+#include <algorithm>
+
+#include "shm/concurrent/cells.h"
+
+namespace mallbots::client {
+namespace {
+
+/// The partition of an assignment that a reading goes on with: same cell, same generation.
+bool goes_on(const shm::AssignedPartition& assigned, const Reading& reading) {
+  return reading.in_group && reading.topic->topic_id() == assigned.topic_id &&
+         reading.where.partition == assigned.partition && reading.group_cell == assigned.cell &&
+         reading.group_generation == assigned.group_generation;
+}
+
+}  // namespace
+
+Result<void> GroupMember::join(std::span<const std::string> topics, const std::string& group,
+                               const std::string& instance, Deadline deadline) {
+  if (group.empty() || group.size() > shm::kMaxNameBytes)
+    return fail(ErrorCode::kBadGroupName, "a name of " + std::to_string(group.size()) + " bytes");
+  if (topics.empty()) return fail(ErrorCode::kBadArgument, "subscribing to no topic");
+  for (const std::string& name : topics) {
+    const auto topic = readings_->topic(name, deadline);
+    if (!topic) return std::unexpected(topic.error());
+  }
+  const auto before = std::pair{topics_, group_};
+  topics_.assign(topics.begin(), topics.end());
+  group_ = group;
+  instance_ = instance;
+  const auto joined = send_join(deadline);
+  if (!joined) std::tie(topics_, group_) = before;
+  return joined;
+}
+
+Result<void> GroupMember::send_join(Deadline deadline) {
+  const auto joined = readings_->link().ask<shm::JoinGroupReply>(
+      shm::JoinGroup{.group = group_,
+                     .instance = instance_,
+                     .topics = topics_,
+                     .max_poll_interval_ms = options_->max_poll_interval_ms,
+                     .read_durable = options_->read != ReadLevel::kCommitted},
+      deadline);
+  if (!joined) return std::unexpected(joined.error());
+  group_id_ = joined->group_id;
+  join_due_ = false;
+  return {};
+}
+
+Result<void> GroupMember::leave(Deadline deadline) {
+  if (!is_member()) return {};
+  readings_->remove_group();
+  group_.clear();
+  // Nobody to tell if the broker is away: the session ends, or does not come back.
+  if (!readings_->link().is_attached()) return {};
+  const auto left =
+      readings_->link().ask_once<shm::Empty>(shm::LeaveGroup{.group_id = group_id_}, deadline);
+  if (!left && left.error().code != ErrorCode::kFenced) return std::unexpected(left.error());
+  return {};
+}
+
+void GroupMember::attached_again(bool anew) {
+  if (!is_member()) return;
+  if (anew) readings_->remove_group();
+  join_due_ = true;
+}
+
+void GroupMember::expelled() {
+  readings_->remove_group();
+  group_.clear();
+}
+
+Result<void> GroupMember::tend(Deadline deadline) {
+  if (!is_member()) return {};
+  if (join_due_) MALLBOTS_TRY(send_join(deadline));
+  while (auto assignment = readings_->link().take_assignment(group_id_))
+    MALLBOTS_TRY(apply(*assignment, deadline));
+  return {};
+}
+
+Result<void> GroupMember::apply(const shm::Assignment& assignment, Deadline deadline) {
+  std::vector<TopicPartition> lost;
+  std::vector<TopicPartition> gained;
+  for (const auto& reading : readings_->all()) {
+    const bool kept = std::any_of(assignment.partitions.begin(), assignment.partitions.end(),
+                                  [&](const auto& assigned) {
+                                    return reading->topic->topic_id() == assigned.topic_id &&
+                                           reading->where.partition == assigned.partition;
+                                  });
+    if (reading->in_group && !kept) lost.push_back(reading->where);
+  }
+  for (const auto& assigned : assignment.partitions) {
+    const TopicMemory* topic = readings_->known_topic(assigned.topic_id);
+    if (topic == nullptr || assigned.partition >= topic->partitions())
+      return fail(ErrorCode::kBadMessage, "the broker assigned a partition of an unknown topic");
+    const Reading* reading = readings_->find(assigned.topic_id, assigned.partition);
+    if (reading == nullptr || !reading->in_group)
+      gained.push_back({topic->name(), assigned.partition});
+  }
+  if (options_->on_assignment && (!gained.empty() || !lost.empty()))
+    options_->on_assignment(gained, lost);
+  drop_lost(assignment);
+  for (const auto& assigned : assignment.partitions) {
+    if (readings_->find(assigned.topic_id, assigned.partition) != nullptr) continue;
+    TopicMemory& topic = *readings_->known_topic(assigned.topic_id);
+    if (assigned.offset == kNoOffset)
+      return fail(ErrorCode::kBadPosition, "group " + group_ + " has no position in " +
+                                               topic.place(assigned.partition) +
+                                               ", which has reset=fail; seek the group first");
+    Reading& reading = readings_->add(topic, assigned.partition, assigned.offset);
+    reading.in_group = true;
+    reading.group_cell = assigned.cell;
+    reading.group_generation = assigned.group_generation;
+  }
+  const auto done = readings_->link().ask_once<shm::Empty>(
+      shm::AssignmentDone{.group_id = group_id_, .number = assignment.number}, deadline);
+  if (done || done.error().code == ErrorCode::kFenced) return {};
+  // Lost on the way: the next broker hears of it when this member joins again.
+  join_due_ = true;
+  return std::unexpected(done.error());
+}
+
+/// Ends the readings that the assignment no longer has, or has under another generation. Their
+/// positions are in their cells already: commit() stores there.
+void GroupMember::drop_lost(const shm::Assignment& assignment) {
+  std::erase_if(readings_->all(), [&](const auto& reading) {
+    return reading->in_group &&
+           std::none_of(assignment.partitions.begin(), assignment.partitions.end(),
+                        [&](const auto& assigned) { return goes_on(assigned, *reading); });
+  });
+}
+
+void GroupMember::commit(Reading& reading, Offset next) {
+  if (!reading.in_group || !reading.cursor || reading.stored == next) return;
+  shm::store_position(reading.cursor->reader_cell(), reading.group_generation,
+                      {reading.cursor->log_epoch(), next});
+  reading.stored = next;
+}
+
+void GroupMember::commit_all() {
+  for (const auto& reading : readings_->all()) commit(*reading, reading->next_offset());
+}
+
+Result<void> GroupMember::commit_durable(Deadline deadline) {
+  if (!is_member()) return fail(ErrorCode::kBadArgument, "a durable commit needs a group");
+  const auto done =
+      readings_->link().ask<shm::Empty>(shm::CommitDurable{.group_id = group_id_}, deadline);
+  if (!done) return std::unexpected(done.error());
+  return {};
+}
+
+}  // namespace mallbots::client

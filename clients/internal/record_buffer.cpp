@@ -1,0 +1,69 @@
+#include "clients/internal/record_buffer.h"
+
+#include <string>
+
+#include "clients/internal/attributes.h"
+
+namespace mallbots::client {
+namespace {
+
+constexpr std::size_t kWithoutAllocation = 1024;
+
+shm::RecordInput input_of(const Record& record) noexcept {
+  return {.payload = record.payload,
+          .key = record.key,
+          .type = record.is_tombstone ? shm::RecordType::kTombstone : shm::RecordType::kData};
+}
+
+bool is_plain(const Record& record) noexcept {
+  return record.headers.empty() && record.trace_context.empty();
+}
+
+}  // namespace
+
+RecordBuffer::RecordBuffer() {
+  attributes_.reserve(kWithoutAllocation);
+  inputs_.resize(1);
+}
+
+const shm::RecordInput* RecordBuffer::try_encode(const Record& record) noexcept {
+  inputs_[0] = input_of(record);
+  if (is_plain(record)) return &inputs_[0];
+  const auto bytes = attribute_bytes(record);
+  if (!bytes || *bytes > kWithoutAllocation) return nullptr;
+  attributes_.clear();
+  put_attributes(record, attributes_);
+  inputs_[0].attributes = attributes_;
+  return &inputs_[0];
+}
+
+Result<std::span<const shm::RecordInput>> RecordBuffer::encode(std::span<const Record> records) {
+  if (inputs_.size() < records.size()) inputs_.resize(records.size());
+  attributes_.clear();
+  ends_.clear();
+  bool all_plain = true;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    inputs_[i] = input_of(records[i]);
+    if (is_plain(records[i])) continue;
+    all_plain = false;
+    if (!attribute_bytes(records[i]))
+      return fail(ErrorCode::kTooLarge, "the headers of record " + std::to_string(i) +
+                                            " of this call; names may have 255 bytes, all headers "
+                                            "of a record together 65535");
+  }
+  if (!all_plain) {
+    // The buffer may move while it grows, so the spans are made when it has all.
+    for (const Record& record : records) {
+      put_attributes(record, attributes_);
+      ends_.push_back(attributes_.size());
+    }
+    std::size_t begin = 0;
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      inputs_[i].attributes = std::span{attributes_}.subspan(begin, ends_[i] - begin);
+      begin = ends_[i];
+    }
+  }
+  return std::span<const shm::RecordInput>{inputs_.data(), records.size()};
+}
+
+}  // namespace mallbots::client

@@ -1,0 +1,30 @@
+// RecordBuffer: turns the caller's Records into what shm/ appends, with the attribute blocks of all
+// of them in one buffer that is re-used. One per producer, its thread only.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "clients/producer.h"
+#include "shm/base/result.h"
+#include "shm/concurrent/encode.h"
+
+namespace mallbots::client {
+
+class RecordBuffer {
+ public:
+  RecordBuffer();
+
+  /// Valid until the next call; points into the records. TooLarge: headers that no record can
+  /// carry.
+  [[nodiscard]] Result<std::span<const shm::RecordInput>> encode(std::span<const Record> records);
+  /// The same for one record without allocation; null: it does not fit into 1 KiB.
+  [[nodiscard]] const shm::RecordInput* try_encode(const Record& record) noexcept;
+
+ private:
+  std::vector<std::byte> attributes_;
+  std::vector<std::size_t> ends_;
+  std::vector<shm::RecordInput> inputs_;
+};
+
+}  // namespace mallbots::client

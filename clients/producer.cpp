@@ -1,0 +1,424 @@
+#include "clients/producer.h"
+
+#include <utility>
+
+#include "clients/internal/appending.h"
+#include "clients/internal/link.h"
+#include "clients/internal/record_buffer.h"
+#include "clients/internal/slot_cache.h"
+#include "clients/internal/topic_memory.h"
+#include "shm/concurrent/append.h"
+
+namespace mallbots::client {
+namespace {
+
+constexpr UnixMillis kLookEveryMs = 50;
+
+/// One partition as this producer appends to it.
+struct Lane {
+  Lane(const TopicMemory& topic, PartitionIndex partition)
+      : slots(topic, partition, shm::Access::kReadWrite) {}
+  SlotCache slots;
+  std::optional<shm::Appender> appender;
+};
+
+/// What outlives a lane when the broker's memory was lost.
+struct Identity {
+  std::uint64_t producer_id = 0;
+  std::uint64_t last_sequence = 0;
+  Receipt last{};
+};
+
+}  // namespace
+
+class Producer::Impl {
+ public:
+  Impl(std::unique_ptr<TopicMemory> topic, const ProducerOptions& options)
+      : topic_(std::move(topic)),
+        options_(options),
+        lanes_(topic_->partitions()),
+        identities_(topic_->partitions()),
+        wanted_(topic_->partitions(), 0) {}
+
+  Result<PartitionIndex> choose(const Record& record, const SendOptions& options);
+  template <class Attempt>
+  Result<Receipt> send(PartitionIndex partition, std::uint32_t count, const SendOptions& options,
+                       const Attempt& attempt);
+  TryReceipt try_append(const Record& record, const SendOptions& options) noexcept;
+  Result<void> prepare(PartitionIndex partition, Deadline deadline);
+  Result<void> refresh(Deadline deadline);
+  Result<void> tend();
+  Result<void> wait_durable(const Receipt& receipt, Deadline deadline);
+  Receipt accept(PartitionIndex partition, std::uint32_t count, const shm::AppendOutcome& outcome);
+
+  std::unique_ptr<TopicMemory> topic_;
+  ProducerOptions options_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  std::vector<Identity> identities_;
+  std::vector<char> wanted_;  ///< partitions that try_append missed
+  bool any_wanted_ = false;
+  RecordBuffer buffer_;
+  PartitionIndex next_ = 0;
+  UnixMillis looked_ms_ = 0;
+  bool inside_ = false;
+
+ private:
+  template <class Attempt>
+  Result<shm::AppendOutcome> insist(PartitionIndex partition, const SendOptions& options,
+                                    shm::AppendOutcome outcome, const Attempt& attempt);
+};
+
+Result<PartitionIndex> Producer::Impl::choose(const Record& record, const SendOptions& options) {
+  const PartitionIndex count = topic_->partitions();
+  if (options.partition != kAnyPartition) {
+    MALLBOTS_TRY(topic_->check_partition(options.partition));
+    return options.partition;
+  }
+  if (count == 1) return 0;
+  if (options.expected_offset != kNoOffset || options.sequence != 0)
+    return fail(ErrorCode::kBadArgument,
+                "an expected offset or a sequence needs a partition; topic " + topic_->name() +
+                    " has " + std::to_string(count));
+  if (!record.key.empty()) return static_cast<PartitionIndex>(xxh3(record.key) % count);
+  next_ = next_ + 1 < count ? next_ + 1 : 0;
+  return next_;
+}
+
+Receipt Producer::Impl::accept(PartitionIndex partition, std::uint32_t count,
+                               const shm::AppendOutcome& outcome) {
+  const bool duplicate = outcome.status == shm::AppendStatus::kDuplicate;
+  const Receipt receipt{.partition = partition,
+                        .offset = duplicate ? kNoOffset : outcome.offset,
+                        .records = duplicate ? 0 : count,
+                        .timestamp_ms = outcome.timestamp_ms,
+                        .log_epoch = topic_->board(partition).log_epoch,
+                        .duplicate = duplicate};
+  if (!duplicate) identities_[partition].last = receipt;
+  return receipt;
+}
+
+template <class Attempt>
+Result<Receipt> Producer::Impl::send(PartitionIndex partition, std::uint32_t count,
+                                     const SendOptions& options, const Attempt& attempt) {
+  if (options.acks == Acks::kDurable && topic_->has(shm::TopicFlag::kMemoryOnly))
+    return fail(ErrorCode::kUnsupported,
+                "acks=durable on topic " + topic_->name() + ", which has storage=memory");
+  shm::AppendOutcome outcome{shm::AppendStatus::kUnmapped};
+  // The usual case is one attempt that need not wait: no clock is read for it.
+  if (lanes_[partition]) {
+    outcome = attempt(*lanes_[partition]->appender, Deadline::passed());
+  }
+  if (outcome.status != shm::AppendStatus::kAppended) {
+    auto insisted = insist(partition, options, outcome, attempt);
+    if (!insisted) return std::unexpected(std::move(insisted).error());
+    outcome = *insisted;
+  }
+  const Receipt receipt = accept(partition, count, outcome);
+  if (lanes_[partition]->slots.wants_prefetch())
+    lanes_[partition]->slots.prefetch(Deadline::after_ms(kAttemptMs));
+  if (std::uint64_t(receipt.timestamp_ms - looked_ms_) >= std::uint64_t{kLookEveryMs}) {
+    looked_ms_ = receipt.timestamp_ms;
+    // Errors of the connection do not concern an append that is done.
+    static_cast<void>(refresh(Deadline::after_ms(kAttemptMs)));
+  }
+  if (options.acks == Acks::kDurable) MALLBOTS_TRY(wait_durable(receipt, deadline_of(options)));
+  return receipt;
+}
+
+/// All that a first attempt could not do at once.
+template <class Attempt>
+Result<shm::AppendOutcome> Producer::Impl::insist(PartitionIndex partition,
+                                                  const SendOptions& options,
+                                                  shm::AppendOutcome outcome,
+                                                  const Attempt& attempt) {
+  using shm::AppendStatus;
+  const Deadline deadline = deadline_of(options);
+  bool first = true;
+  while (outcome.status != AppendStatus::kAppended && outcome.status != AppendStatus::kDuplicate) {
+    if (!may_retry(outcome.status) || (!first && deadline.has_passed()))
+      return std::unexpected(append_error(*topic_, partition, outcome));
+    if (!lanes_[partition]) {
+      MALLBOTS_TRY(prepare(partition, deadline));
+    } else if (!first || outcome.status == AppendStatus::kClosed) {
+      const auto refreshed = refresh(deadline);
+      if (!refreshed) return std::unexpected(refreshed.error());
+      if (topic_->link().is_lost())
+        return fail(ErrorCode::kConnectionLost, topic_->place(partition));
+      if (!lanes_[partition]) continue;
+      if (outcome.status != AppendStatus::kTimeout)
+        pause_before_retry(*topic_, partition, deadline);
+    }
+    first = false;
+    Lane& lane = *lanes_[partition];
+    const Deadline until = attempt_of(deadline);
+    // A try may map the slot it needs, but not wait for anybody.
+    lane.slots.may_ask(until.is_try() ? Deadline::after_ms(kAttemptMs) : until);
+    outcome = attempt(*lane.appender, until);
+    lane.slots.may_ask(Deadline::passed());
+  }
+  return outcome;
+}
+
+TryReceipt Producer::Impl::try_append(const Record& record, const SendOptions& options) noexcept {
+  PartitionIndex partition = options.partition;
+  if (partition == kAnyPartition) {
+    const PartitionIndex count = topic_->partitions();
+    if (!record.key.empty()) {
+      partition = static_cast<PartitionIndex>(xxh3(record.key) % count);
+    } else {
+      partition = next_ = next_ + 1 < count ? next_ + 1 : 0;
+    }
+  }
+  if (partition >= lanes_.size()) return {ErrorCode::kBadPartition};
+  if (!lanes_[partition]) {
+    wanted_[partition] = 1;
+    any_wanted_ = true;
+    return {ErrorCode::kTimeout};
+  }
+  const shm::RecordInput* const input = buffer_.try_encode(record);
+  if (input == nullptr) return {ErrorCode::kTooLarge};
+  const auto outcome =
+      lanes_[partition]->appender->append(*input, {.deadline = Deadline::passed(),
+                                                   .expected_offset = options.expected_offset,
+                                                   .sequence = options.sequence});
+  switch (outcome.status) {
+    case shm::AppendStatus::kAppended:
+    case shm::AppendStatus::kDuplicate:
+      return {ErrorCode::kNone, accept(partition, 1, outcome)};
+    case shm::AppendStatus::kUnmapped:
+    case shm::AppendStatus::kClosed:
+    case shm::AppendStatus::kRevoked:
+      return {ErrorCode::kTimeout};  // tend() mends it
+    default:
+      return {append_code(*topic_, partition, outcome.status)};
+  }
+}
+
+/// A seat in the partition: a cell, the slots to come, an appender.
+Result<void> Producer::Impl::prepare(PartitionIndex partition, Deadline deadline) {
+  Identity& identity = identities_[partition];
+  for (;;) {
+    MALLBOTS_TRY(refresh(deadline));
+    if (!topic_->link().is_attached()) MALLBOTS_TRY(topic_->link().ensure(deadline));
+    if (topic_->is_stale()) continue;
+    const std::uint64_t wanted =
+        identity.producer_id != 0 ? identity.producer_id : options_.producer_id;
+    const auto seat = topic_->link().ask_on<shm::OpenProducerReply>(
+        topic_->attachment(), shm::OpenProducer{topic_->topic_id(), partition, wanted}, deadline);
+    if (!seat) {
+      if (seat.error().code == ErrorCode::kConnectionLost && !deadline.has_passed()) continue;
+      Error error = seat.error();
+      if (error.detail.empty()) error.detail = topic_->place(partition);
+      return std::unexpected(std::move(error));
+    }
+    if (seat->cell >= shm::kSessionCells)
+      return fail(ErrorCode::kBadMessage, "the broker's answer to OpenProducer has another form");
+    auto lane = std::make_unique<Lane>(*topic_, partition);
+    lane->slots.prefetch(deadline);
+    const bool hashed = !topic_->has(shm::TopicFlag::kHeaderChecksum);
+    lane->appender.emplace(topic_->parts(partition, lane->slots),
+                           shm::ProducerSeat{&topic_->session().memory().cells[seat->cell].producer,
+                                             seat->last_sequence,
+                                             {seat->producer_id, seat->producer_epoch, hashed}});
+    identity.producer_id = seat->producer_id;
+    wanted_[partition] = 0;
+    lanes_[partition] = std::move(lane);
+    return {};
+  }
+}
+
+/// Notices that the broker was replaced, and makes anew what does not go on.
+Result<void> Producer::Impl::refresh(Deadline deadline) {
+  topic_->link().tend();
+  if (!topic_->is_stale() || !topic_->link().is_attached()) return {};
+  const auto reopened = topic_->reopen(deadline);
+  if (!reopened) {
+    const ErrorCode code = reopened.error().code;
+    if (code == ErrorCode::kConnectionLost || code == ErrorCode::kTimeout) return {};
+    return std::unexpected(reopened.error());
+  }
+  if (*reopened == TopicMemory::Reopened::kSame) return {};
+  for (PartitionIndex i = 0; i < lanes_.size(); ++i) {
+    if (!lanes_[i]) continue;
+    lanes_[i].reset();
+    wanted_[i] = 1;
+    any_wanted_ = true;
+  }
+  topic_->release_old();
+  lanes_.resize(topic_->partitions());
+  identities_.resize(topic_->partitions());
+  wanted_.resize(topic_->partitions(), 0);
+  return {};
+}
+
+Result<void> Producer::Impl::tend() {
+  topic_->link().tend_now_and_then();
+  const Deadline deadline = Deadline::after_ms(1'000);
+  if (topic_->is_stale()) MALLBOTS_TRY(refresh(deadline));
+  if (any_wanted_ && topic_->link().is_attached()) {
+    for (PartitionIndex i = 0; i < wanted_.size(); ++i)
+      if (wanted_[i] != 0 && !lanes_[i]) MALLBOTS_TRY(prepare(i, deadline));
+    any_wanted_ = false;
+  }
+  for (const auto& lane : lanes_)
+    if (lane && (lane->slots.wants_prefetch() || lane->slots.is_behind()))
+      lane->slots.prefetch(deadline);
+  if (topic_->state() == shm::BoardState::kGone) return fail(ErrorCode::kTopicGone, topic_->name());
+  if (topic_->link().is_lost()) return fail(ErrorCode::kConnectionLost, topic_->name());
+  return {};
+}
+
+Result<void> Producer::Impl::wait_durable(const Receipt& receipt, Deadline deadline) {
+  if (receipt.partition < lanes_.size() && lanes_[receipt.partition])
+    lanes_[receipt.partition]->appender->ask_for_flush();
+  return wait_until_durable(*topic_, receipt, deadline,
+                            [&] { static_cast<void>(refresh(Deadline::after_ms(kAttemptMs))); });
+}
+
+// The class itself
+// -----------------------------------------------------------------------------------------
+
+Producer::Producer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Producer::~Producer() = default;
+
+Result<std::unique_ptr<Producer>> Producer::open(Connection& connection, const std::string& topic,
+                                                 const ProducerOptions& options) {
+  const Deadline deadline = Deadline::after_ms(connection.options().reconnect_timeout_ms);
+  auto memory = TopicMemory::open(connection.link(), topic, shm::Intent::kProduce, deadline);
+  if (!memory) return std::unexpected(std::move(memory).error());
+  if ((*memory)->has(shm::TopicFlag::kExclusive))
+    return fail(ErrorCode::kBadArgument,
+                "topic " + topic + " has producers=exclusive; open an ExclusiveProducer");
+  return std::unique_ptr<Producer>{
+      new Producer(std::make_unique<Impl>(std::move(*memory), options))};
+}
+
+namespace {
+
+/// An append from a signal handler inside another one finds the flag set.
+class Guard {
+ public:
+  explicit Guard(bool& flag) noexcept : flag_(flag), owns_(!flag) { flag_ = true; }
+  Guard(const Guard&) = delete;
+  Guard& operator=(const Guard&) = delete;
+  ~Guard() {
+    if (owns_) flag_ = false;
+  }
+  [[nodiscard]] explicit operator bool() const noexcept { return owns_; }
+
+ private:
+  bool& flag_;
+  bool owns_;
+};
+
+shm::AppendOptions low_options(const SendOptions& options, Deadline deadline) noexcept {
+  return {.deadline = deadline,
+          .expected_offset = options.expected_offset,
+          .sequence = options.sequence,
+          .await_durable = options.acks == Acks::kDurable};
+}
+
+}  // namespace
+
+Result<Receipt> Producer::append(const Record& record, const SendOptions& options) {
+  const Guard guard{impl_->inside_};
+  if (!guard) return fail(ErrorCode::kBusy, topic());
+  const auto partition = impl_->choose(record, options);
+  if (!partition) return std::unexpected(partition.error());
+  const shm::RecordInput* input = impl_->buffer_.try_encode(record);
+  if (input == nullptr) {
+    const auto inputs = impl_->buffer_.encode({&record, 1});
+    if (!inputs) return std::unexpected(inputs.error());
+    input = inputs->data();
+  }
+  return impl_->send(*partition, 1, options, [&](shm::Appender& appender, Deadline deadline) {
+    return appender.append(*input, low_options(options, deadline));
+  });
+}
+
+Result<Receipt> Producer::append_batch(std::span<const Record> records,
+                                       const SendOptions& options) {
+  const Guard guard{impl_->inside_};
+  if (!guard) return fail(ErrorCode::kBusy, topic());
+  if (records.empty()) return fail(ErrorCode::kBadArgument, "a batch of no records");
+  if (records.size() > kMaxBatch)
+    return fail(ErrorCode::kTooLarge, "a batch of " + std::to_string(records.size()) +
+                                          " records; at most 65536 are allowed");
+  const auto partition = impl_->choose(records[0], options);
+  if (!partition) return std::unexpected(partition.error());
+  const auto inputs = impl_->buffer_.encode(records);
+  if (!inputs) return std::unexpected(inputs.error());
+  return impl_->send(*partition, static_cast<std::uint32_t>(records.size()), options,
+                     [&](shm::Appender& appender, Deadline deadline) {
+                       return appender.append_batch(*inputs, low_options(options, deadline));
+                     });
+}
+
+TryReceipt Producer::try_append(const Record& record, const SendOptions& options) noexcept {
+  const Guard guard{impl_->inside_};
+  if (!guard) return {ErrorCode::kBusy};
+  return impl_->try_append(record, options);
+}
+
+Result<void> Producer::prepare(std::span<const PartitionIndex> partitions) {
+  const Deadline deadline =
+      Deadline::after_ms(impl_->topic_->link().options().reconnect_timeout_ms);
+  if (partitions.empty()) {
+    for (PartitionIndex i = 0; i < this->partitions(); ++i)
+      if (!impl_->lanes_[i]) MALLBOTS_TRY(impl_->prepare(i, deadline));
+    return {};
+  }
+  for (const PartitionIndex partition : partitions) {
+    MALLBOTS_TRY(impl_->topic_->check_partition(partition));
+    if (!impl_->lanes_[partition]) MALLBOTS_TRY(impl_->prepare(partition, deadline));
+  }
+  return {};
+}
+
+Result<void> Producer::tend() { return impl_->tend(); }
+
+Offset Producer::durable_offset(PartitionIndex partition) const noexcept {
+  return partition < partitions() ? impl_->topic_->board(partition).durable_offset.load() : 0;
+}
+
+Result<void> Producer::wait_durable(const Receipt& receipt, Deadline deadline) {
+  return impl_->wait_durable(receipt, deadline);
+}
+
+Result<void> Producer::flush(Deadline deadline) {
+  for (PartitionIndex i = 0; i < partitions(); ++i)
+    if (impl_->identities_[i].last.records != 0) ask_for_flush(i);
+  for (PartitionIndex i = 0; i < partitions(); ++i)
+    if (const Receipt last = impl_->identities_[i].last; last.records != 0)
+      MALLBOTS_TRY(impl_->wait_durable(last, deadline));
+  return {};
+}
+
+void Producer::ask_for_flush(PartitionIndex partition) noexcept {
+  if (partition < impl_->lanes_.size() && impl_->lanes_[partition])
+    impl_->lanes_[partition]->appender->ask_for_flush();
+}
+
+const std::string& Producer::topic() const noexcept { return impl_->topic_->name(); }
+PartitionIndex Producer::partitions() const noexcept { return impl_->topic_->partitions(); }
+PartitionIndex Producer::partition_of(std::span<const std::byte> key) const noexcept {
+  return static_cast<PartitionIndex>(xxh3(key) % partitions());
+}
+std::size_t Producer::record_max_bytes() const noexcept {
+  return impl_->topic_->header().record_max_bytes;
+}
+bool Producer::is_memory_only() const noexcept {
+  return impl_->topic_->has(shm::TopicFlag::kMemoryOnly);
+}
+std::uint64_t Producer::producer_id(PartitionIndex partition) const noexcept {
+  return partition < partitions() ? impl_->identities_[partition].producer_id : 0;
+}
+std::uint64_t Producer::last_sequence(PartitionIndex partition) const noexcept {
+  if (partition >= partitions() || !impl_->lanes_[partition]) return 0;
+  return impl_->lanes_[partition]->appender->last_sequence();
+}
+LogEpoch Producer::log_epoch(PartitionIndex partition) const noexcept {
+  return partition < partitions() ? impl_->topic_->board(partition).log_epoch : 0;
+}
+
+}  // namespace mallbots::client
