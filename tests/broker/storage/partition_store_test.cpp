@@ -1,0 +1,363 @@
+#include "broker/storage/partition_store.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "tests/broker/storage/store_fixture.h"
+#include "tests/support/faulty_disk.h"
+
+namespace mallbots::test {
+namespace {
+
+using broker::EngineChoice;
+using broker::PersistVerdict;
+using broker::SegmentState;
+using broker::StoreHealth;
+
+/// All records from 0 to `end`, each once, in order, whole.
+void expect_all(const std::vector<ReadBack>& records, Offset end) {
+  Offset next = 0;
+  for (const ReadBack& record : records) {
+    ASSERT_FALSE(record.damaged) << "at offset " << record.first;
+    ASSERT_EQ(record.first, next);
+    ASSERT_EQ(record.payload, payload_of(next, record.epoch, record.payload.size()));
+    next = record.end;
+  }
+  EXPECT_EQ(next, end);
+}
+
+class PartitionStore : public testing::TestWithParam<EngineChoice> {
+ protected:
+  TempDir dir;
+  std::unique_ptr<broker::Disk> inner = plain_disk(GetParam());
+  FaultyDisk disk{*inner};
+};
+INSTANTIATE_TEST_SUITE_P(Engines, PartitionStore,
+                         testing::Values(EngineChoice::kUring, EngineChoice::kThread),
+                         [](const auto& info) {
+                           return info.param == EngineChoice::kUring ? "Uring" : "Thread";
+                         });
+
+TEST_P(PartitionStore, GivesBackWhatWasCommittedOverManySlotsAndSegments) {
+  StoreBench bench(disk, dir / "p");
+  bench.open();
+  FakePartition partition(64 << 10);
+  std::mt19937_64 dice(1);
+  for (int i = 0; i < 400; ++i) {
+    std::vector<std::size_t> sizes(1 + dice() % 5);
+    for (auto& size : sizes) size = dice() % 3000;
+    partition.append(sizes);
+    if (i % 3 == 0) {
+      bench.spares->refill();
+      (void)bench.round(partition);
+    }
+  }
+  bench.drain(partition);
+  EXPECT_EQ(bench.store->durable().offset, partition.next());
+  EXPECT_GT(bench.store->segments().size(), 3U);
+  expect_all(read_back(disk, bench.folder, bench.store->segments()), partition.next());
+  for (const auto& segment : bench.store->segments().first(bench.store->segments().size() - 1)) {
+    EXPECT_EQ(segment.state, SegmentState::kClosed);
+    EXPECT_LE(segment.end_byte, bench.options.segment_bytes);
+  }
+  bench.close();
+  const auto recovered = bench.recover();
+  EXPECT_EQ(recovered.end.offset, partition.next());
+  EXPECT_EQ(recovered.scanned_bytes, 0U) << "closed segments are not read";
+  EXPECT_TRUE(recovered.findings.empty());
+}
+
+TEST_P(PartitionStore, OneRoundTakesEverythingCommittedMeanwhile) {
+  StoreBench bench(disk, dir / "p");
+  bench.open();
+  FakePartition partition(64 << 10);
+  partition.append({100});
+  ASSERT_EQ(bench.store->persist(partition.ranges(bench.store->cursor())),
+            PersistVerdict::kStarted);
+  for (int i = 0; i < 50; ++i) partition.append({100, 200});
+  EXPECT_EQ(bench.store->persist(partition.ranges(bench.store->cursor())), PersistVerdict::kBusy);
+  settle(disk);
+  EXPECT_EQ(bench.heard.durable, (std::vector<Offset>{1}));
+  const auto writes = disk.writes();
+  (void)bench.round(partition);
+  EXPECT_EQ(bench.heard.durable, (std::vector<Offset>{1, 101}));
+  EXPECT_LE(disk.writes() - writes, 2U) << "one write, and perhaps zeros ahead";
+  bench.close();
+}
+
+TEST_P(PartitionStore, EveryErrorLeavesTheFileAloneAndTheDataReachesAFreshOne) {
+  // N-th write or flush fails, for every N that a small run has.
+  for (const auto effect : {Fault::kError, Fault::kTornError, Fault::kErrorAfter}) {
+    for (const int error : {EIO, ENOSPC}) {
+      for (std::uint64_t n = 1; n <= 14; ++n) {
+        FaultyDisk faulty{*inner};
+        StoreBench bench(faulty, dir / ("p" + std::to_string(n) + "-" + std::to_string(error) +
+                                        "-" + std::to_string(effect)));
+        bench.open();
+        FakePartition partition(16 << 10);
+        bench.options.slot_bytes = 16 << 10;
+        faulty.add({Fault::kWrites, n, n, effect, error});
+        Offset promised = 0;
+        for (int i = 0; i < 12; ++i) {
+          partition.append({1500, 1500});
+          (void)bench.round(partition);
+          EXPECT_GE(bench.store->durable().offset, promised) << "durable never steps back";
+          promised = bench.store->durable().offset;
+        }
+        bench.drain(partition);
+        bench.close();
+        EXPECT_EQ(bench.store->durable().offset, partition.next());
+        // Zeros ahead that found no room have lost nothing; their file may go on.
+        if (error == EIO) {
+          EXPECT_EQ(faulty.flushes_after_failure(), 0U);
+        }
+        expect_all(read_back(faulty, bench.folder, bench.store->segments()), partition.next());
+        const auto recovered = bench.recover();
+        EXPECT_EQ(recovered.end.offset, partition.next());
+        expect_all(read_back(faulty, bench.folder, recovered.segments), partition.next());
+      }
+    }
+  }
+}
+
+TEST_P(PartitionStore, AFailedFlushIsNeverRepeatedNorAcknowledged) {
+  StoreBench bench(disk, dir / "p");
+  bench.open();
+  FakePartition partition(64 << 10);
+  partition.append({100});
+  (void)bench.round(partition);
+  disk.add({Fault::kFlushes, disk.flushes() + 1, disk.flushes() + 1, Fault::kErrorAfter, EIO});
+  partition.append({100});
+  (void)bench.round(partition);
+  EXPECT_EQ(bench.store->durable().offset, 1U);
+  EXPECT_EQ(bench.store->health(), StoreHealth::kFailing);
+  ASSERT_EQ(bench.heard.errors.size(), 1U);
+  EXPECT_EQ(bench.heard.errors[0].code, ErrorCode::kIo);
+  EXPECT_NE(bench.heard.errors[0].detail.find("0000000001.seg"), std::string::npos);
+  bench.drain(partition);
+  EXPECT_EQ(bench.store->durable().offset, 2U);
+  EXPECT_EQ(bench.store->health(), StoreHealth::kGood);
+  EXPECT_EQ(disk.flushes_after_failure(), 0U);
+  EXPECT_EQ(bench.store->segments().size(), 2U);
+  bench.close();
+  expect_all(read_back(disk, bench.folder, bench.recover().segments), 2);
+}
+
+TEST_P(PartitionStore, AFullDiskIsSaidClearlyAndEndsByItself) {
+  StoreBench bench(disk, dir / "p");
+  bench.open();
+  FakePartition partition(64 << 10);
+  partition.append({100});
+  disk.add({Fault::kWrites, 1, ~0ULL, Fault::kError, ENOSPC});
+  for (int i = 0; i < 5; ++i) (void)bench.round(partition);
+  EXPECT_EQ(bench.store->health(), StoreHealth::kFull);
+  EXPECT_EQ(bench.heard.errors.at(0).code, ErrorCode::kDiskFull);
+  EXPECT_EQ(bench.store->durable().offset, 0U);
+  EXPECT_TRUE(std::filesystem::is_empty(bench.folder)) << "attempts leave no files behind";
+  disk.clear_faults();
+  bench.drain(partition);
+  EXPECT_EQ(bench.store->health(), StoreHealth::kGood);
+  EXPECT_EQ(bench.store->durable().offset, 1U);
+  bench.close();
+}
+
+TEST_P(PartitionStore, WaitsBeforeItTriesAgain) {
+  StoreBench bench(disk, dir / "p");
+  bench.options.retry_first_ns = bench.options.retry_last_ns = 3600 * kSecond;
+  bench.open();
+  FakePartition partition(64 << 10);
+  partition.append({100});
+  disk.fail_control(EIO);
+  EXPECT_EQ(bench.round(partition), PersistVerdict::kWaiting);
+  EXPECT_EQ(bench.heard.healths, (std::vector{StoreHealth::kFailing}));
+  disk.fail_control(0);
+  EXPECT_EQ(bench.round(partition), PersistVerdict::kWaiting);
+  EXPECT_GT(bench.store->retry_at(), boot_now_ns());
+}
+
+TEST_P(PartitionStore, ABadRecordStopsTheSlotUntilItIsSealedAndThenBecomesOneDamagedRecord) {
+  StoreBench bench(disk, dir / "p");
+  bench.open();
+  FakePartition partition(64 << 10);
+  partition.append({100});
+  const std::uint32_t bad_at = partition.open().units;
+  partition.append({200});
+  partition.append({300});
+  partition.open().data.data()[bad_at * shm::kUnitBytes + 70] ^= std::byte{1};
+  (void)bench.round(partition);
+  EXPECT_EQ(bench.store->durable().offset, 1U) << "the good batch before it is persisted";
+  ASSERT_EQ(bench.heard.blocked.size(), 1U);
+  EXPECT_EQ(bench.heard.blocked[0].from_units, bad_at);
+  EXPECT_EQ(bench.heard.blocked[0].first_offset, 1U);
+  EXPECT_EQ(bench.round(partition), PersistVerdict::kBlocked);
+  EXPECT_EQ(bench.heard.blocked.size(), 1U) << "said once";
+  partition.seal();
+  partition.append({400});
+  bench.drain(partition);
+  EXPECT_EQ(bench.store->durable().offset, 4U);
+  ASSERT_EQ(bench.heard.replaced.size(), 1U);
+  EXPECT_EQ(bench.heard.replaced[0].first_offset, 1U);
+  EXPECT_EQ(bench.heard.replaced[0].end_offset, 2U);
+  const auto records = read_back(disk, bench.folder, bench.store->segments());
+  ASSERT_EQ(records.size(), 4U);
+  EXPECT_FALSE(records[0].damaged);
+  EXPECT_TRUE(records[1].damaged);
+  EXPECT_EQ(records[2].payload, payload_of(2, 1, 300));
+  EXPECT_EQ(records[3].payload, payload_of(3, 1, 400));
+  bench.close();
+  EXPECT_EQ(bench.recover().end.offset, 4U);
+}
+
+TEST_P(PartitionStore, ARunThatStartsInsideASlotKeepsItsRecords) {
+  // Every distance from a block border, with the first part persisted by a predecessor.
+  for (std::size_t size = 0; size < 4200; size += 16 * 7) {
+    StoreBench bench(disk, dir / ("p" + std::to_string(size)));
+    bench.open();
+    FakePartition partition(64 << 10);
+    partition.append({size});
+    (void)bench.round(partition);
+    const broker::PersistCursor at = bench.store->cursor();
+    bench.store.reset();
+    auto recovered = broker::recover_partition(
+        disk, {bench.folder, kIdentity, Offset{1}, broker::load_note(bench.note)});
+    ASSERT_TRUE(recovered) << recovered.error().sentence();
+    EXPECT_EQ(recovered->scanned_bytes, 0U) << "the note says where it ends";
+    bench.open(std::move(*recovered), at);
+    partition.append({50, 60});
+    bench.drain(partition);
+    bench.close();
+    const auto again = bench.recover();
+    EXPECT_EQ(again.end.offset, 3U) << size;
+    expect_all(read_back(disk, bench.folder, again.segments), 3);
+  }
+}
+
+TEST_P(PartitionStore, PredecessorsFilesAreNeverWrittenAgain) {
+  {
+    StoreBench bench(disk, dir / "p");
+    bench.open();
+    FakePartition partition(64 << 10);
+    partition.append({100, 200});
+    bench.drain(partition);
+  }
+  FaultyDisk heirs_disk{*inner};
+  StoreBench heir(heirs_disk, dir / "p");
+  auto recovered = heir.recover();
+  heir.options.log_epoch = 2;
+  FakePartition partition(64 << 10, 2, recovered.end.offset);
+  heir.open(std::move(recovered), {0, 0, 2});
+  for (int i = 0; i < 20; ++i) partition.append({3000});
+  heir.drain(partition);
+  heir.close();
+  EXPECT_EQ(heirs_disk.foreign_writes(), 0U);
+  expect_all(read_back(heirs_disk, heir.folder, heir.recover().segments), 22);
+}
+
+TEST_P(PartitionStore, AKilledBrokersDelayedWritesDoNotHarmItsHeir) {
+  StoreBench first(disk, dir / "p");
+  first.open();
+  FakePartition partition(64 << 10);
+  partition.append({100});
+  (void)first.round(partition);
+  partition.append({700, 700});
+  disk.add({Fault::kWrites, disk.writes() + 1, disk.writes() + 1, Fault::kHold, 0});
+  (void)first.store->persist(partition.ranges(first.store->cursor()));
+  settle(disk, 1);
+  ASSERT_EQ(disk.held(), 1U);
+
+  FaultyDisk heirs_disk{*inner};
+  StoreBench heir(heirs_disk, dir / "p");
+  auto recovered = heir.recover();
+  ASSERT_EQ(recovered.end.offset, 1U);
+  heir.options.log_epoch = 2;
+  FakePartition second(64 << 10, 2, 1);
+  heir.open(std::move(recovered), {0, 0, 1});
+  second.append({700, 700});  // the same offsets, the same sizes
+  heir.drain(second);
+  disk.release();  // the dead one's write lands now
+  settle(disk);
+  heir.close();
+  const auto again = heir.recover();
+  EXPECT_EQ(again.end.offset, 3U);
+  const auto records = read_back(heirs_disk, heir.folder, again.segments);
+  ASSERT_EQ(records.size(), 3U);
+  EXPECT_EQ(records[1].payload, payload_of(1, 2, 700)) << "the heir's record, not the dead one's";
+  EXPECT_EQ(records[2].payload, payload_of(2, 2, 700));
+}
+
+TEST_P(PartitionStore, FindsSegmentsByOffsetAndTime) {
+  StoreBench bench(disk, dir / "p");
+  bench.open();
+  FakePartition partition(64 << 10);
+  // Stamps that step back: the running maximum counts.
+  for (Offset i = 0; i < 300; ++i) {
+    partition.append({2000}, static_cast<UnixMillis>(1000 + i * 10 - (i % 7 == 0 ? 500 : 0)));
+  }
+  bench.drain(partition);
+  for (Offset offset = 0; offset < 300; offset += 11) {
+    const auto* segment = bench.store->locate(offset);
+    ASSERT_NE(segment, nullptr);
+    EXPECT_LE(segment->base_offset, offset);
+    EXPECT_LT(offset, segment->end_offset);
+    const auto from = bench.store->seek_offset(*segment, offset);
+    ASSERT_TRUE(from);
+    EXPECT_LE(from->offset, offset);
+  }
+  EXPECT_EQ(bench.store->locate(300), nullptr);
+  Offset expected = 0;
+  UnixMillis maximum = 0;
+  for (Offset i = 0; i < 300; ++i) {
+    maximum = std::max(maximum, static_cast<UnixMillis>(1000 + i * 10 - (i % 7 == 0 ? 500 : 0)));
+    if (i % 13 != 0) continue;
+    for (expected = 0;; ++expected) {
+      const auto stamp =
+          static_cast<UnixMillis>(1000 + expected * 10 - (expected % 7 == 0 ? 500 : 0));
+      if (stamp >= maximum) break;
+    }
+    EXPECT_EQ(bench.store->offset_at_time(maximum).value(), expected);
+  }
+  EXPECT_EQ(bench.store->offset_at_time(1'000'000).value(), kNoOffset);
+  EXPECT_EQ(bench.store->offset_at_time(0).value(), 0U);
+  bench.close();
+}
+
+TEST_P(PartitionStore, DropsTheOldestAndKeepsTheRest) {
+  StoreBench bench(disk, dir / "p");
+  bench.open();
+  FakePartition partition(64 << 10);
+  for (int i = 0; i < 300; ++i) partition.append({3000});
+  bench.drain(partition);
+  bench.close();
+  const auto before = bench.store->segments().size();
+  ASSERT_GT(before, 3U);
+  const Offset start = bench.store->segments()[2].base_offset;
+  ASSERT_TRUE(bench.store->drop_oldest(2));
+  EXPECT_EQ(bench.store->segments().size(), before - 2);
+  EXPECT_EQ(bench.store->start_offset(), start);
+  EXPECT_EQ(bench.store->locate(0), nullptr);
+  const auto recovered = bench.recover();
+  EXPECT_EQ(recovered.start_offset, start);
+  EXPECT_EQ(recovered.end.offset, 300U);
+  EXPECT_TRUE(recovered.findings.empty());
+}
+
+TEST_P(PartitionStore, PassesSlotsThatWereSealedEmpty) {
+  StoreBench bench(disk, dir / "p");
+  bench.open();
+  FakePartition partition(64 << 10);
+  partition.seal();
+  partition.seal();
+  EXPECT_EQ(bench.round(partition), PersistVerdict::kNothing);
+  EXPECT_EQ(bench.store->cursor().slot_gen, 2U);
+  EXPECT_EQ(bench.store->durable_cursor().slot_gen, 2U);
+  EXPECT_TRUE(bench.store->segments().empty()) << "nothing written, no file";
+  partition.append({10});
+  partition.seal();
+  bench.drain(partition);
+  EXPECT_EQ(bench.store->durable().offset, 1U);
+  bench.close();
+}
+
+}  // namespace
+}  // namespace mallbots::test
