@@ -10,11 +10,12 @@ Result<void> check_topic_name(const std::string& name) {
   const auto refuse = [&](const char* why) { return fail(ErrorCode::kBadTopicName, why); };
   if (name.empty()) return refuse("it is empty");
   if (name.size() > shm::kMaxNameBytes) return refuse("it is longer than 200 bytes");
-  if (name.front() == '.') return refuse("it begins with '.'");
+  if (name.front() == '.')
+    return fail(ErrorCode::kBadTopicName, "'" + name + "' begins with '.'");
   for (std::size_t i = 0; i < name.size();) {
     const auto lead = static_cast<unsigned char>(name[i]);
     if (lead < 0x20 || lead == 0x7F) return refuse("it has a control character");
-    if (lead == '/') return refuse("it has a '/'");
+    if (lead == '/') return fail(ErrorCode::kBadTopicName, "'" + name + "' has a '/'");
     // Well-formed UTF-8: RFC 3629, section 4.
     const std::size_t more = lead < 0x80              ? 0
                              : (lead >> 5) == 0b110   ? 1

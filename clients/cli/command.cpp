@@ -71,15 +71,25 @@ void add_all(CLI::App& root, Context& context) {
   root.set_version_flag("--version", "mallbots " MALLBOTS_VERSION);
   root.add_option("--instance", context.instance, "Name of the broker's instance")
       ->capture_default_str()
+      ->take_last()
       ->type_name("NAME");
   root.add_option("--runtime-dir", context.runtime_dir, "Where the broker's socket is")
+      ->take_last()
       ->type_name("DIR");
   root.add_option("--format", context.format, "Form of the output")
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, Format>{{"text", Format::kText}, {"json", Format::kJson}}))
-      ->type_name("text|json")
+      ->take_last()
       ->option_text("text|json [text]");
   root.require_subcommand(1);
+  add_topic(root, context);
+  add_produce(root, context);
+  add_consume(root, context);
+  add_group(root, context);
+  add_status(root, context);
+  add_clients(root, context);
+  add_top(root, context);
+  add_check(root, context);
   add_doctor(root, context);
   add_verify(root, context);
   add_dump(root, context);
