@@ -38,11 +38,12 @@ proctype Holder(byte l) {
     granted >= l;
 acquire:
     do
-    :: slot[n].sealed -> n++
-    :: !slot[n].sealed && slot[n].owner == 0 ->
+    :: n == NS -> goto out              /* UNREACHED: only rejected variants use up the slots */
+    :: n < NS && slot[n].sealed -> n++
+    :: n < NS && !slot[n].sealed && slot[n].owner == 0 ->
       atomic { t = slot[n].tail; e = slot[n].epoch };
       atomic { if :: W_IS(n, t, 0, 0, e) -> slot[n].owner = me; break :: else fi }
-    :: lease != l && (!lost || slot[n].owner) -> goto out                                           /* LeaseLost while waiting */
+    :: n < NS && lease != l && (!lost || slot[n].owner) -> goto out                                           /* LeaseLost while waiting */
     od;
 #ifndef REJECT_NO_LEASE_REREAD
     if
@@ -113,7 +114,7 @@ restart:
     od;
     atomic { n = 0; t = 0; e = 0; x = 0; lease = to; granted = to }
   :: atomic { to == granted && seals < SEALS -> seals++;
-      do :: slot[n].sealed -> n++ :: else -> break od; slot[n].sealed = 1; slot[n].owner = 0; slot[n].epoch++; n = 0 }
+      do :: n < NS - 1 && slot[n].sealed -> n++ :: else -> break od; slot[n].sealed = 1; slot[n].owner = 0; slot[n].epoch++; n = 0 }
   :: atomic { dead[slot[0].owner] || dead[slot[1].owner] || dead[slot[2].owner] || dead[slot[3].owner] || dead[slot[4].owner] || dead[slot[5].owner] ->
       for (n : 0 .. NS - 1) { if :: dead[slot[n].owner] -> slot[n].owner = 0; slot[n].epoch++ :: else fi }
       n = 0 }
