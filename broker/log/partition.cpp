@@ -38,6 +38,18 @@ std::uint32_t tail_of(const HotSlot& slot) {
                                  static_cast<std::uint32_t>(slot.data().size() / shm::kUnitBytes));
 }
 
+/// Offset of the first record of the slot; nothing if it has none and nobody said its base yet.
+/// Producers that roll while no broker lives leave the base unsaid: their first record has it.
+std::optional<Offset> first_offset(const HotSlot& slot) {
+  if (const auto base = shm::load_base(slot.header(), slot.slot_gen)) return base->next_offset;
+  std::optional<Offset> first;
+  walk(slot, tail_of(slot), [&](const shm::RecordHeader& header, std::uint32_t) {
+    first = header.offset;  // a pad has that of the next record
+    return false;
+  });
+  return first;
+}
+
 PartitionStoreOptions store_options(const PartitionIdentity& identity,
                                     const TopicSettings& settings, const std::string& folder,
                                     LogEpoch log_epoch) {
@@ -97,9 +109,8 @@ Result<void> Partition::take_over(const std::string& folder, RecoveredPartition 
 PersistCursor Partition::cursor_at(Offset offset) const {
   PersistCursor cursor{ring_.slots().front().slot_gen, 0, offset};
   for (const HotSlot& slot : ring_.slots()) {
-    const auto base = shm::load_base(slot.header(), slot.slot_gen);
-    if (base && base->next_offset > offset) break;
-    if (!base && tail_of(slot) == 0) break;
+    const auto first = first_offset(slot);
+    if (!first || *first > offset) break;
     cursor.slot_gen = slot.slot_gen;
     cursor.units = 0;
     walk(slot, tail_of(slot), [&](const shm::RecordHeader& header, std::uint32_t at) {
