@@ -61,7 +61,7 @@ Result<Config> make_config(const Options& options) {
 int serve(const Config& config) {
   start_event_log(config.log_level, "keeper");
   if (auto made = make_parents(config.data_dir); !made) return refuse(made.error());
-  const auto runtime = open_runtime_folder(config.runtime_dir);
+  auto runtime = open_runtime_folder(config.runtime_dir);
   if (!runtime) return refuse(runtime.error());
   log_event(Level::kInfo, "keeper started",
             {{"instance", config.instance},
@@ -71,6 +71,9 @@ int serve(const Config& config) {
   return run_keeper({.restarts = {.deaths = config.restart_deaths,
                                   .window_ns = config.restart_window_ms * kMillisecond},
                      .broker = [&](BrokerStart start) {
+                       // The lock is the keeper's alone: who finds it free knows that the keeper
+                       // is gone, and waits for its broker, which drains.
+                       runtime->lock.reset();
                        return run_broker(config, *runtime, std::move(start));
                      }});
 }

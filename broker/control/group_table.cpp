@@ -105,7 +105,9 @@ std::vector<KeptRow> GroupTable::rows() const {
 }
 
 Result<void> GroupTable::set(const KeptRow& kept) {
-  if (free_.empty())
+  const Key key{kept.row.group, kept.row.topic, kept.row.partition};
+  // The last free entry is for changes of rows that are there.
+  if (free_.size() <= 1 && !index_.contains(key))
     return fail(ErrorCode::kLimitReached,
                 "the instance has " + std::to_string(kEntries - 1) + " group positions already");
   const std::uint32_t fresh = free_.back();
@@ -113,7 +115,6 @@ Result<void> GroupTable::set(const KeptRow& kept) {
   fill(entry(fresh), kept);
   CRASH_POINT("groups.set-row");
   entry(fresh).number.store(next_number_++);
-  const Key key{kept.row.group, kept.row.topic, kept.row.partition};
   const auto [found, made] = index_.try_emplace(key, fresh);
   if (made) return {};
   const std::uint32_t old = std::exchange(found->second, fresh);
