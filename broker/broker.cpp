@@ -282,10 +282,10 @@ void Broker::run_once() {
   next = std::min({next, sessions_->expel_absent(now), control_->duty(now)});
   if (state_ == State::kServing && disk_->in_flight() == 0) spares_->refill();
   disk_->kick();
-  if (state_ != State::kGone) sleep_until(next);
+  if (state_ != State::kGone) rest_until(next);
 }
 
-void Broker::sleep_until(BootNanos next) {
+void Broker::rest_until(BootNanos next) {
   // Work that is due now gets it; work that arrives while the words are being set gets it, too.
   const bool due = next <= boot_now_ns();
   if (due || !topics_->park()) {

@@ -55,7 +55,7 @@ class Broker {
   void end_dead_session(SessionIndex index);
   void begin_drain(const char* reason);
   [[nodiscard]] BootNanos drain_once(BootNanos now);
-  void sleep_until(BootNanos next);
+  void rest_until(BootNanos next);
 
   const Config& config_;
   pid_t keeper_pid_;

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,6 +16,7 @@ namespace mallbots::broker {
 namespace {
 
 constexpr mode_t kRuntimeMode = 0711;
+constexpr std::size_t kSocketPathBytes = 107;  // unix(7): sun_path without its end
 
 std::unexpected<Error> refused(const char* call, const std::string& path) {
   const ErrorCode code =
@@ -79,11 +79,11 @@ Result<void> make_parents(const std::string& path) {
 
 Result<RuntimeFolder> open_runtime_folder(const std::string& path) {
   RuntimeFolder folder{.path = path, .lock = {}};
-  if (folder.socket_path().size() >= sizeof(sockaddr_un{}.sun_path))
+  if (folder.socket_path().size() > kSocketPathBytes)
     return fail(ErrorCode::kBadConfig,
                 fmt::format("runtime directory {} is too long for a socket: at most {} bytes with "
                             "/control.sock",
-                            path, sizeof(sockaddr_un{}.sun_path) - 1));
+                            path, kSocketPathBytes));
   MALLBOTS_TRY(make_parents(path));
   const bool made = ::mkdir(path.c_str(), kRuntimeMode) == 0;
   if (!made && errno != EEXIST) return refused("mkdir", path);

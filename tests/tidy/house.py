@@ -37,7 +37,7 @@ DOORS = {
         r"|(?<!\w)::(?:open|creat|rename|unlink|mkdir|rmdir|opendir|ftruncate|pread|pwrite|pwritev2?"
         r"|fsync|fdatasync|openat|renameat2?|unlinkat|fallocate|truncate)\s*\("
         r"|<fstream>|<filesystem>",
-        ["broker/io/", "shm/region/", "clients/internal/cold", "clients/cli/", "clients/examples/",
+        ["broker/io/", "broker/folders", "shm/region/", "clients/internal/cold", "clients/cli/", "clients/examples/",
          "clients/toolkit/", "services/runtime/", "bench/", "tests/"],
     ),
     "Unix sockets": (
