@@ -449,6 +449,8 @@ CutResult walk_cuts(EngineChoice engine, int states, std::uint64_t seed, const F
       bench.options.log_epoch = epoch;
       bench.options.slot_bytes = 16 << 10;
       const Offset start = recovered.end.offset;
+      // The promise counts from the moment it is given.
+      bench.heard.on_durable = [&](Offset offset) { promises.emplace_back(disk.now(), offset); };
       FakePartition partition(16 << 10, epoch, start);
       bench.open(std::move(recovered), {0, 0, start});
       for (int i = 0; i < 60; ++i) {
@@ -461,7 +463,6 @@ CutResult walk_cuts(EngineChoice engine, int states, std::uint64_t seed, const F
         if (dice() % 2 == 0) continue;
         if (dice() % 4 == 0) bench.spares->refill();
         (void)bench.round(partition);
-        promises.emplace_back(disk.now(), bench.store->durable().offset);
       }
       if (dice() % 2 == 0) bench.close();
     }

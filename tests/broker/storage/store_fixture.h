@@ -5,6 +5,7 @@
 
 #include <poll.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -108,6 +109,7 @@ class Heard final : public broker::StoreListener {
  public:
   void durable_moved(broker::PartitionStore& store) override {
     durable.push_back(store.durable().offset);
+    if (on_durable) on_durable(store.durable().offset);
   }
   void bad_records(broker::PartitionStore&, const broker::BadRecords& bad, bool sealed) override {
     (sealed ? replaced : blocked).push_back(bad);
@@ -117,6 +119,7 @@ class Heard final : public broker::StoreListener {
     healths.push_back(health);
     errors.push_back(error);
   }
+  std::function<void(Offset)> on_durable;
   std::vector<Offset> durable;
   std::vector<broker::BadRecords> blocked;
   std::vector<broker::BadRecords> replaced;
