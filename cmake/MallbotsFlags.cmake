@@ -27,6 +27,10 @@ endif()
 
 include_directories("${CMAKE_SOURCE_DIR}")
 
+if(MALLBOTS_CRASH_POINTS)
+  add_compile_definitions(MALLBOTS_CRASH_POINTS=1)
+endif()
+
 if(MALLBOTS_SANITIZE STREQUAL "address")
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
