@@ -340,17 +340,26 @@ void FakeBroker::session_died(SessionIndex session) {
                              [&](std::uint32_t tail) { void_above(slot.slot_gen, tail); });
     for (const Note& note : state.notes)
       if (note.session == session) void_above(note.slot_gen, note.tail_units);
-    std::erase_if(state.notes, [&](const Note& note) { return note.session == session; });
-    const auto judge = [&](Slot& slot) {
-      slot.zombie = std::ranges::any_of(
-          state.notes, [&](const Note& note) { return note.memory == slot.memory; });
-    };
-    std::ranges::for_each(state.slots, judge);
-    std::ranges::for_each(state.orphans, judge);
+    drop_notes(state, session);
     for (std::uint32_t which = 0; which + 1 < kCellsPerPartition; ++which)
       shm::clear_cell(memory_->reader_cell(session, index, which));
     wake_all(index);
   }
+}
+
+void FakeBroker::drop_notes(Partition& state, SessionIndex session) {
+  std::erase_if(state.notes, [&](const Note& note) { return note.session == session; });
+  const auto judge = [&](Slot& slot) {
+    slot.zombie = std::ranges::any_of(state.notes,
+                                      [&](const Note& note) { return note.memory == slot.memory; });
+  };
+  std::ranges::for_each(state.slots, judge);
+  std::ranges::for_each(state.orphans, judge);
+}
+
+void FakeBroker::reattach(SessionIndex session) {
+  const std::lock_guard guard{lock_};
+  for (Partition& state : partitions_) drop_notes(state, session);
 }
 
 void FakeBroker::revoke(SessionIndex session) {

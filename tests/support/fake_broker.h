@@ -91,6 +91,8 @@ class FakeBroker {
   /// Seals the open slot whoever holds it.
   void seal_open(PartitionIndex partition = 0);
   void session_died(SessionIndex session);
+  /// The session says that it is in no append now: memory it was fenced in may be re-used.
+  void reattach(SessionIndex session);
   void revoke(SessionIndex session);
   [[nodiscard]] shm::Lease grant_lease(SessionIndex session, PartitionIndex partition = 0);
   /// Drain: closes the board and seals everything.
@@ -148,6 +150,7 @@ class FakeBroker {
   void fence_holder(PartitionIndex partition, Partition& state, SessionIndex holder);
   void fence_stalled(PartitionIndex partition, Partition& state);
   void release_orphans(PartitionIndex partition, Partition& state);
+  void drop_notes(Partition& state, SessionIndex session);
   void wake_all(PartitionIndex partition) noexcept;
 
   FakeTopic topic_;
