@@ -4,7 +4,7 @@
 //   MALLBOTS_CRASH_LOG=FILE     one line "PID NAME" at the first visit of each point by a process
 //   MALLBOTS_CRASH_AT=NAME      where; MALLBOTS_CRASH_NTH=N: at the N-th visit (default 1)
 //   MALLBOTS_CRASH_HOW=kill|stop
-//   MALLBOTS_CRASH_ONCE=FILE    only who removes this file does it, so that a restarted broker lives
+//   MALLBOTS_CRASH_ONCE=FILE    who removes this file does it, so that a restarted broker lives
 //
 // Called between acquire and commit and from several threads: no allocation, no lock.
 #include <fcntl.h>
