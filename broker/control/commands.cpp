@@ -81,6 +81,8 @@ std::optional<Result<Reply>> Commands::call_admin(const Request& request, shm::M
 
 Result<Reply> Commands::goodbye(const Request& request, const shm::Goodbye& /*message*/) {
   const SessionIndex index = request.who.index;
+  log_event(Level::kInfo, "session closed",
+            {{"session", index}, {"pid", request.who.pid}, {"name", request.who.name}});
   parts_.sessions.send(request.who, reply_with(request.id, shm::Empty{}).packet, {});
   parts_.topics.session_died(index);
   parts_.groups.session_ended(index);

@@ -17,11 +17,11 @@ Result<Reply> Commands::join_group(const Request& request, const shm::JoinGroup&
     if (auto topic = allowed(request.who, name, shm::Intent::kConsume); !topic)
       return std::unexpected(topic.error());
   auto joined = parts_.groups.join({.session = request.who.index,
-                                          .group = message.group,
-                                          .instance = message.instance,
-                                          .topics = message.topics,
-                                          .max_poll_interval_ms = message.max_poll_interval_ms,
-                                          .read_durable = message.read_durable});
+                                    .group = message.group,
+                                    .instance = message.instance,
+                                    .topics = message.topics,
+                                    .max_poll_interval_ms = message.max_poll_interval_ms,
+                                    .read_durable = message.read_durable});
   if (!joined) return std::unexpected(std::move(joined).error());
   parts_.sessions.send(request.who, reply_with(request.id, joined->reply).packet, {});
   parts_.groups.execute(std::move(joined->actions));

@@ -51,8 +51,8 @@ CellHalves halves_of(const shm::ReaderCell& cell) {
 }  // namespace
 
 GroupDriver::GroupDriver(const Parts& parts, CoordinatorOptions options)
-    : parts_(parts), coordinator_(
-          std::make_unique<GroupCoordinator>(static_cast<GroupHost&>(*this), options)) {}
+    : parts_(parts),
+      coordinator_(std::make_unique<GroupCoordinator>(static_cast<GroupHost&>(*this), options)) {}
 
 // Start
 // -----------------------------------------------------------------------------------------
@@ -195,7 +195,9 @@ GroupDriver::Behind GroupDriver::behind(const GroupPartitionView& row) {
   const LogState state = log(row.topic, row.partition);
   const Offset end = row.read_durable ? state.durable : state.end;
   const Offset unread = std::max(state.start, row.position ? row.position->offset : state.start);
-  return {.lag = lag_of(row.position, state, end, partition.time_of(unread), wall_now_ms()),
+  const auto stamp = partition.time_of(unread);
+  return {.lag = lag_of(row.position, state, end, stamp && *stamp > 0 ? stamp : std::nullopt,
+                        wall_now_ms()),
           .end = end};
 }
 
