@@ -1,8 +1,8 @@
 // Records that were appended and wait for the disk, by partition and in their order. Main thread;
 // knows no broker, so that its rules can be tried alone.
 //
-// The rule for records that are lost before they were acknowledged (the memory was lost without a
-// clean stop): whatever of a partition is still in flight is sent again in its order.
+// Records that are lost before they were acknowledged (the memory went without a clean stop) are
+// the last ones of their partition: from the first one lost on, all are sent again in their order.
 #pragma once
 
 #include <cstdint>

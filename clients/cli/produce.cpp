@@ -24,6 +24,8 @@ namespace {
 constexpr std::size_t kMostInFlight = 65'536;
 constexpr std::size_t kMostBytesInFlight = 64ull << 20;
 constexpr std::int64_t kProgressMs = 250;
+/// How long one look at the oldest record may wait for the disk; others are looked at between.
+constexpr std::int64_t kLookMs = 20;
 
 struct ProduceOptions {
   std::string topic;
@@ -78,7 +80,9 @@ class Production {
       : options_(options),
         producer_(producer),
         shows_progress_(isatty(STDERR_FILENO) != 0),
-        started_ns_(boot_now_ns()) {}
+        started_ns_(boot_now_ns()),
+        next_in_turn_(static_cast<PartitionIndex>(started_ns_ / 1000 % producer.partitions())),
+        sequences_(producer.partitions()) {}
 
   [[nodiscard]] Result<void> prepare() {
     for (const std::string& text : options_.headers) {
@@ -157,33 +161,115 @@ class Production {
         line.remove_prefix(at + options_.delimiter.size());
       }
     }
-    const Deadline deadline = Deadline::after_ms(options_.timeout_ms);
-    const auto receipt =
-        send(key, line, deadline, options_.partition.value_or(kAnyPartition), expected_);
-    if (!receipt)
-      return fail(receipt.error().code, fmt::format("line {}: {}", number, receipt.error().detail));
+    Flying record;
+    record.line = number;
+    record.key = key;
+    record.payload = line;
+    record.deadline = Deadline::after_ms(options_.timeout_ms);
+    record.receipt.partition = partition_for(key);
+    record.receipt.offset = expected_;
     if (expected_ != kNoOffset) ++expected_;
-    if (options_.acks != Acks::kDurable) {
-      acknowledge(number, *receipt);
-      return report_.pending_bytes() < 4096 ? Result<void>{} : report_.flush();
+    if (options_.acks == Acks::kDurable) return append_durable(std::move(record));
+    const auto receipt = send(record, 0);
+    if (!receipt) return std::unexpected(receipt.error());
+    acknowledge(number, *receipt);
+    return report_.pending_bytes() < 4096 ? Result<void>{} : report_.flush();
+  }
+
+  [[nodiscard]] PartitionIndex partition_for(std::string_view key) {
+    if (options_.partition) return *options_.partition;
+    if (!key.empty()) return producer_.partition_of(as_bytes(key));
+    return next_in_turn_ = (next_in_turn_ + 1) % producer_.partitions();
+  }
+
+  /// One append; receipt.offset is the offset that it must get. `sequence` 0: the next one.
+  [[nodiscard]] Result<Receipt> send(const Flying& flying, std::uint64_t sequence) {
+    Record record;
+    record.key = as_bytes(flying.key);
+    record.payload = as_bytes(flying.payload);
+    record.headers = headers_;
+    SendOptions how;
+    how.deadline = flying.deadline;
+    how.partition = flying.receipt.partition;
+    // The wait for the disk is ours: other records go on meanwhile.
+    how.acks = options_.acks == Acks::kNone ? Acks::kNone : Acks::kCommitted;
+    how.expected_offset = options_.expect_offset ? flying.receipt.offset : kNoOffset;
+    how.sequence = sequence;
+    const auto receipt = producer_.append(record, how);
+    if (!receipt)
+      return fail(receipt.error().code,
+                  fmt::format("line {}: {}", flying.line, receipt.error().detail));
+    return receipt;
+  }
+
+  /// Sequences are counted here: a partition that has lost records together with its memory then
+  /// refuses what follows them, until they are sent again.
+  [[nodiscard]] Result<void> append_durable(Flying record) {
+    const PartitionIndex partition = record.receipt.partition;
+    std::deque<Flying> unsent;
+    unsent.push_back(std::move(record));
+    return send_in_order(partition, std::move(unsent));
+  }
+
+  [[nodiscard]] Result<void> send_in_order(PartitionIndex partition, std::deque<Flying> unsent) {
+    while (!unsent.empty()) {
+      const auto receipt = send(unsent.front(), sequences_[partition] + 1);
+      if (receipt) {
+        ++sequences_[partition];
+        unsent.front().receipt = *receipt;
+        in_flight_.add(std::move(unsent.front()));
+        unsent.pop_front();
+      } else if (receipt.error().code == ErrorCode::kOutOfSequence) {
+        auto lost = take_lost(partition);
+        if (!lost) return std::unexpected(lost.error());
+        unsent.insert(unsent.begin(), std::move_iterator{lost->begin()},
+                      std::move_iterator{lost->end()});
+        sequences_[partition] = producer_.last_sequence(partition);
+      } else {
+        return std::unexpected(receipt.error());
+      }
     }
-    in_flight_.add({number, std::string{key}, std::string{line}, *receipt, deadline});
     return {};
   }
 
-  [[nodiscard]] Result<Receipt> send(std::string_view key, std::string_view payload,
-                                     Deadline deadline, PartitionIndex partition, Offset expected) {
-    Record record;
-    record.key = as_bytes(key);
-    record.payload = as_bytes(payload);
-    record.headers = headers_;
-    SendOptions how;
-    how.deadline = deadline;
-    how.partition = partition;
-    // The wait for the disk is ours: other records go on meanwhile.
-    how.acks = options_.acks == Acks::kNone ? Acks::kNone : Acks::kCommitted;
-    how.expected_offset = expected;
-    return producer_.append(record, how);
+  /// Takes off what went with the memory: the records in flight from the first one lost on. What
+  /// reached the disk stays in flight, to be acknowledged.
+  [[nodiscard]] Result<std::deque<Flying>> take_lost(PartitionIndex partition) {
+    if (!in_flight_.by_partition().contains(partition)) return std::deque<Flying>{};
+    std::deque<Flying> queue = in_flight_.take_all(partition);
+    std::size_t kept = 0;
+    for (std::size_t end = queue.size(); kept < end;) {
+      const std::size_t middle = kept + (end - kept) / 2;
+      const auto lost = is_lost(queue[middle]);
+      if (!lost) return std::unexpected(lost.error());
+      if (*lost)
+        end = middle;
+      else
+        kept = middle + 1;
+    }
+    for (; kept > 0; --kept) {
+      in_flight_.add(std::move(queue.front()));
+      queue.pop_front();
+    }
+    return queue;
+  }
+
+  [[nodiscard]] Result<bool> is_lost(const Flying& record) {
+    while (true) {
+      const auto durable = producer_.wait_durable(record.receipt, Deadline::after_ms(1'000));
+      if (durable) return false;
+      const ErrorCode code = durable.error().code;
+      if (code == ErrorCode::kTruncated) return true;
+      if (code == ErrorCode::kNotDurable) return false;
+      if (!is_patient(code) || record.deadline.has_passed())
+        return fail(code, fmt::format("line {}: {}", record.line, durable.error().detail));
+    }
+  }
+
+  /// A broker that restarts is waited for.
+  static bool is_patient(ErrorCode code) {
+    return code == ErrorCode::kNotDurable || code == ErrorCode::kTimeout ||
+           code == ErrorCode::kConnectionLost;
   }
 
   void acknowledge(std::uint64_t line, const Receipt& receipt) {
@@ -199,18 +285,15 @@ class Production {
       partitions.push_back(partition);
     for (const PartitionIndex partition : partitions) {
       const auto& queue = in_flight_.by_partition().at(partition);
-      std::size_t count = InFlight::candidates(queue, producer_.durable_offset(partition));
+      const std::size_t count = InFlight::candidates(queue, producer_.durable_offset(partition));
       if (count == 0) continue;
       // An offset alone may name another record after the memory was lost: ask by receipt.
-      const auto durable = producer_.wait_durable(queue[count - 1].receipt, Deadline::passed());
-      if (durable) {
-        for (; count > 0; --count) {
-          const Flying record = in_flight_.take_front(partition);
-          acknowledge(record.line, record.receipt);
-        }
-      } else if (durable.error().code == ErrorCode::kTruncated) {
-        MALLBOTS_TRY(send_again(partition));
-      }
+      const auto durable =
+          producer_.wait_durable(queue[count - 1].receipt, Deadline::after_ms(kLookMs));
+      if (durable)
+        acknowledge_front(partition, count);
+      else if (durable.error().code == ErrorCode::kTruncated)
+        MALLBOTS_TRY(send_lost_again(partition));
     }
     return report_.pending_bytes() == 0 ? Result<void>{} : report_.flush();
   }
@@ -223,38 +306,30 @@ class Production {
     const Flying& first = in_flight_.by_partition().at(partition).front();
     const std::uint64_t line = first.line;
     const bool too_late = first.deadline.has_passed();
-    const auto durable = producer_.wait_durable(first.receipt, Deadline::after_ms(20));
+    const auto durable = producer_.wait_durable(first.receipt, Deadline::after_ms(kLookMs));
     show_progress();
-    if (durable) return collect();
+    if (durable) {
+      acknowledge_front(partition, 1);
+      return collect();
+    }
     const ErrorCode code = durable.error().code;
-    if (code == ErrorCode::kTruncated) return send_again(partition);
-    // A deadline of 20 ms is ours, and a broker that restarts is waited for.
-    const bool patient = code == ErrorCode::kNotDurable || code == ErrorCode::kTimeout ||
-                         code == ErrorCode::kConnectionLost;
-    if (patient && !too_late) return collect();
+    if (code == ErrorCode::kTruncated) return send_lost_again(partition);
+    if (is_patient(code) && !too_late) return collect();
     return fail(code, fmt::format("line {}: {}", line, durable.error().detail));
   }
 
-  /// The memory was lost before the disk had them: all of the partition that is still in flight
-  /// goes again, in its order. What survived is acknowledged.
-  [[nodiscard]] Result<void> send_again(PartitionIndex partition) {
-    std::deque<Flying> queue = in_flight_.take_all(partition);
-    while (!queue.empty()) {
-      const auto durable = producer_.wait_durable(queue.front().receipt, Deadline::passed());
-      if (!durable) break;
-      acknowledge(queue.front().line, queue.front().receipt);
-      queue.pop_front();
+  void acknowledge_front(PartitionIndex partition, std::size_t count) {
+    for (; count > 0; --count) {
+      const Flying record = in_flight_.take_front(partition);
+      acknowledge(record.line, record.receipt);
     }
-    for (Flying& record : queue) {
-      const Offset expected = expected_ == kNoOffset ? kNoOffset : record.receipt.offset;
-      const auto receipt = send(record.key, record.payload, record.deadline, partition, expected);
-      if (!receipt)
-        return fail(receipt.error().code,
-                    fmt::format("line {}: {}", record.line, receipt.error().detail));
-      record.receipt = *receipt;
-      in_flight_.add(std::move(record));
-    }
-    return {};
+  }
+
+  [[nodiscard]] Result<void> send_lost_again(PartitionIndex partition) {
+    auto lost = take_lost(partition);
+    if (!lost) return std::unexpected(lost.error());
+    sequences_[partition] = producer_.last_sequence(partition);
+    return send_in_order(partition, std::move(*lost));
   }
 
   [[nodiscard]] Result<void> drain() {
@@ -278,6 +353,8 @@ class Production {
   bool shows_progress_;
   BootNanos started_ns_;
   BootNanos next_progress_ns_ = 0;
+  PartitionIndex next_in_turn_;           ///< not always from 0: many short inputs spread, too
+  std::vector<std::uint64_t> sequences_;  ///< last one sent, by partition
   std::vector<std::pair<std::string, std::string>> header_texts_;
   std::vector<Header> headers_;
   Offset expected_ = kNoOffset;
