@@ -53,7 +53,7 @@ Result<shm::UniqueFd> lock_file(const std::string& path, Deadline deadline) {
     if (deadline.has_passed()) {
       return fail(ErrorCode::kInUse, path + " is locked by process " + owner_of(fd.get()));
     }
-    // flock has no deadline of its own; the other broker drains for seconds, not microseconds.
+    // sleep: flock has no deadline of its own; the other broker drains for seconds.
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   const std::string pid = std::to_string(::getpid()) + "\n";
