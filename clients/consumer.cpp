@@ -151,12 +151,14 @@ void Consumer::Impl::attach_again(Deadline deadline) {
 
 Result<void> Consumer::Impl::tend(Deadline deadline) {
   if (deadline.remaining_ns() < kAskMs * kMillisecond) deadline = Deadline::after_ms(kAskMs);
-  const std::uint32_t news = header().news.load();
   unresolved_ = true;
   tended_ = boot_now_ns();
   link_->tend();
   if (!link_->is_attached()) return {};
   if (link_->attachment() != attachment_.number) attach_again(deadline);
+  // What is pushed from here on is news again.
+  const std::uint32_t news = header().news.load();
+  link_->tend();
   heed_notices();
   const auto usual_trouble = [](const Result<void>& result) {
     return result || result.error().code == ErrorCode::kConnectionLost ||

@@ -47,6 +47,7 @@ class Producer::Impl {
   TryReceipt try_append(const Record& record, const SendOptions& options) noexcept;
   Result<void> prepare(PartitionIndex partition, Deadline deadline);
   Result<void> refresh(Deadline deadline);
+  void look_now_and_then();
   Result<void> tend();
   Result<void> wait_durable(const Receipt& receipt, Deadline deadline);
   Receipt accept(PartitionIndex partition, std::uint32_t count, const shm::AppendOutcome& outcome);
@@ -97,17 +98,30 @@ Receipt Producer::Impl::accept(PartitionIndex partition, std::uint32_t count,
   return receipt;
 }
 
+/// Now and then, before an append: a broker that died together with its keeper leaves memory behind
+/// that nobody reads any more.
+void Producer::Impl::look_now_and_then() {
+  const UnixMillis now_ms = wall_coarse_ms();
+  if (std::uint64_t(now_ms - looked_ms_) < std::uint64_t{kLookEveryMs}) return;
+  looked_ms_ = now_ms;
+  // Errors are told by the append that cannot do without the broker.
+  static_cast<void>(refresh(Deadline::after_ms(kAttemptMs)));
+}
+
 template <class Attempt>
 Result<Receipt> Producer::Impl::send(PartitionIndex partition, std::uint32_t count,
                                      const SendOptions& options, const Attempt& attempt) {
-  if (options.acks == Acks::kDurable && topic_->has(shm::TopicFlag::kMemoryOnly))
+  const bool durable = options.acks == Acks::kDurable;
+  if (durable && topic_->has(shm::TopicFlag::kMemoryOnly))
     return fail(ErrorCode::kUnsupported,
                 "acks=durable on topic " + topic_->name() + ", which has storage=memory");
+  look_now_and_then();
+  // Whoever will wait says so first: then the wake that comes with the commit starts the flush.
+  if (durable) static_cast<void>(shm::prepare_wait(topic_->knock(partition)->durable));
   shm::AppendOutcome outcome{shm::AppendStatus::kUnmapped};
-  // The usual case is one attempt that need not wait: no clock is read for it.
-  if (lanes_[partition]) {
+  // The usual case is one attempt that need not wait: no deadline is looked at for it.
+  if (lanes_[partition] && !topic_->link().is_memory_lost())
     outcome = attempt(*lanes_[partition]->appender, Deadline::passed());
-  }
   if (outcome.status != shm::AppendStatus::kAppended) {
     auto insisted = insist(partition, options, outcome, attempt);
     if (!insisted) return std::unexpected(std::move(insisted).error());
@@ -116,13 +130,15 @@ Result<Receipt> Producer::Impl::send(PartitionIndex partition, std::uint32_t cou
   const Receipt receipt = accept(partition, count, outcome);
   if (lanes_[partition]->slots.wants_prefetch())
     lanes_[partition]->slots.prefetch(Deadline::after_ms(kAttemptMs));
-  if (std::uint64_t(receipt.timestamp_ms - looked_ms_) >= std::uint64_t{kLookEveryMs}) {
-    looked_ms_ = receipt.timestamp_ms;
-    // Errors of the connection do not concern an append that is done.
-    static_cast<void>(refresh(Deadline::after_ms(kAttemptMs)));
-  }
-  if (options.acks == Acks::kDurable) MALLBOTS_TRY(wait_durable(receipt, deadline_of(options)));
-  return receipt;
+  if (!durable) return receipt;
+  SendOptions rest = options;
+  rest.deadline = deadline_of(options);
+  const auto waited = wait_durable(receipt, *rest.deadline);
+  if (waited) return receipt;
+  // Taken back with the memory: it is not in the log, so it may be sent again.
+  if (waited.error().code == ErrorCode::kTruncated && !rest.deadline->has_passed())
+    return send(partition, count, rest, attempt);
+  return std::unexpected(waited.error());
 }
 
 /// All that a first attempt could not do at once.
@@ -149,6 +165,10 @@ Result<shm::AppendOutcome> Producer::Impl::insist(PartitionIndex partition,
         pause_before_retry(*topic_, partition, deadline);
     }
     first = false;
+    if (topic_->link().is_memory_lost()) {
+      outcome.status = AppendStatus::kUnmapped;
+      continue;
+    }
     Lane& lane = *lanes_[partition];
     const Deadline until = attempt_of(deadline);
     // A try may map the slot it needs, but not wait for anybody.
@@ -170,6 +190,7 @@ TryReceipt Producer::Impl::try_append(const Record& record, const SendOptions& o
     }
   }
   if (partition >= lanes_.size()) return {ErrorCode::kBadPartition};
+  if (topic_->link().is_memory_lost()) return {ErrorCode::kTimeout};  // tend() mends it
   if (!lanes_[partition]) {
     wanted_[partition] = 1;
     any_wanted_ = true;
@@ -269,8 +290,6 @@ Result<void> Producer::Impl::tend() {
 }
 
 Result<void> Producer::Impl::wait_durable(const Receipt& receipt, Deadline deadline) {
-  if (receipt.partition < lanes_.size() && lanes_[receipt.partition])
-    lanes_[receipt.partition]->appender->ask_for_flush();
   return wait_until_durable(*topic_, receipt, deadline,
                             [&] { static_cast<void>(refresh(Deadline::after_ms(kAttemptMs))); });
 }
@@ -395,8 +414,7 @@ Result<void> Producer::flush(Deadline deadline) {
 }
 
 void Producer::ask_for_flush(PartitionIndex partition) noexcept {
-  if (partition < impl_->lanes_.size() && impl_->lanes_[partition])
-    impl_->lanes_[partition]->appender->ask_for_flush();
+  if (partition < partitions()) impl_->topic_->ask_for_flush(partition);
 }
 
 const std::string& Producer::topic() const noexcept { return impl_->topic_->name(); }

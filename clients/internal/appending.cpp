@@ -151,6 +151,7 @@ Result<void> wait_until_durable(TopicMemory& topic, const Receipt& receipt, Dead
     std::atomic<std::uint32_t>& durable = topic.knock(receipt.partition)->durable;
     const std::uint32_t key = shm::prepare_wait(durable);
     if (board.durable_offset.load() > receipt.last_offset()) return {};
+    topic.ask_for_flush(receipt.partition);
     shm::wait(durable, key, attempt_of(deadline));
     refresh();
   }

@@ -118,6 +118,12 @@ Result<void> Link::connect() {
     return fail(code, "connecting to " + path + ": " + strerror(why));
   }
   socket_ = std::move(socket);
+  // Who called listen() is the same as long as one keeper holds the memory.
+  ucred peer{};
+  socklen_t peer_bytes = sizeof peer;
+  getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &peer, &peer_bytes);
+  if (listener_pid_ != 0 && peer.pid != 0 && peer.pid != listener_pid_) memory_lost_.store(true);
+  greeted_pid_ = peer.pid;
   shm::Hello hello{.layout_version = shm::kLayoutVersion, .name = options_.name};
   if (session_) {
     hello.session = session_->index;
@@ -293,6 +299,8 @@ Result<void> Link::welcome(Packet packet) {
     assignments_.clear();
   }
   incarnation_.store(reply->incarnation);
+  listener_pid_ = greeted_pid_;
+  memory_lost_.store(false);
   state_ = State::kAttached;
   lost_since_ = 0;
   ++number_;
@@ -300,21 +308,36 @@ Result<void> Link::welcome(Packet packet) {
   return {};
 }
 
-/// One step towards being attached; an error only if it cannot get better by waiting.
+/// Tries to connect, if it is time to; an error only if it cannot get better by waiting.
+Result<void> Link::connect_again() {
+  const BootNanos now = boot_now_ns();
+  if (now < next_connect_) return {};
+  next_connect_ = now + kConnectEvery;
+  const auto connected = connect();
+  if (connected) return {};
+  const ErrorCode code = connected.error().code;
+  // The keeper listens as long as it holds the memory.
+  if (code == ErrorCode::kNoBroker) memory_lost_.store(true);
+  const bool may_come = code == ErrorCode::kNoBroker || code == ErrorCode::kConnectionLost ||
+                        code == ErrorCode::kLimitReached;
+  return may_come ? Result<void>{} : connected;
+}
+
+/// One step towards being attached, or towards knowing that it is not.
 Result<void> Link::step() {
-  if (state_ == State::kDown) {
-    const BootNanos now = boot_now_ns();
-    if (now < next_connect_) return {};
-    next_connect_ = now + kConnectEvery;
-    const auto connected = connect();
-    if (!connected) {
-      const ErrorCode code = connected.error().code;
-      const bool may_come = code == ErrorCode::kNoBroker || code == ErrorCode::kConnectionLost ||
-                            code == ErrorCode::kLimitReached;
-      return may_come ? Result<void>{} : connected;
+  Packet packet;
+  while (state_ == State::kAttached) {
+    switch (receive(0, packet)) {
+      case Arrived::kNothing:
+        return {};
+      case Arrived::kHangUp:
+        hang_up();
+        break;
+      default:
+        break;
     }
   }
-  Packet packet;
+  if (state_ == State::kDown) MALLBOTS_TRY(connect_again());
   while (state_ == State::kGreeting) {
     switch (receive(hello_id_, packet)) {
       case Arrived::kNothing:
@@ -325,17 +348,6 @@ Result<void> Link::step() {
       case Arrived::kReply:
         return welcome(std::move(packet));
       case Arrived::kOther:
-        break;
-    }
-  }
-  while (state_ == State::kAttached) {
-    switch (receive(0, packet)) {
-      case Arrived::kNothing:
-        return {};
-      case Arrived::kHangUp:
-        hang_up();
-        return {};
-      default:
         break;
     }
   }

@@ -16,6 +16,8 @@
 // the broker answers.
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <cstddef>
 #include <deque>
@@ -64,6 +66,9 @@ class Link {
   [[nodiscard]] shm::WaitStrategy strategy() const noexcept;
   [[nodiscard]] std::uint32_t incarnation() const noexcept { return incarnation_.load(); }
   [[nodiscard]] bool is_attached() const noexcept { return attached_.load(); }
+  /// True once it is known that the keeper is gone and its memory with it, until the next
+  /// attachment: what is appended there now, nobody will ever read. One load.
+  [[nodiscard]] bool is_memory_lost() const noexcept { return memory_lost_.load(); }
   /// Number of the attachment that holds now, or held last. One load.
   [[nodiscard]] std::uint64_t attachment() const noexcept { return number_.load(); }
   [[nodiscard]] Attachment current() const;
@@ -137,6 +142,7 @@ class Link {
   [[nodiscard]] bool send(std::span<const std::byte> packet, int fd);
   [[nodiscard]] Arrived receive(std::uint32_t request_id, Packet& packet);
   [[nodiscard]] Result<void> welcome(Packet packet);
+  [[nodiscard]] Result<void> connect_again();
   [[nodiscard]] Result<void> step();
   void keep_push(const Packet& packet);
   void hang_up();
@@ -149,6 +155,8 @@ class Link {
   shm::UniqueFd socket_;
   std::shared_ptr<Session> session_;
   std::uint32_t hello_id_ = 0;
+  pid_t listener_pid_ = 0;  ///< of the attachment
+  pid_t greeted_pid_ = 0;   ///< of the connection that is being made
   BootNanos lost_since_ = 0;
   BootNanos next_connect_ = 0;
   std::vector<std::byte> buffer_;
@@ -159,6 +167,7 @@ class Link {
   std::atomic<std::uint64_t> number_{0};
   std::atomic<std::uint32_t> incarnation_{0};
   std::atomic<bool> attached_{false};
+  std::atomic<bool> memory_lost_{false};
   std::atomic<BootNanos> tended_{0};
 };
 

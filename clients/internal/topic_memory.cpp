@@ -131,6 +131,15 @@ shm::PartitionParts TopicMemory::parts(PartitionIndex partition,
           .strategy = link_->strategy()};
 }
 
+void TopicMemory::ask_for_flush(PartitionIndex partition) const noexcept {
+  // The broker flushes at once for whoever may sleep on `durable`; so that comes before the wake.
+  static_cast<void>(shm::prepare_wait(knock(partition)->durable));
+  shm::PartitionParts parts;
+  parts.knock_header = knock_header();
+  parts.broker_eventfd = session().eventfd.get();
+  shm::ring_broker(parts, true);
+}
+
 std::string TopicMemory::place(PartitionIndex partition) const {
   return name_ + "/" + std::to_string(partition);
 }

@@ -59,6 +59,8 @@ class TopicMemory {
   /// For Appender and PartitionReader.
   [[nodiscard]] shm::PartitionParts parts(PartitionIndex partition,
                                           shm::SlotSource& slots) const noexcept;
+  /// Says that somebody waits for the partition's durable position, and wakes the broker for it.
+  void ask_for_flush(PartitionIndex partition) const noexcept;
   /// `TOPIC/PARTITION`, for error texts.
   [[nodiscard]] std::string place(PartitionIndex partition) const;
   /// BadPartition unless there is one of that number.

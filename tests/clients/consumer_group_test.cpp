@@ -1,0 +1,227 @@
+#include <signal.h>
+
+#include <map>
+#include <set>
+
+#include "clients/consumer.h"
+#include "tests/clients/fixture.h"
+
+namespace mallbots::test {
+namespace {
+
+using client::as_bytes;
+using client::AutoCommit;
+using client::Consumer;
+using client::TopicPartition;
+
+const std::string kTopics[] = {"t"};
+
+class ConsumerGroupTest : public ClientTest {
+ protected:
+  void SetUp() override {
+    ClientTest::SetUp();
+    connection_ = connect();
+    create(*connection_, "t", 4);
+    producer_ = producer(*connection_, "t");
+  }
+  void TearDown() override { producer_.reset(); }
+
+  /// `count` records, round robin.
+  void append(int count) {
+    for (int i = 0; i < count; ++i)
+      ASSERT_OK(producer_->append({.payload = as_bytes(std::to_string(next_++))}));
+  }
+
+  /// Polls all of them in turn until the values seen together are `count`.
+  static std::multiset<int> share(const std::vector<Consumer*>& members, std::size_t count,
+                                  bool commit = true) {
+    std::multiset<int> seen;
+    const Deadline deadline = Deadline::after_ms(15'000);
+    while (seen.size() < count && !deadline.has_passed()) {
+      for (Consumer* member : members) {
+        const auto batch = member->poll(Deadline::after_ms(5));
+        if (!batch) {
+          ADD_FAILURE() << batch.error().sentence();
+          return seen;
+        }
+        for (const auto& message : *batch) seen.insert(std::stoi(std::string{message.text()}));
+        if (commit) {
+          EXPECT_OK(member->commit());
+        }
+      }
+    }
+    return seen;
+  }
+  static std::multiset<int> all(int first, int count) {
+    std::multiset<int> values;
+    for (int i = first; i < first + count; ++i) values.insert(i);
+    return values;
+  }
+  static bool settle(const std::vector<Consumer*>& members, std::size_t each) {
+    return eventually([&] {
+      bool even = true;
+      for (Consumer* member : members) {
+        static_cast<void>(member->poll(Deadline::passed(), 1));
+        even = even && member->assignment().size() == each;
+      }
+      return even;
+    });
+  }
+
+  std::unique_ptr<client::Connection> connection_;
+  std::unique_ptr<client::Producer> producer_;
+  int next_ = 0;
+};
+
+TEST_F(ConsumerGroupTest, MembersShareThePartitionsAndMissNothing) {
+  const auto other = connect();
+  const auto first = consumer(*connection_);
+  const auto second = consumer(*other);
+  ASSERT_OK(first->subscribe(kTopics, "g"));
+  ASSERT_TRUE(settle({first.get()}, 4));
+  append(100);
+  EXPECT_EQ(share({first.get()}, 100), all(0, 100));
+  ASSERT_OK(second->subscribe(kTopics, "g"));
+  ASSERT_TRUE(settle({first.get(), second.get()}, 2));
+  append(100);
+  EXPECT_EQ(share({first.get(), second.get()}, 100), all(100, 100));
+  ASSERT_OK(first->unsubscribe());
+  ASSERT_TRUE(settle({second.get()}, 4));
+  append(100);
+  EXPECT_EQ(share({second.get()}, 100), all(200, 100));
+}
+
+TEST_F(ConsumerGroupTest, TheHeirStartsAtTheCommittedPosition) {
+  append(40);
+  const auto other = connect();
+  auto first = consumer(*connection_);
+  ASSERT_OK(first->subscribe(kTopics, "g"));
+  EXPECT_EQ(share({first.get()}, 40), all(0, 40));
+  append(40);
+  EXPECT_EQ(share({first.get()}, 40, false), all(40, 40));
+  first.reset();
+  const auto heir = consumer(*other);
+  ASSERT_OK(heir->subscribe(kTopics, "g"));
+  EXPECT_EQ(share({heir.get()}, 40), all(40, 40));
+}
+
+TEST_F(ConsumerGroupTest, CommitOfOneMessageIsAPlaceInItsPartition) {
+  append(40);
+  auto first = consumer(*connection_);
+  ASSERT_OK(first->subscribe(kTopics, "g"));
+  std::size_t seen = 0;
+  while (seen < 40) {
+    const auto batch = first->poll(Deadline::after_ms(5'000));
+    ASSERT_OK(batch);
+    for (const auto& message : *batch) {
+      ++seen;
+      if (message.offset == 4) {
+        ASSERT_OK(first->commit(message));
+      }
+    }
+  }
+  ASSERT_OK(first->commit_durable(Deadline::after_ms(5'000)));
+  const auto rows = client::Admin{*connection_}.describe_group("g");
+  ASSERT_OK(rows);
+  ASSERT_EQ(rows->size(), 4U);
+  for (const auto& row : *rows) {
+    EXPECT_EQ(row.current_offset, 5U);
+    EXPECT_EQ(row.lag, 5U);
+  }
+}
+
+TEST_F(ConsumerGroupTest, AutoCommitCountsWhatThePollBeforeGave) {
+  append(8);
+  auto first = consumer(*connection_, {.auto_commit = AutoCommit::kOnPoll});
+  ASSERT_OK(first->subscribe(kTopics, "g"));
+  EXPECT_EQ(share({first.get()}, 8, false), all(0, 8));
+  ASSERT_OK(first->poll(Deadline::passed()));
+  append(8);
+  EXPECT_EQ(share({first.get()}, 8, false), all(8, 8));
+  first.reset();
+  auto heir = consumer(*connection_);
+  ASSERT_OK(heir->subscribe(kTopics, "g"));
+  append(8);
+  const auto seen = share({heir.get()}, 8);
+  EXPECT_TRUE(seen.contains(16));
+  EXPECT_FALSE(seen.contains(0));
+}
+
+TEST_F(ConsumerGroupTest, PositionsOutliveTheBrokerAndTheMemory) {
+  append(40);
+  const auto first = consumer(*connection_);
+  ASSERT_OK(first->subscribe(kTopics, "g"));
+  EXPECT_EQ(share({first.get()}, 40), all(0, 40));
+  ASSERT_TRUE(daemon_.kill_broker());
+  append(40);
+  EXPECT_EQ(share({first.get()}, 40), all(40, 40));
+  ASSERT_OK(first->commit_durable(Deadline::after_ms(10'000)));
+  ASSERT_OK(producer_->flush(Deadline::after_ms(10'000)));
+  daemon_.process().kill_all();
+  ASSERT_TRUE(daemon_.start()) << daemon_.log();
+  append(40);
+  EXPECT_EQ(share({first.get()}, 40), all(80, 40));
+}
+
+TEST_F(ConsumerGroupTest, WhoDoesNotPollIsFencedAndTheOthersGoOn) {
+  append(40);
+  const auto other = connect();
+  const auto lazy = consumer(*connection_, {.max_poll_interval_ms = 300});
+  ASSERT_OK(lazy->subscribe(kTopics, "g"));
+  EXPECT_EQ(share({lazy.get()}, 40), all(0, 40));
+  const auto diligent = consumer(*other, {.max_poll_interval_ms = 300});
+  ASSERT_OK(diligent->subscribe(kTopics, "g"));
+  append(40);
+  EXPECT_EQ(share({diligent.get()}, 40), all(40, 40));
+  Result<std::span<const client::Message>> fenced;
+  do {
+    fenced = lazy->poll(Deadline::after_ms(1'000));
+  } while (fenced);
+  EXPECT_EQ(fenced.error().code, ErrorCode::kFenced) << fenced.error().sentence();
+  ASSERT_OK(lazy->subscribe(kTopics, "g"));
+  ASSERT_TRUE(settle({lazy.get(), diligent.get()}, 2));
+}
+
+TEST_F(ConsumerGroupTest, TheCallbackHearsWhatComesAndGoes) {
+  std::map<PartitionIndex, int> held;
+  const auto first = consumer(*connection_, {.on_assignment = [&](auto gained, auto lost) {
+    for (const TopicPartition& one : gained) ++held[one.partition];
+    for (const TopicPartition& one : lost) --held[one.partition];
+  }});
+  ASSERT_OK(first->subscribe(kTopics, "g"));
+  ASSERT_TRUE(settle({first.get()}, 4));
+  const auto other = connect();
+  const auto second = consumer(*other);
+  ASSERT_OK(second->subscribe(kTopics, "g"));
+  ASSERT_TRUE(settle({first.get(), second.get()}, 2));
+  std::set<PartitionIndex> mine;
+  for (const auto& one : first->assignment()) mine.insert(one.partition);
+  for (const auto& [partition, count] : held) EXPECT_EQ(count, mine.contains(partition) ? 1 : 0);
+}
+
+TEST_F(ConsumerGroupTest, AStaticMemberGetsItsPartitionsBack) {
+  auto first = consumer(*connection_);
+  ASSERT_OK(first->subscribe(kTopics, "g", "left hand"));
+  const auto other = connect();
+  const auto second = consumer(*other);
+  ASSERT_OK(second->subscribe(kTopics, "g", "right hand"));
+  ASSERT_TRUE(settle({first.get(), second.get()}, 2));
+  const auto before = first->assignment();
+  first.reset();
+  first = consumer(*connection_);
+  ASSERT_OK(first->subscribe(kTopics, "g", "left hand"));
+  ASSERT_TRUE(settle({first.get(), second.get()}, 2));
+  EXPECT_EQ(first->assignment(), before);
+}
+
+TEST_F(ConsumerGroupTest, RefusesBadNames) {
+  const auto own = consumer(*connection_);
+  EXPECT_EQ(own->subscribe(kTopics, "").error().code, ErrorCode::kBadGroupName);
+  EXPECT_EQ(own->subscribe({}, "g").error().code, ErrorCode::kBadArgument);
+  const std::string none[] = {"none"};
+  EXPECT_EQ(own->subscribe(none, "g").error().code, ErrorCode::kUnknownTopic);
+  EXPECT_TRUE(own->assignment().empty());
+}
+
+}  // namespace
+}  // namespace mallbots::test

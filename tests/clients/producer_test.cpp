@@ -1,0 +1,271 @@
+#include "clients/producer.h"
+
+#include <signal.h>
+
+#include <set>
+
+#include "shm/base/hash.h"
+#include "tests/clients/fixture.h"
+#include "tests/support/allocations.h"
+
+namespace mallbots::test {
+namespace {
+
+using client::Acks;
+using client::as_bytes;
+using client::Producer;
+using client::Receipt;
+using client::Record;
+
+class ProducerTest : public ClientTest {
+ protected:
+  void SetUp() override {
+    ClientTest::SetUp();
+    connection_ = connect();
+  }
+  std::unique_ptr<client::Connection> connection_;
+};
+
+TEST_F(ProducerTest, OffsetsAreDenseAndStampsDoNotStepBack) {
+  create(*connection_, "t");
+  const auto own = producer(*connection_, "t");
+  UnixMillis last = 0;
+  for (Offset i = 0; i < 3'000; ++i) {
+    const auto receipt = own->append({.payload = as_bytes("some bytes to fill slots with")});
+    ASSERT_OK(receipt);
+    ASSERT_EQ(receipt->offset, i);
+    ASSERT_GE(receipt->timestamp_ms, last);
+    last = receipt->timestamp_ms;
+  }
+}
+
+TEST_F(ProducerTest, KeyDecidesThePartitionElseTheyTakeTurns) {
+  create(*connection_, "t", 4);
+  const auto own = producer(*connection_, "t");
+  for (const char* key : {"a", "b", "order 7", "\xff"}) {
+    const auto receipt = own->append({.payload = as_bytes("x"), .key = as_bytes(key)});
+    ASSERT_OK(receipt);
+    EXPECT_EQ(receipt->partition, xxh3(as_bytes(key)) % 4);
+    EXPECT_EQ(receipt->partition, own->partition_of(as_bytes(key)));
+  }
+  std::set<PartitionIndex> seen;
+  for (int i = 0; i < 4; ++i) seen.insert(own->append({.payload = as_bytes("x")})->partition);
+  EXPECT_EQ(seen.size(), 4U);
+}
+
+TEST_F(ProducerTest, RefusesWithTheInputNamed) {
+  create(*connection_, "t", 2);
+  const auto own = producer(*connection_, "t");
+  const auto partition = own->append({}, {.partition = 2});
+  ASSERT_FALSE(partition.has_value());
+  EXPECT_EQ(partition.error().code, ErrorCode::kBadPartition);
+  EXPECT_NE(partition.error().detail.find("partition 2 of topic t, which has 2"),
+            std::string::npos);
+  const std::string large(own->record_max_bytes(), 'x');
+  const auto size = own->append({.payload = as_bytes(large)}, {.partition = 1});
+  ASSERT_FALSE(size.has_value());
+  EXPECT_EQ(size.error().code, ErrorCode::kTooLarge);
+  EXPECT_EQ(own->append({}, {.expected_offset = 0}).error().code, ErrorCode::kBadArgument);
+  EXPECT_EQ(own->append_batch({}).error().code, ErrorCode::kBadArgument);
+  const auto unknown = Producer::open(*connection_, "nowhere");
+  ASSERT_FALSE(unknown.has_value());
+  EXPECT_EQ(unknown.error().code, ErrorCode::kUnknownTopic);
+  EXPECT_NE(unknown.error().detail.find("nowhere"), std::string::npos);
+}
+
+TEST_F(ProducerTest, ExpectedOffsetConflictsTellTheActualOne) {
+  create(*connection_, "t");
+  const auto own = producer(*connection_, "t");
+  append_numbers(*own, 0, 5);
+  const auto conflict = own->append({.payload = as_bytes("x")}, {.expected_offset = 4});
+  ASSERT_FALSE(conflict.has_value());
+  EXPECT_EQ(conflict.error().code, ErrorCode::kConflict);
+  EXPECT_NE(conflict.error().detail.find("next offset is 5"), std::string::npos);
+  EXPECT_EQ(own->append({.payload = as_bytes("x")}, {.expected_offset = 5})->offset, 5U);
+}
+
+TEST_F(ProducerTest, SequencesMakeRepeatsHarmless) {
+  create(*connection_, "t");
+  const auto own = producer(*connection_, "t");
+  EXPECT_FALSE(own->append({.payload = as_bytes("a")}, {.sequence = 1})->duplicate);
+  EXPECT_TRUE(own->append({.payload = as_bytes("a")}, {.sequence = 1})->duplicate);
+  const auto gap = own->append({.payload = as_bytes("c")}, {.sequence = 3});
+  ASSERT_FALSE(gap.has_value());
+  EXPECT_EQ(gap.error().code, ErrorCode::kOutOfSequence);
+  EXPECT_EQ(own->append({.payload = as_bytes("b")}, {.sequence = 2})->offset, 1U);
+  EXPECT_EQ(own->last_sequence(0), 2U);
+}
+
+TEST_F(ProducerTest, BatchIsOneCommitOfManyRecords) {
+  create(*connection_, "t");
+  const auto own = producer(*connection_, "t");
+  const client::Header headers[] = {{"trace", "1"}};
+  const std::vector<Record> records{{.payload = as_bytes("a"), .headers = headers},
+                                    {.payload = as_bytes("b")},
+                                    {.payload = as_bytes("c"), .key = as_bytes("k")}};
+  const auto receipt = own->append_batch(records);
+  ASSERT_OK(receipt);
+  EXPECT_EQ(receipt->records, 3U);
+  EXPECT_EQ(receipt->last_offset(), receipt->offset + 2);
+  const auto reader = consumer(*connection_);
+  ASSERT_OK(reader->assign("t", {}, client::Start::oldest()));
+  const auto batch = reader->poll(Deadline::after_ms(5'000));
+  ASSERT_OK(batch);
+  ASSERT_EQ(batch->size(), 3U);
+  EXPECT_EQ((*batch)[0].header("trace"), "1");
+  EXPECT_FALSE((*batch)[0].ends_batch);
+  EXPECT_TRUE((*batch)[2].ends_batch);
+  EXPECT_EQ((*batch)[2].key_text(), "k");
+}
+
+TEST_F(ProducerTest, DurableMeansThatTheBoardSaysSo) {
+  create(*connection_, "t");
+  const auto own = producer(*connection_, "t");
+  const auto receipt = own->append({.payload = as_bytes("x")}, {.acks = Acks::kDurable});
+  ASSERT_OK(receipt);
+  EXPECT_GT(own->durable_offset(0), receipt->offset);
+}
+
+TEST_F(ProducerTest, ARecordThatIsNotFlushedInTimeIsInTheLogAndSaysSo) {
+  create(*connection_, "t");
+  const auto own = producer(*connection_, "t");
+  ASSERT_OK(own->append({.payload = as_bytes("first")}, {.acks = Acks::kDurable}));
+  daemon_.signal_broker(SIGSTOP);
+  const auto late = own->append({.payload = as_bytes("late")},
+                                {.deadline = Deadline::after_ms(150), .acks = Acks::kDurable});
+  ASSERT_FALSE(late.has_value());
+  EXPECT_EQ(late.error().code, ErrorCode::kNotDurable);
+  daemon_.signal_broker(SIGCONT);
+  ASSERT_OK(own->flush(Deadline::after_ms(10'000)));
+  EXPECT_EQ(own->durable_offset(0), 2U);
+}
+
+TEST_F(ProducerTest, FullMemoryIsATimeoutAndNothingIsLost) {
+  create(*connection_, "t");
+  const auto own = producer(*connection_, "t");
+  const std::string text(1'000, 'x');
+  ASSERT_OK(own->append({.payload = as_bytes(text)}));
+  daemon_.signal_broker(SIGSTOP);
+  Offset appended = 1;
+  for (;;) {
+    const auto receipt =
+        own->append({.payload = as_bytes(text)}, {.deadline = Deadline::after_ms(100)});
+    if (!receipt) {
+      EXPECT_TRUE(receipt.error().code == ErrorCode::kTimeout) << receipt.error().sentence();
+      break;
+    }
+    ++appended;
+    ASSERT_LT(appended, 10'000U);
+  }
+  daemon_.signal_broker(SIGCONT);
+  const auto receipt = own->append({.payload = as_bytes(text)});
+  ASSERT_OK(receipt);
+  EXPECT_EQ(receipt->offset, appended);
+}
+
+TEST_F(ProducerTest, TryAppendNeitherAllocatesNorWaits) {
+  create(*connection_, "t");
+  const auto own = producer(*connection_, "t");
+  EXPECT_EQ(own->try_append({.payload = as_bytes("x")}).code, ErrorCode::kTimeout);
+  ASSERT_OK(own->prepare());
+  const std::string pose(200, 'p');
+  const client::Header headers[] = {{"robot", "r2"}};
+  std::uint64_t appended = 0;
+  const Deadline limit = Deadline::after_ms(20'000);
+  while (appended < 3'000 && !limit.has_passed()) {
+    const std::uint64_t before = allocations();
+    for (int i = 0; i < 100; ++i)
+      if (own->try_append({.payload = as_bytes(pose), .headers = headers})) ++appended;
+    EXPECT_EQ(allocations(), before);
+    ASSERT_OK(own->tend());
+  }
+  EXPECT_GE(appended, 3'000U);
+  const auto range = consumer(*connection_)->range({"t", 0});
+  ASSERT_OK(range);
+  EXPECT_EQ(range->end, appended);
+}
+
+TEST_F(ProducerTest, TendPreparesWhatTryAppendMissed) {
+  create(*connection_, "t", 3);
+  const auto own = producer(*connection_, "t");
+  EXPECT_FALSE(own->try_append({.payload = as_bytes("x")}, {.partition = 2}));
+  ASSERT_OK(own->tend());
+  EXPECT_TRUE(own->try_append({.payload = as_bytes("x")}, {.partition = 2}));
+  EXPECT_EQ(own->producer_id(0), 0U);
+  EXPECT_NE(own->producer_id(2), 0U);
+}
+
+TEST_F(ProducerTest, RidesOutTheDeathOfTheBroker) {
+  create(*connection_, "t");
+  const auto own = producer(*connection_, "t");
+  const std::string text(500, 'x');
+  Offset next = 0;
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 500; ++i) {
+      const auto receipt = own->append({.payload = as_bytes(text)});
+      ASSERT_OK(receipt);
+      ASSERT_EQ(receipt->offset, next++);
+      if (i == 250) daemon_.signal_broker(SIGKILL);
+    }
+    const auto receipt = own->append({.payload = as_bytes(text)}, {.acks = Acks::kDurable});
+    ASSERT_OK(receipt);
+    ASSERT_EQ(receipt->offset, next++);
+  }
+}
+
+TEST_F(ProducerTest, SettlesReceiptsAfterTheMemoryWasLost) {
+  create(*connection_, "t", 1, {{"flush.interval", "1m"}});
+  const auto own = producer(*connection_, "t");
+  const auto kept = own->append({.payload = as_bytes("kept")}, {.acks = Acks::kDurable});
+  ASSERT_OK(kept);
+  daemon_.signal_broker(SIGSTOP);
+  const auto gone = own->append({.payload = as_bytes("gone")});
+  ASSERT_OK(gone);
+  daemon_.process().kill_all();
+  ASSERT_TRUE(daemon_.start()) << daemon_.log();
+  const auto after = own->append({.payload = as_bytes("after")}, {.acks = Acks::kDurable});
+  ASSERT_OK(after);
+  EXPECT_EQ(after->offset, 1U);
+  EXPECT_GT(after->log_epoch, kept->log_epoch);
+  EXPECT_OK(own->wait_durable(*kept, Deadline::after_ms(5'000)));
+  const auto settled = own->wait_durable(*gone, Deadline::after_ms(5'000));
+  ASSERT_FALSE(settled.has_value());
+  EXPECT_EQ(settled.error().code, ErrorCode::kTruncated);
+}
+
+TEST_F(ProducerTest, ADeletedTopicIsGone) {
+  create(*connection_, "t");
+  const auto own = producer(*connection_, "t");
+  append_numbers(*own, 0, 1);
+  ASSERT_OK(client::Admin{*connection_}.delete_topic("t"));
+  const auto receipt = own->append({.payload = as_bytes("x")});
+  ASSERT_FALSE(receipt.has_value());
+  EXPECT_EQ(receipt.error().code, ErrorCode::kTopicGone);
+}
+
+TEST_F(ProducerTest, MemoryTopicsRefuseDurability) {
+  create(*connection_, "m", 1, {{"storage", "memory"}});
+  const auto own = producer(*connection_, "m");
+  EXPECT_TRUE(own->is_memory_only());
+  const auto refused = own->append({.payload = as_bytes("x")}, {.acks = Acks::kDurable});
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnsupported);
+  const auto receipt = own->append({.payload = as_bytes("x")});
+  ASSERT_OK(receipt);
+  EXPECT_EQ(receipt->offset, 0U);
+}
+
+TEST_F(ProducerTest, TwoProcessesWorthOfProducersShareAPartition) {
+  create(*connection_, "t");
+  const auto other_connection = connect();
+  const auto first = producer(*connection_, "t");
+  const auto second = producer(*other_connection, "t");
+  for (Offset i = 0; i < 2'000; ++i) {
+    const auto receipt = (i % 2 == 0 ? first : second)->append({.payload = as_bytes("payload")});
+    ASSERT_OK(receipt);
+    ASSERT_EQ(receipt->offset, i);
+  }
+}
+
+}  // namespace
+}  // namespace mallbots::test
