@@ -1,0 +1,74 @@
+#include "tests/support/daemon.h"
+
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "shm/region/fd.h"
+
+namespace mallbots::test {
+
+Daemon::Daemon(DaemonOptions options) : options_(std::move(options)) {
+  if (!options_.config.empty()) std::ofstream(folder_ / "config.toml") << options_.config;
+  if (options_.process.run_as != 0)
+    static_cast<void>(chown(folder_.path().c_str(), options_.process.run_as, 0));
+}
+
+std::vector<std::string> Daemon::command() const {
+  std::vector<std::string> words{binary("mallbotsd"), "--data-dir", data_dir(), "--runtime-dir",
+                                 runtime_dir()};
+  if (!options_.config.empty()) words.insert(words.end(), {"--config", folder_ / "config.toml"});
+  words.insert(words.end(), options_.arguments.begin(), options_.arguments.end());
+  return words;
+}
+
+void Daemon::launch() {
+  process_.reset();
+  process_ = Process::start(command(), options_.process);
+}
+
+bool Daemon::start() {
+  launch();
+  return ready();
+}
+
+std::size_t Daemon::times_ready() const {
+  const std::string text = log();
+  std::size_t count = 0;
+  for (auto at = text.find(" ready version="); at != std::string::npos;
+       at = text.find(" ready version=", at + 1))
+    ++count;
+  return count;
+}
+
+bool Daemon::ready(std::size_t nth) const {
+  return eventually([&] { return times_ready() >= nth || !process_->running(); }, 30) &&
+         times_ready() >= nth;
+}
+
+Ended Daemon::stop(double limit_s) {
+  process_->send(SIGTERM);
+  return process_->wait(limit_s);
+}
+
+pid_t Daemon::broker_pid() const {
+  const auto children = children_of(keeper_pid());
+  return children.empty() ? 0 : children.front();
+}
+
+void Daemon::signal_broker(int signal) const {
+  const pid_t pid = broker_pid();
+  if (pid == 0) return;
+  const shm::UniqueFd pidfd{static_cast<int>(syscall(SYS_pidfd_open, pid, 0))};
+  if (pidfd) syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0);
+}
+
+bool Daemon::kill_broker() {
+  const std::size_t before = times_ready();
+  signal_broker(SIGKILL);
+  return ready(before + 1);
+}
+
+}  // namespace mallbots::test
