@@ -2,12 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <random>
 
 #include "tests/broker/storage/store_fixture.h"
-#include "tests/support/faulty_disk.h"
 
 namespace mallbots::test {
 namespace {
@@ -25,18 +25,6 @@ std::vector<char> load(const std::string& path) {
 void save(const std::string& path, const std::vector<char>& bytes) {
   std::ofstream(path, std::ios::binary | std::ios::trunc)
       .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
-
-/// How many states a long test walks: a handful in `make test`, more in `make check` and beyond.
-int rounds(int quick) {
-  const char* check = std::getenv("MALLBOTS_CHECK");
-  if (check == nullptr) return quick;
-  return std::string_view(check) == "full" ? 20 * quick : 4 * quick;
-}
-
-/// Thousands of recoveries need no device: what a cut leaves is made by the tests themselves.
-std::filesystem::path memory_folder() {
-  return std::filesystem::exists("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path();
 }
 
 class Recovery : public testing::Test {
@@ -409,144 +397,6 @@ TEST_F(Recovery, AnotherPartitionsFileIsNotTaken) {
   ASSERT_EQ(recovered->findings.size(), 1U);
   EXPECT_NE(recovered->findings[0].sentence.find("another partition"), std::string::npos);
   EXPECT_EQ(recovered->next_number, 2U) << "its number is not given again";
-}
-
-// --- power cuts
-
-struct CutResult {
-  int states = 0;
-  int violations = 0;
-  std::string first;
-};
-
-/// Runs a writer over a recording disk, then walks power cuts at random moments: what was durable
-/// must be there, and nothing but whole batches of the right content. Two lives: the second one
-/// goes on from a cut state and is cut as well.
-CutResult walk_cuts(EngineChoice engine, int states, std::uint64_t seed, const Fault* sabotage) {
-  TempDir dir{memory_folder()};
-  auto inner = plain_disk(engine);
-  std::mt19937_64 dice(seed);
-  CutResult result;
-  const auto blame = [&](const std::string& what) {
-    ++result.violations;
-    if (result.first.empty()) result.first = what;
-  };
-  std::string before = dir / "life0";
-  std::filesystem::create_directories(before + "/p");
-  std::vector<std::string> truth;  // payloads by offset, of what was durable before this life
-  for (LogEpoch epoch = 1; epoch <= 3; ++epoch) {
-    const std::string root = before;
-    FaultyDisk disk{*inner};
-    if (sabotage != nullptr) disk.add(*sabotage);
-    std::vector<std::pair<std::size_t, Offset>> promises{{0, truth.size()}};
-    std::vector<std::string> content = truth;
-    {
-      StoreBench bench(disk, root + "/p", 16 << 10, 64 << 10);
-      auto recovered = broker::recover_partition(*inner, {bench.folder, kIdentity, {}, {}}).value();
-      disk.record(root);
-      if (recovered.end.offset < truth.size()) blame("a second recovery gave less than the first");
-      content.resize(recovered.end.offset);
-      bench.options.log_epoch = epoch;
-      bench.options.slot_bytes = 16 << 10;
-      const Offset start = recovered.end.offset;
-      // The promise counts from the moment it is given.
-      bench.heard.on_durable = [&](Offset offset) { promises.emplace_back(disk.now(), offset); };
-      FakePartition partition(16 << 10, epoch, start);
-      bench.open(std::move(recovered), {0, 0, start});
-      for (int i = 0; i < 60; ++i) {
-        std::vector<std::size_t> sizes(1 + dice() % 4);
-        for (auto& size : sizes) size = dice() % 8 == 0 ? dice() % 5000 : dice() % 400;
-        for (std::size_t k = 0; k < sizes.size(); ++k) {
-          content.push_back(payload_of(partition.next() + k, epoch, sizes[k]));
-        }
-        partition.append(sizes);
-        if (dice() % 2 == 0) continue;
-        if (dice() % 4 == 0) bench.spares->refill();
-        (void)bench.round(partition);
-      }
-      if (dice() % 2 == 0) bench.close();
-    }
-    std::string kept;
-    for (int state = 0; state < states; ++state) {
-      const std::size_t moment = dice() % (disk.now() + 1);
-      const std::string into = dir / ("cut" + std::to_string(epoch) + "-" + std::to_string(state));
-      disk.cut(moment, dice, into);
-      Offset promised = 0;
-      for (const auto& [when, offset] : promises) {
-        if (when <= moment) promised = offset;
-      }
-      std::filesystem::create_directories(into + "/p");
-      auto recovered = broker::recover_partition(*inner, {into + "/p", kIdentity, {}, {}});
-      ++result.states;
-      const std::string where = "life " + std::to_string(epoch) + " state " + std::to_string(state);
-      if (!recovered) {
-        blame(where + ": " + recovered.error().sentence());
-        continue;
-      }
-      if (recovered->end.offset < promised) {
-        blame(where + ": durable to " + std::to_string(promised) + ", there to " +
-              std::to_string(recovered->end.offset));
-      }
-      for (const auto& finding : recovered->findings) {
-        if (finding.first_offset < finding.end_offset) blame(where + ": " + finding.sentence);
-      }
-      Offset next = 0;
-      bool inside = false;
-      for (const ReadBack& record : read_back(*inner, into + "/p", recovered->segments)) {
-        if (record.damaged || record.first != next || next >= content.size() ||
-            record.payload != content[next]) {
-          blame(where + ": wrong record at offset " + std::to_string(record.first));
-          break;
-        }
-        next = record.end;
-        inside = !record.last_of_batch;
-      }
-      if (next != recovered->end.offset) blame(where + ": the log ends before its end");
-      if (inside) blame(where + ": a batch is half there");
-      if (kept.empty() && state == states - 1) {
-        kept = into;
-        truth.assign(content.begin(),
-                     content.begin() + static_cast<std::ptrdiff_t>(recovered->end.offset));
-      } else {
-        std::filesystem::remove_all(into);
-      }
-    }
-    if (kept.empty()) break;
-    before = kept;
-  }
-  return result;
-}
-
-class PowerCut : public testing::TestWithParam<EngineChoice> {};
-INSTANTIATE_TEST_SUITE_P(Engines, PowerCut,
-                         testing::Values(EngineChoice::kUring, EngineChoice::kThread),
-                         [](const auto& info) {
-                           return info.param == EngineChoice::kUring ? "Uring" : "Thread";
-                         });
-
-TEST_P(PowerCut, WhatWasDurableIsThereAndEveryBatchIsWhole) {
-  int states = 0;
-  for (std::uint64_t seed = 1; seed <= static_cast<std::uint64_t>(rounds(3)); ++seed) {
-    const CutResult result = walk_cuts(GetParam(), 40, seed, nullptr);
-    EXPECT_EQ(result.violations, 0) << "seed " << seed << ": " << result.first;
-    states += result.states;
-  }
-  std::printf("%d states walked\n", states);
-}
-
-TEST_P(PowerCut, ASwallowedFlushIsCaught) {
-  const Fault drop{Fault::kFlushes, 1, ~0ULL, Fault::kDropFlush, 0};
-  EXPECT_GT(walk_cuts(GetParam(), 40, 7, &drop).violations, 0) << "or this test tests nothing";
-}
-
-TEST_P(PowerCut, PublishingAtSubmissionIsCaught) {
-  const Fault early{Fault::kWrites, 1, ~0ULL, Fault::kPublishEarly, 0};
-  EXPECT_GT(walk_cuts(GetParam(), 40, 7, &early).violations, 0) << "or this test tests nothing";
-}
-
-TEST_P(PowerCut, AFolderThatIsNotSyncedIsCaught) {
-  const Fault drop{Fault::kFolderSyncs, 1, ~0ULL, Fault::kDropFlush, 0};
-  EXPECT_GT(walk_cuts(GetParam(), 40, 7, &drop).violations, 0) << "or this test tests nothing";
 }
 
 }  // namespace

@@ -5,10 +5,13 @@
 
 #include <poll.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "broker/storage/partition_store.h"
@@ -126,6 +129,18 @@ class Heard final : public broker::StoreListener {
   std::vector<broker::StoreHealth> healths;
   std::vector<Error> errors;
 };
+
+/// Thousands of recoveries need no device: what a cut leaves is made by the tests themselves.
+inline std::filesystem::path memory_folder() {
+  return std::filesystem::exists("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path();
+}
+
+/// How many rounds a long test takes: `quick` in `make test`, more in `make check` and beyond.
+inline int rounds(int quick) {
+  const char* check = std::getenv("MALLBOTS_CHECK");
+  if (check == nullptr) return quick;
+  return std::string_view(check) == "full" ? 20 * quick : 4 * quick;
+}
 
 /// Reaps until nothing is in flight.
 inline void settle(broker::Disk& disk, std::size_t held = 0) {
