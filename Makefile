@@ -50,11 +50,12 @@ ifneq ($(wildcard packaging/demo/run.sh),)
 define HELP +=
 
   make demo         a broker, real retail orders, three consumers, two kills, an auditor's report
+                    (ORDERS=file.csv for others, SABOTAGE=drop|double|reorder to see it fail)
 endef
 .PHONY: demo
 demo: | setup-build
 	@cmake -S . -B build/demo -G Ninja -DCMAKE_BUILD_TYPE=Release -DMALLBOTS_TESTS=OFF -DMALLBOTS_BENCH=OFF --log-level=WARNING
-	@cmake --build build/demo -j $(JOBS)
+	@cmake --build build/demo -j $(JOBS) --target mallbotsd mallbots
 	@BIN=build/demo/bin packaging/demo/run.sh
 endif
 ifneq ($(wildcard bench/run.sh),)

@@ -1,0 +1,45 @@
+"""One JSON object per line, as `mallbots consume -J` prints it: strings, numbers, null, and lists of strings.
+
+Not the standard library's json: a bare Debian's python3-minimal has none. Strict about what it takes, so that a torn line is
+an error and never a shorter record.
+"""
+import re
+
+_CHARACTERS = r'(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*'
+_STRING = rf'"({_CHARACTERS})"'
+_NUMBER = r"(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
+_LIST = rf'\[((?:[^\]"]|"{_CHARACTERS}")*)\]'
+_FIELD = re.compile(rf'\s*"(\w+)"\s*:\s*(?:{_STRING}|{_NUMBER}|(null|true|false)|{_LIST})\s*([,}}])')
+_ESCAPE = re.compile(r'\\(?:(["\\/bfnrt])|u([0-9a-fA-F]{4}))')
+_PLAIN = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_WORDS = {"null": None, "true": True, "false": False}
+
+
+def _unescape(text):
+    if "\\" not in text:
+        return text
+    text = _ESCAPE.sub(lambda m: _PLAIN[m.group(1)] if m.group(1) else chr(int(m.group(2), 16)), text)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16")  # two escapes may be one character
+
+
+def parse(line):
+    """{name: value} of a line; lists stay text. ValueError if it is not one whole object."""
+    text = line.strip()
+    if not text.startswith("{"):
+        raise ValueError("no JSON object")
+    fields, at, closed = {}, 1, False
+    while not closed:
+        match = _FIELD.match(text, at)
+        if not match:
+            raise ValueError(f"not JSON from character {at + 1} on")
+        name, string, number, word, rest, end = match.groups()
+        if string is not None:
+            fields[name] = _unescape(string)
+        elif number is not None:
+            fields[name] = int(number) if number.lstrip("-").isdigit() else float(number)
+        else:
+            fields[name] = _WORDS[word] if word is not None else rest
+        at, closed = match.end(), end == "}"
+    if at != len(text):
+        raise ValueError(f"more after the object, from character {at + 1} on")
+    return fields
