@@ -24,7 +24,12 @@ struct StoredPosition {
     // SYNC position: acquire here; release in store_position.
     const std::uint64_t first = cell.halves[0].store.load(std::memory_order_acquire);
     const std::uint64_t second = cell.halves[1].store.load(std::memory_order_acquire);
-    if (first == 0 && second == 0) return std::nullopt;
+    if (first == 0 && second == 0) {
+      // Two stores may have gone by between the two loads; then the first number is no longer 0.
+      // SYNC position: acquire above and here; release in store_position.
+      if (cell.halves[0].store.load(std::memory_order_acquire) == 0) return std::nullopt;
+      continue;
+    }
     const PositionHalf& half = cell.halves[second > first ? 1 : 0];
     const StoredPosition stored{half.group_generation.load(std::memory_order_relaxed),
                                 {half.log_epoch.load(std::memory_order_relaxed),
@@ -46,7 +51,9 @@ inline void store_position(ReaderCell& cell, std::uint32_t group_generation,
   PositionHalf& half = cell.halves[second > first ? 0 : 1];
   const std::uint64_t number = (second > first ? second : first) + 1;
   CRASH_POINT("cells.position");
-  half.store.store(0, std::memory_order_relaxed);
+  // SYNC position: release here; acquire in load_position: who sees this half void sees that the
+  // other one is not.
+  half.store.store(0, std::memory_order_release);
   // SYNC position: release fence here, so that who sees the rest sees that the number has changed;
   // acquire fence in load_position. no crash point: the half is void
   std::atomic_thread_fence(std::memory_order_release);

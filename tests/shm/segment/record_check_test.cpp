@@ -102,6 +102,20 @@ TEST(RecordCheck, SaysHowMuchMoreItNeeds) {
   }
 }
 
+TEST(RecordCheck, ALengthNearTheLimitDoesNotWrapToNothing) {
+  const std::string payload = "x";
+  auto units = one_record({.payload = text(payload)}, 0);
+  const auto bytes = bytes_of(units);
+  for (const std::uint32_t length : {0xFFFF'FFFFU, 0xFFFF'FFF1U, 0xFFFF'FFF0U}) {
+    RecordHeader header;
+    std::memcpy(&header, bytes.data(), sizeof(header));
+    header.length = length;
+    header.header_check = header_check(header, kSeed);
+    std::memcpy(bytes.data(), &header, sizeof(header));
+    EXPECT_EQ(check_record(bytes, kSeed, BodyCheck::kVerify).fault, RecordFault::kTruncated);
+  }
+}
+
 TEST(RecordCheck, ZerosAreUnwrittenNotDamaged) {
   const std::vector<Unit> zeros(8);
   EXPECT_EQ(check_record({zeros.front().bytes, 128}, kSeed, BodyCheck::kVerify).fault,
