@@ -100,7 +100,6 @@ class GroupDriver final : private GroupHost, private GroupStoreListener {
   std::map<std::uint64_t, std::uint64_t> tickets_;    ///< flush ticket -> sequence it covers
   BootNanos next_flush_ = 0;
   BootNanos flush_pause_ = 0;
-  BootNanos store_retry_ = 0;
 };
 
 }  // namespace mallbots::broker
