@@ -73,7 +73,8 @@ CheckedRecord check_record(std::span<const std::byte> bytes, std::uint64_t seed,
     return result;
   }
   result.header = header;
-  result.bytes = std::uint64_t{record_units(header.length)} * kUnitBytes;
+  // In 64 bits: the largest lengths wrap to nothing in the header's own 32.
+  result.bytes = (std::uint64_t{header.length} + kUnitBytes - 1) / kUnitBytes * kUnitBytes;
   if (!lengths_agree(header)) {
     result.fault = RecordFault::kLengths;
     return result;
