@@ -8,7 +8,7 @@ says which record it is. The closing line is put right, so that only the content
   double   a record that was received once came again, at the end
   reorder  two records of one key came in the wrong order (their times stay)
 
-The record is from the middle of the first file that has one; its offset is below everything the member committed last.
+The record is from the middle of the first file that has one.
 """
 import os
 import re
@@ -29,12 +29,13 @@ def once(receipts, all_receipts):
 
 
 def neighbours(receipts):
-    """The first two receipts of one key, from the middle on, or nothing."""
-    last = {}
-    for receipt in receipts[len(receipts) // 2:]:
-        if receipt.key is not None and receipt.key in last:
-            return last[receipt.key], receipt
-        last[receipt.key] = receipt
+    """Two receipts of one key with none of it between them, if possible from the second half, or nothing."""
+    for part in receipts[len(receipts) // 2:], receipts:
+        last = {}
+        for receipt in part:
+            if receipt.key is not None and receipt.key in last:
+                return last[receipt.key], receipt
+            last[receipt.key] = receipt
     return None
 
 
