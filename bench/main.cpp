@@ -18,6 +18,7 @@
 #include "bench/harness/row_runner.h"
 #include "bench/harness/scratch_dir.h"
 #include "bench/limits/limits.h"
+#include "bench/scenarios/scenarios.h"
 
 namespace mallbots::bench {
 namespace {
@@ -89,6 +90,7 @@ void measure_all(std::vector<Measured>& rows, RowRunner& runner, double minutes)
 int run(const Options& options) {
   Registry registry;
   add_limits(registry);
+  add_scenarios(registry);
   std::vector<Measured> rows = choose_rows(registry, options);
   if (rows.empty()) return usage_error("no row of that name; --list shows the names");
   if (options.list) {

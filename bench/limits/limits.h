@@ -6,6 +6,7 @@
 //   limit.ring_rtt_SIZE       round trip through two bare rings, memory never used before
 //   limit.ring_rtt_SIZE_hot   the same through 4 MiB that are used again and again
 //   limit.ring_SIZE           one-way throughput of a bare ring, record by record, lossless
+//   limit.ring_record         the same with what a record is: 64 B, a header, two hashes
 //   limit.futex_rtt           round trip, both sides sleeping, pinned
 //   limit.futex_wake          one way into a sleeper, not pinned, 1,000 a second
 //   limit.disk_stream         sequential O_DIRECT writes

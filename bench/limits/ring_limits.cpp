@@ -18,6 +18,7 @@
 #include "bench/limits/bare_ring.h"
 #include "bench/limits/index_ring.h"
 #include "bench/limits/limits.h"
+#include "shm/base/hash.h"
 
 namespace mallbots::bench {
 namespace {
@@ -143,9 +144,37 @@ Result<void> receive(Ring ring, std::size_t payload, std::uint64_t records, Outc
   return {};
 }
 
-template <class Ring>
+constexpr std::size_t kRecordHeader = 64;
+constexpr std::size_t kRecordBody = 64;
+constexpr std::size_t kRecord = kRecordHeader + kRecordBody;
+
+struct PlainSender {
+  template <class Ring>
+  static void send(Ring& ring, const Payload& buffer, std::size_t payload, std::uint64_t number) {
+    bench::send(ring, buffer, payload, number);
+  }
+};
+
+/// What a record of the log is at the least: the payload with its hash, and a header with the
+/// record's number, that hash and one of its own.
+struct RecordSender {
+  template <class Ring>
+  static void send(Ring& ring, const Payload& buffer, std::size_t, std::uint64_t number) {
+    // Every record has another body in real life: hash it each time.
+    asm volatile("" : : "r"(buffer.data()) : "memory");
+    std::array<std::uint64_t, kRecordHeader / 8> header{number, kRecord};
+    header[5] = xxh3(buffer.data(), kRecordBody, 0);
+    header[7] = xxh3(header.data(), kRecordHeader - 8, 1);
+    std::byte* slot = ring.next();
+    std::memcpy(slot, header.data(), kRecordHeader);
+    std::memcpy(slot + kRecordHeader, buffer.data(), kRecordBody);
+    ring.commit();
+  }
+};
+
+template <class Ring, class Sender>
 Result<Figures> throughput(const RunContext& run, std::size_t payload) {
-  const std::uint64_t records = run.times(payload <= 64 ? 5'000'000 : 1'000'000, 5'000);
+  const std::uint64_t records = run.times(payload <= kRecord ? 5'000'000 : 1'000'000, 5'000);
   auto memory =
       SharedBlock::create(Ring::memory_for(payload, kHotBytes / Ring::slot_bytes(payload)));
   auto outcome = Shared<Outcome>::create();
@@ -156,7 +185,7 @@ Result<Figures> throughput(const RunContext& run, std::size_t payload) {
            [&](RoleContext&) -> Result<void> {
              alignas(64) Payload buffer{};
              Ring ring{memory->bytes(), payload};
-             for (std::uint64_t i = 0; i < records; ++i) send(ring, buffer, payload, i);
+             for (std::uint64_t i = 0; i < records; ++i) Sender::send(ring, buffer, payload, i);
              return {};
            }},
       Role{"receiver", run.cpu_b,
@@ -204,9 +233,33 @@ void add_throughput(Registry& registry, const Size& size) {
       .main_figure = "rate",
       .figures = {"rate"},
       .methods = {{"commit word before the payload",
-                   [=](const RunContext& run) { return throughput<BareRing>(run, payload); }},
+                   [=](const RunContext& run) {
+                     return throughput<BareRing, PlainSender>(run, payload);
+                   }},
                   {"shared positions",
-                   [=](const RunContext& run) { return throughput<IndexRing>(run, payload); }}},
+                   [=](const RunContext& run) {
+                     return throughput<IndexRing, PlainSender>(run, payload);
+                   }}},
+  });
+}
+
+void add_record_throughput(Registry& registry) {
+  registry.add(Limit{
+      .name = "limit.ring_record",
+      .work = "bare ring, one way, records of 64 B with header and two hashes",
+      .placement = "two processes, pinned, spinning, 4 MiB ring",
+      .unit = Unit::kPerSecond,
+      .lower_is_better = false,
+      .main_figure = "rate",
+      .figures = {"rate"},
+      .methods = {{"commit word before the record",
+                   [](const RunContext& run) {
+                     return throughput<BareRing, RecordSender>(run, kRecord);
+                   }},
+                  {"shared positions",
+                   [](const RunContext& run) {
+                     return throughput<IndexRing, RecordSender>(run, kRecord);
+                   }}},
   });
 }
 
@@ -218,6 +271,7 @@ void add_ring_limits(Registry& registry) {
     for (const Size& size : kSizes) add_round_trip(registry, size, hot);
   }
   for (const Size& size : kSizes) add_throughput(registry, size);
+  add_record_throughput(registry);
 }
 
 }  // namespace mallbots::bench

@@ -1,4 +1,4 @@
-// The whole program, small: every row of the limits runs, both outputs are what they say they are,
+// The whole program, small: every row of the limits and a scenario of each kind runs, both outputs are what they say they are,
 // and nothing stays behind.
 #include <gtest/gtest.h>
 
@@ -72,6 +72,21 @@ TEST_F(BenchProgram, EveryLimitRunsSmallAndEveryMethodReportsOrSaysWhyNot) {
       }
     }
   }
+}
+
+TEST_F(BenchProgram, ScenariosRunSmallOverTheRealDaemonAndCleanUp) {
+  const Outcome outcome = run({"--quick", "--json", "--row",
+                               "rtt.64,throughput.batched,durable.one,groups.commit_batch,"
+                               "failover.group,restart.100"});
+  ASSERT_EQ(outcome.code, 0) << outcome.output;
+  const auto report = nlohmann::json::parse(outcome.output.substr(outcome.output.find("{\n")));
+  ASSERT_EQ(report.at("rows").size(), 6U);
+  for (const auto& row : report.at("rows")) {
+    const auto& figures = row.at("runs").at(0).at("figures");
+    ASSERT_FALSE(figures.empty()) << row.at("row");
+    for (const auto& figure : figures) EXPECT_GT(figure.get<double>(), 0) << row.at("row");
+  }
+  EXPECT_TRUE(fs::is_empty(scratch_));
 }
 
 TEST_F(BenchProgram, LeavesNothingInTheScratchFolder) {

@@ -1,0 +1,122 @@
+// end_to_end.*: 1,000 records a second, each counted from when it was meant to be sent to when a
+// sleeping reader has it (bench/README.md, "Intended send time").
+#include <array>
+
+#include "bench/harness/clock.h"
+#include "bench/harness/roles.h"
+#include "bench/harness/schedule.h"
+#include "bench/harness/shared_block.h"
+#include "bench/scenarios/payload.h"
+#include "bench/scenarios/scenarios.h"
+#include "bench/scenarios/stage.h"
+
+namespace mallbots::bench {
+namespace {
+
+constexpr double kPerSecond = 1'000;
+constexpr std::size_t kPayload = 64;
+
+struct Flow {
+  TopicSpec topic;
+  client::Acks acks;
+  client::ReadLevel level;
+};
+
+Result<void> send_all(RoleContext& role, const std::string& runtime_dir, const Flow& flow,
+                      std::uint64_t sends) {
+  auto connection = attach(runtime_dir, client::Waiting::kBlock);
+  if (!connection) return std::unexpected(connection.error());
+  auto producer = produce_to(**connection, flow.topic.name);
+  if (!producer) return std::unexpected(producer.error());
+  PayloadBuffer buffer;
+  role.meet();
+  const Schedule schedule{ticks(), kPerSecond, Schedule::Waiting::kSleep};
+  for (std::uint64_t send = 0; send < sends; ++send) {
+    put_number(buffer.bytes.data(), schedule.wait_for(send));
+    const auto sent = (*producer)->append({.payload = buffer.first(kPayload)},
+                                          {.partition = 0, .acks = flow.acks});
+    if (!sent) return std::unexpected(sent.error());
+  }
+  role.meet();
+  return {};
+}
+
+Result<void> receive_all(RoleContext& role, const std::string& runtime_dir, const Flow& flow,
+                         std::uint64_t sends, Histogram& times) {
+  auto connection = attach(runtime_dir, client::Waiting::kBlock);
+  if (!connection) return std::unexpected(connection.error());
+  auto consumer = read_from_now(**connection, flow.topic.name, flow.level);
+  if (!consumer) return std::unexpected(consumer.error());
+  role.meet();
+  for (std::uint64_t received = 0; received < sends;) {
+    const auto records = (*consumer)->poll(Deadline::never());
+    if (!records) return std::unexpected(records.error());
+    const std::uint64_t now = ticks();
+    for (const client::Message& record : *records) {
+      const std::uint64_t intended = number_in(record.payload);
+      if (received++ >= sends / 10) times.record(now > intended ? now - intended : 0);
+    }
+  }
+  role.meet();
+  return {};
+}
+
+Result<Figures> flow_through(const RunContext& run, const Flow& flow) {
+  auto stage = Stage::open(run, {flow.topic});
+  if (!stage) return std::unexpected(stage.error());
+  auto times = Shared<Histogram>::create();
+  if (!times) return std::unexpected(times.error());
+  const std::string& runtime_dir = (*stage)->runtime_dir();
+  const std::uint64_t sends = run.times(600, 20);
+  const std::array roles{
+      Role{"sender", kUnpinned,
+           [&](RoleContext& role) { return send_all(role, runtime_dir, flow, sends); }},
+      Role{"receiver", kUnpinned,
+           [&](RoleContext& role) { return receive_all(role, runtime_dir, flow, sends, **times); }},
+  };
+  MALLBOTS_TRY(run_roles(roles, RoleOptions{.populate = {times->bytes()}}));
+  return latency_figures(**times);
+}
+
+}  // namespace
+
+void add_end_to_end_rows(Registry& registry) {
+  registry.add(Row{
+      .name = "end_to_end.sleeping",
+      .placement = "two processes, not pinned, reader sleeping; 1,000/s from the intended time; "
+                   "acks=committed, storage=memory",
+      .peer = "Redis 17 us, JetStream 71 us",
+      .probe = ProbeRule::kShownOnly,
+      .lines = {Line{.work = "end to end, sleeping reader, p50",
+                     .figure = "p50",
+                     .limit = {{"limit.futex_wake", "p50"}},
+                     .bound = Bound::kRatioAtMost,
+                     .budget = 2.0},
+                Line{.work = "  p99 beside the bare wake's",
+                     .figure = "p99",
+                     .limit = {{"limit.futex_wake", "p99"}}}},
+      .measure = [](const RunContext& run) {
+        return flow_through(
+            run, {memory_topic("flow"), client::Acks::kCommitted, client::ReadLevel::kCommitted});
+      }});
+  registry.add(
+      Row{.name = "end_to_end.durable",
+          .placement = "two processes and the broker, not pinned, all sleeping; 1,000/s from the "
+                       "intended time; acks=durable, read=durable, storage=disk",
+          .peer = "Redis 163 us",
+          .probe = ProbeRule::kShownOnly,
+          .lines = {Line{.work = "end to end, durable, p50",
+                         .figure = "p50",
+                         .limit = {{"limit.disk_flush", "p50"}, {"limit.futex_wake", "p50", 2.0}},
+                         .bound = Bound::kRatioAtMost,
+                         .budget = 1.4},
+                    Line{.work = "  p99 beside the bare flush's",
+                         .figure = "p99",
+                         .limit = {{"limit.disk_flush", "p99"}}}},
+          .measure = [](const RunContext& run) {
+            return flow_through(
+                run, {TopicSpec{"flow"}, client::Acks::kDurable, client::ReadLevel::kDurable});
+          }});
+}
+
+}  // namespace mallbots::bench

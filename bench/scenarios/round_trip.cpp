@@ -1,0 +1,235 @@
+// rtt.*: a question through one topic, the answer through another, one at a time.
+//
+// The leader appends and polls, the follower polls, copies the question out and appends it as the
+// answer; every record's number is checked on both sides. Compared with the bare ring that does
+// the same (limits/ring_limits.cpp). In place: the follower copies the question straight into the
+// answer's memory, and the leader its payload straight into the question's.
+#include <array>
+
+#include "bench/harness/clock.h"
+#include "bench/harness/roles.h"
+#include "bench/harness/shared_block.h"
+#include "bench/scenarios/payload.h"
+#include "bench/scenarios/scenarios.h"
+#include "bench/scenarios/stage.h"
+
+namespace mallbots::bench {
+namespace {
+
+struct Outcome {
+  Histogram times;
+  std::uint64_t touched = 0;  ///< keeps the reads alive
+};
+
+struct Trip {
+  std::string runtime_dir;
+  std::size_t payload = 64;
+  std::uint64_t rounds = 0;
+  client::Waiting waiting = client::Waiting::kSpin;
+};
+
+/// Copies the payload into the log, as most producers do.
+class Copying {
+ public:
+  static Result<Copying> open(client::Connection& connection, const std::string& topic) {
+    auto producer = produce_to(connection, topic);
+    if (!producer) return std::unexpected(std::move(producer).error());
+    return Copying{std::move(*producer)};
+  }
+  Result<void> send(std::span<const std::byte> bytes, std::uint64_t number) {
+    std::memcpy(buffer_.bytes.data(), bytes.data(), bytes.size());
+    put_number(buffer_.bytes.data(), number);
+    const auto sent = producer_->append({.payload = buffer_.first(bytes.size())}, {.partition = 0});
+    if (!sent) return std::unexpected(sent.error());
+    return {};
+  }
+
+ private:
+  explicit Copying(std::unique_ptr<client::Producer> producer) : producer_(std::move(producer)) {}
+  std::unique_ptr<client::Producer> producer_;
+  PayloadBuffer buffer_;
+};
+
+class InPlace {
+ public:
+  static Result<InPlace> open(client::Connection& connection, const std::string& topic) {
+    auto producer = client::ExclusiveProducer::open(connection, topic);
+    if (!producer) return std::unexpected(std::move(producer).error());
+    return InPlace{std::move(*producer)};
+  }
+  Result<void> send(std::span<const std::byte> bytes, std::uint64_t number) {
+    const auto place = producer_->reserve(bytes.size());
+    if (!place) return std::unexpected(place.error());
+    std::memcpy(place->data(), bytes.data(), bytes.size());
+    put_number(place->data(), number);
+    const auto sent = producer_->commit();
+    if (!sent) return std::unexpected(sent.error());
+    return {};
+  }
+
+ private:
+  explicit InPlace(std::unique_ptr<client::ExclusiveProducer> producer)
+      : producer_(std::move(producer)) {}
+  std::unique_ptr<client::ExclusiveProducer> producer_;
+};
+
+/// The next record; its payload is valid until the next poll.
+Result<std::span<const std::byte>> receive(client::Consumer& consumer, std::uint64_t number) {
+  const auto records = consumer.poll(Deadline::never(), 1);
+  if (!records) return std::unexpected(records.error());
+  const std::span<const std::byte> payload = records->front().payload;
+  MALLBOTS_TRY(expect_number(number, number_in(payload)));
+  return payload;
+}
+
+template <class Sender>
+Result<void> lead(RoleContext& role, const Trip& trip, Outcome& outcome) {
+  auto connection = attach(trip.runtime_dir, trip.waiting);
+  if (!connection) return std::unexpected(connection.error());
+  auto sender = Sender::open(**connection, "there");
+  if (!sender) return std::unexpected(sender.error());
+  auto consumer = read_from_now(**connection, "back");
+  if (!consumer) return std::unexpected(consumer.error());
+  const PayloadBuffer buffer;
+  role.meet();
+  std::uint64_t before = ticks();
+  for (std::uint64_t round = 0; round < trip.rounds; ++round) {
+    MALLBOTS_TRY(sender->send(buffer.first(trip.payload), round));
+    const auto answer = receive(**consumer, round);
+    if (!answer) return std::unexpected(answer.error());
+    outcome.touched += touch_lines(*answer);
+    const std::uint64_t now = ticks();
+    if (round >= trip.rounds / 10) outcome.times.record(now - before);
+    before = now;
+  }
+  role.meet();
+  return {};
+}
+
+template <class Sender>
+Result<void> follow(RoleContext& role, const Trip& trip) {
+  auto connection = attach(trip.runtime_dir, trip.waiting);
+  if (!connection) return std::unexpected(connection.error());
+  auto sender = Sender::open(**connection, "back");
+  if (!sender) return std::unexpected(sender.error());
+  auto consumer = read_from_now(**connection, "there");
+  if (!consumer) return std::unexpected(consumer.error());
+  role.meet();
+  for (std::uint64_t round = 0; round < trip.rounds; ++round) {
+    const auto question = receive(**consumer, round);
+    if (!question) return std::unexpected(question.error());
+    MALLBOTS_TRY(sender->send(*question, round));
+  }
+  role.meet();
+  return {};
+}
+
+struct Game {
+  std::size_t payload = 64;
+  std::uint64_t rounds = 100'000;
+  client::Waiting waiting = client::Waiting::kSpin;
+  std::vector<TopicSpec> topics;
+};
+
+template <class Sender>
+Result<Figures> play(const RunContext& run, const Game& game) {
+  auto stage = Stage::open(run, game.topics);
+  if (!stage) return std::unexpected(stage.error());
+  auto outcome = Shared<Outcome>::create();
+  if (!outcome) return std::unexpected(outcome.error());
+  const Trip trip{(*stage)->runtime_dir(), game.payload, run.times(game.rounds, 200), game.waiting};
+  const std::array roles{
+      Role{"leader", run.cpu_a,
+           [&](RoleContext& role) { return lead<Sender>(role, trip, **outcome); }},
+      Role{"follower", run.cpu_b, [&](RoleContext& role) { return follow<Sender>(role, trip); }},
+  };
+  MALLBOTS_TRY(run_roles(roles, RoleOptions{.populate = {outcome->bytes()}}));
+  return latency_figures((*outcome)->times);
+}
+
+std::vector<TopicSpec> in_memory(const std::string& slot_bytes) {
+  return {memory_topic("there", slot_bytes), memory_topic("back", slot_bytes)};
+}
+
+Line p50(std::string work, std::string limit, double budget) {
+  return Line{.work = std::move(work),
+              .figure = "p50",
+              .limit = {{std::move(limit), "p50"}},
+              .bound = Bound::kRatioAtMost,
+              .budget = budget};
+}
+
+Line shown(std::string work, std::string figure, std::string limit = {}) {
+  Line line{.work = std::move(work), .figure = figure};
+  if (!limit.empty()) line.limit = {{std::move(limit), std::move(figure)}};
+  return line;
+}
+
+void add_small(Registry& registry, bool on_disk) {
+  const std::string what = on_disk ? "round trip 64 B, storage=disk," : "round trip 64 B";
+  registry.add(Row{
+      .name = on_disk ? "rtt.64_disk" : "rtt.64",
+      .placement = on_disk ? "two processes, pinned, spinning; acks=committed; the broker persists "
+                             "on the same two cores"
+                           : "two processes, pinned, spinning; acks=committed, storage=memory",
+      .peer = "Aeron exclusive IPC 0.9 to 1.0 x; iceoryx 13 x",
+      .lines = {p50(what + " p50", "limit.cache_line", 1.1),
+                Line{.work = what + " p99",
+                     .figure = "p99",
+                     .limit = {{"limit.cache_line", "p50"}},
+                     .bound = Bound::kRatioAtMost,
+                     .budget = 1.7},
+                shown("  p50 beside a bare ring's", "p50", "limit.ring_rtt_64_hot"),
+                shown("  p99 beside a bare ring's", "p99", "limit.ring_rtt_64_hot"),
+                shown("  p99.9 beside a bare ring's", "p99.9", "limit.ring_rtt_64_hot")},
+      .measure = [on_disk](const RunContext& run) {
+        Game game{.topics = in_memory("2MiB")};
+        if (on_disk) game.topics = {TopicSpec{"there"}, TopicSpec{"back"}};
+        return play<Copying>(run, game);
+      }});
+}
+
+void add_large(Registry& registry) {
+  registry.add(
+      Row{.name = "rtt.1k",
+          .placement = "two processes, pinned, spinning; acks=committed, storage=memory",
+          .peer = "Aeron 1.05 x",
+          .lines = {p50("round trip 1 KiB p50", "limit.ring_rtt_1k", 1.05),
+                    shown("  beside the ring in hot memory", "p50", "limit.ring_rtt_1k_hot")},
+          .measure = [](const RunContext& run) {
+            return play<Copying>(run, {.payload = 1024, .topics = in_memory("1MiB")});
+          }});
+  registry.add(
+      Row{.name = "rtt.16k",
+          .placement = "two exclusive producers writing in place, pinned, spinning; storage=memory",
+          .peer = "Aeron 0.95 x",
+          .lines = {p50("round trip 16 KiB in place p50", "limit.ring_rtt_16k", 0.9),
+                    shown("  beside the ring in hot memory", "p50", "limit.ring_rtt_16k_hot")},
+          .measure = [](const RunContext& run) {
+            return play<InPlace>(run, {.payload = 16384,
+                                       .rounds = 20'000,
+                                       .topics = {exclusive_memory_topic("there", "256KiB"),
+                                                  exclusive_memory_topic("back", "256KiB")}});
+          }});
+}
+
+}  // namespace
+
+void add_round_trip_rows(Registry& registry) {
+  add_small(registry, false);
+  add_small(registry, true);
+  add_large(registry);
+  registry.add(
+      Row{.name = "rtt.sleeping",
+          .placement = "two processes, pinned, both sleeping (waiting=block); storage=memory",
+          .peer = "Boost message_queue 1.03 x",
+          .lines = {p50("round trip 64 B, sleeping sides, p50", "limit.futex_rtt", 1.05),
+                    shown("  p99 beside the bare futex's", "p99", "limit.futex_rtt")},
+          .measure = [](const RunContext& run) {
+            return play<Copying>(
+                run,
+                {.rounds = 8'000, .waiting = client::Waiting::kBlock, .topics = in_memory("2MiB")});
+          }});
+}
+
+}  // namespace mallbots::bench

@@ -1,0 +1,41 @@
+// The rows of the budget table: the product's work over the real daemon and client library, beside
+// what the machine can do (bench/limits). Each row says who runs where and what persists.
+//
+//   rtt.*          closed loop round trips through two topics, pinned, spinning or sleeping
+//   end_to_end.*   1,000 records a second into a sleeping reader, from the intended time on
+//   throughput.*   one producer and one consumer; several producers; straight to disk
+//   durable.*      appends with acks=durable: one at a time, 64 processes, 64 in flight
+//   groups.*       consuming with commits
+//   failover.*     kill -9 of a group's member
+//   restart.*      kill -9 of the broker
+//
+// Add the limits first (bench/limits/limits.h): the rows name them.
+#pragma once
+
+#include "bench/harness/row.h"
+
+namespace mallbots::bench {
+
+void add_round_trip_rows(Registry& registry);
+void add_end_to_end_rows(Registry& registry);
+void add_throughput_rows(Registry& registry);
+void add_shared_partition_rows(Registry& registry);
+void add_disk_throughput_rows(Registry& registry);
+void add_durable_rows(Registry& registry);
+void add_group_rows(Registry& registry);
+void add_failover_rows(Registry& registry);
+void add_restart_rows(Registry& registry);
+
+inline void add_scenarios(Registry& registry) {
+  add_round_trip_rows(registry);
+  add_end_to_end_rows(registry);
+  add_throughput_rows(registry);
+  add_shared_partition_rows(registry);
+  add_disk_throughput_rows(registry);
+  add_durable_rows(registry);
+  add_group_rows(registry);
+  add_failover_rows(registry);
+  add_restart_rows(registry);
+}
+
+}  // namespace mallbots::bench
