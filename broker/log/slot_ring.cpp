@@ -238,9 +238,10 @@ void SlotRing::remove_note(const HotSlot& slot, SessionIndex holder) {
 }
 
 void SlotRing::fence_slot(HotSlot& slot) {
-  // Sealed at tail 0 it passes its base on, so the base must be known first.
-  if (HotSlot* const before = find(slot.slot_gen - 1); slot.slot_gen > 0 && before != nullptr)
-    static_cast<void>(pass_base(*before));
+  // Sealed at tail 0 it passes its base on, so the base must be known first; before the slot ahead
+  // is sealed it is not, and shm::fence leaves the word alone.
+  HotSlot* const before = slot.slot_gen > 0 ? find(slot.slot_gen - 1) : nullptr;
+  if (before != nullptr && is_sealed(*before)) static_cast<void>(pass_base(*before));
   static_cast<void>(shm::fence(
       slot.header(), slot.slot_gen,
       [&](SessionIndex holder, std::uint32_t tail) { note_fence(slot, holder, tail); },
