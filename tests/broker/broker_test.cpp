@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -252,13 +253,15 @@ TEST(Mallbotsd, ServiceManagerHearsReadyAndStopping) {
   sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
   std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
   ASSERT_EQ(bind(manager.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  const timeval limit{.tv_sec = 10, .tv_usec = 0};
+  setsockopt(manager.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   DaemonOptions options;
   options.process.environment = {{"NOTIFY_SOCKET", path}};
   Daemon daemon{std::move(options)};
   ASSERT_TRUE(daemon.start()) << daemon.log();
   const auto heard = [&] {
     char text[512] = {};
-    return recv(manager.get(), text, sizeof text - 1, MSG_DONTWAIT) > 0 ? std::string{text} : "";
+    return recv(manager.get(), text, sizeof text - 1, 0) > 0 ? std::string{text} : "";
   };
   const std::string ready = heard();
   EXPECT_NE(ready.find("READY=1"), std::string::npos);
@@ -279,32 +282,6 @@ TEST(Mallbotsd, SleepsWhileNobodyDoesAnything) {
   const std::uint64_t before = context_switches(daemon.broker_pid());
   std::this_thread::sleep_for(std::chrono::seconds(3));
   EXPECT_LT(context_switches(daemon.broker_pid()) - before, 30U) << "10 wake-ups a second";
-  EXPECT_EQ(daemon.stop().exit_code, 0);
-}
-
-TEST(Mallbotsd, MetricsTellOfTopics) {
-  const TempDir dir;
-  DaemonOptions options;
-  options.config = "metrics.listen = \"unix:" + (dir / "m.sock") + "\"\n";
-  Daemon daemon{std::move(options)};
-  ASSERT_TRUE(daemon.start()) << daemon.log();
-  ControlClient client{daemon.socket_path()};
-  ASSERT_TRUE(client.hello());
-  ASSERT_TRUE(client.create_topic("orders", 2));
-  const shm::UniqueFd scraper{socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
-  std::strncpy(address.sun_path, (dir / "m.sock").c_str(), sizeof address.sun_path - 1);
-  ASSERT_EQ(::connect(scraper.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
-            0);
-  const std::string request = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
-  ASSERT_GT(write(scraper.get(), request.data(), request.size()), 0);
-  std::string page;
-  char piece[4096];
-  for (ssize_t got = 0; (got = read(scraper.get(), piece, sizeof piece)) > 0;)
-    page.append(piece, static_cast<std::size_t>(got));
-  EXPECT_NE(page.find("mallbots_sessions 1\n"), std::string::npos) << page;
-  EXPECT_NE(page.find("mallbots_partition_durable_offset{topic=\"orders\",partition=\"1\"} 0\n"),
-            std::string::npos);
   EXPECT_EQ(daemon.stop().exit_code, 0);
 }
 

@@ -161,8 +161,9 @@ TEST_F(HostileClient, DescriptorsNobodyAskedForEndTheSessionAndDoNotPileUp) {
     guest.send(packet_of(20), fds);
     EXPECT_TRUE(guest.closed());
   }
-  // The expelled sessions keep page and pidfd until this process ends; that is 2 each.
-  EXPECT_TRUE(eventually([&] { return std::stoi(descriptors()) <= before + 80; }))
+  // The expelled sessions keep page and pidfd until this process ends; that is 2 each. The broker's
+  // own may come and go by a few (spare files).
+  EXPECT_TRUE(eventually([&] { return std::stoi(descriptors()) <= before + 80 + 4; }))
       << before << " before, " << descriptors();
 }
 
