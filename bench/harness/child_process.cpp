@@ -68,6 +68,10 @@ void ChildProcess::send(int signal) const noexcept {
   if (pid_ > 0) ::kill(pid_, signal);  // not reaped, so the pid is still its own
 }
 
+void kill_process(pid_t pid) noexcept {
+  if (pid > 0) ::kill(pid, SIGKILL);
+}
+
 Result<int> ChildProcess::wait(double limit_s) {
   if (pid_ <= 0) return fail(ErrorCode::kBadArgument, "the process was waited for already");
   pollfd end{pidfd_, POLLIN, 0};

@@ -53,4 +53,8 @@ class ChildProcess {
   int output_fd_;
 };
 
+/// SIGKILL to a process that a scenario measures the death of: a role's sibling, the daemon's
+/// broker.
+void kill_process(pid_t pid) noexcept;
+
 }  // namespace mallbots::bench

@@ -4,12 +4,12 @@
 // The topic has two partitions with records in them, nobody commits: whoever gets a partition reads
 // it from its start, so there is always a next record. The victim is a process that waits to be
 // killed; its host starts the next one. The heir is the other member, and the one that kills.
-#include <signal.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 
+#include "bench/harness/child_process.h"
 #include "bench/harness/clock.h"
 #include "bench/harness/roles.h"
 #include "bench/harness/shared_block.h"
@@ -106,7 +106,7 @@ Result<void> inherit(RoleContext& role, const std::string& runtime_dir, Scene& s
         awaited = scene.partition.load();
         scene.victim.store(0);
         killed = ticks();
-        ::kill(victim, SIGKILL);
+        kill_process(victim);
       }
       continue;
     }

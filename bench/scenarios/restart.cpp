@@ -5,11 +5,11 @@
 // that, counted from the kill, is the figure. Meanwhile another process appends 1,000 records a
 // second to a partition of another topic, and a third reads them: its longest pause around the kill
 // shows whether readers stop.
-#include <signal.h>
 
 #include <array>
 #include <atomic>
 
+#include "bench/harness/child_process.h"
 #include "bench/harness/clock.h"
 #include "bench/harness/roles.h"
 #include "bench/harness/schedule.h"
@@ -61,7 +61,7 @@ Result<void> kill_and_go_on(RoleContext& role, const Scene& scene) {
     if (!sent) return std::unexpected(sent.error());
   }
   const std::uint64_t killed = ticks();
-  ::kill(scene.broker, SIGKILL);
+  kill_process(scene.broker);
   std::vector<client::Receipt> receipts;
   receipts.reserve(kPartitions);
   for (PartitionIndex i = 0; i < kPartitions; ++i) {

@@ -1,5 +1,5 @@
-// The whole program, small: every row of the limits and a scenario of each kind runs, both outputs are what they say they are,
-// and nothing stays behind.
+// The whole program, small: every row of the limits and a scenario of each kind runs, both outputs
+// are what they say they are, and nothing stays behind.
 #include <gtest/gtest.h>
 
 #include <filesystem>
