@@ -282,8 +282,9 @@ bool is_setback(ErrorCode code) noexcept {
 Consumer::Consumer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Consumer::~Consumer() {
-  static_cast<void>(unsubscribe());
-  for (auto& all = impl_->readings_.all(); !all.empty();) impl_->readings_.remove(*all.back());
+  // A broker that does not answer finds out when the session ends.
+  static_cast<void>(impl_->member_.leave(Deadline::after_ms(1'000)));
+  impl_->readings_.remove_all();
 }
 
 Result<std::unique_ptr<Consumer>> Consumer::open(Connection& connection,
@@ -303,7 +304,7 @@ Result<void> Consumer::subscribe(std::span<const std::string> topics, const std:
   return impl_->member_.join(topics, group, instance, impl_->usual());
 }
 
-Result<void> Consumer::unsubscribe() { return impl_->member_.leave(Deadline::after_ms(kAskMs)); }
+Result<void> Consumer::unsubscribe() { return impl_->member_.leave(impl_->usual()); }
 
 Result<void> Consumer::assign(const std::string& topic, std::span<const PartitionIndex> partitions,
                               const Start& start) {

@@ -81,8 +81,8 @@ struct ConsumerOptions {
   bool verify_memory = false;
   /// Bytes of the buffer per partition that is read from disk; grows if a record is larger.
   std::size_t disk_buffer_bytes = 256 * 1024;
-  /// Groups only; called inside poll(): what came, what will go. It may commit(); when it returns,
-  /// what goes belongs to another member.
+  /// Groups only; called inside poll(): what came, what will go. It may commit() and call nothing
+  /// else of the consumer; when it returns, what goes belongs to another member.
   std::function<void(std::span<const TopicPartition> gained, std::span<const TopicPartition> lost)>
       on_assignment{};
 };
@@ -128,7 +128,8 @@ class Consumer {
                                     std::span<const PartitionIndex> partitions, const Start& start);
 
   /// Up to `max_records` records, at least one unless the deadline passes first (then empty, no
-  /// error). Ends the views of the poll before. Never waits for more than one record.
+  /// error). Ends the views of the poll before. Never waits for more than one record. If the broker
+  /// must be asked (a position on disk, a new assignment), up to 100 ms longer than the deadline.
   [[nodiscard]] Result<std::span<const Message>> poll(Deadline deadline,
                                                       std::size_t max_records = 1024);
   /// After poll() gave an error with is_setback(): what was lost.

@@ -45,7 +45,7 @@ Result<void> LastValues::open(const TopicPartition& where) {
 }
 
 void LastValues::close() {
-  if (reading_ != nullptr) readings_.remove(*reading_);
+  readings_.remove_all();
   reading_ = nullptr;
 }
 

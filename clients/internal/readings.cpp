@@ -43,19 +43,24 @@ Reading& Readings::add(TopicMemory& topic, PartitionIndex partition, Offset next
   return *readings_.emplace_back(std::move(reading));
 }
 
-void Readings::remove(const Reading& reading) {
+bool Readings::remove(const Reading& reading) {
   const auto found = std::find_if(readings_.begin(), readings_.end(),
                                   [&](const auto& own) { return own.get() == &reading; });
-  if (found == readings_.end()) return;
+  if (found == readings_.end()) return true;
   const auto gone = std::move(*found);
   readings_.erase(found);
-  if (!gone->cursor || gone->in_group) return;
+  if (!gone->cursor || gone->in_group) return true;
   const std::uint32_t cell = gone->cursor->cell();
   gone->cursor.reset();
-  // If the broker is away, the cell is free anyway once the session ends.
-  if (link_->is_attached())
-    static_cast<void>(link_->ask_on<shm::Empty>(gone->topic->attachment(), shm::CloseCell{cell},
-                                                Deadline::after_ms(1'000)));
+  return link_->is_attached() &&
+         link_->ask_on<shm::Empty>(gone->topic->attachment(), shm::CloseCell{cell},
+                                   Deadline::after_ms(1'000));
+}
+
+void Readings::remove_all() {
+  while (!readings_.empty() && remove(*readings_.back())) {
+  }
+  readings_.clear();
 }
 
 void Readings::remove_group() {

@@ -49,8 +49,11 @@ class Readings {
   [[nodiscard]] TopicMemory* known_topic(std::uint64_t topic_id) const noexcept;
   /// Adds a reading at `next`; its cursor is made now if the broker answers, else later.
   Reading& add(TopicMemory& topic, PartitionIndex partition, Offset next);
-  /// Gives its cell back (a group's cells are the coordinator's).
-  void remove(const Reading& reading);
+  /// Gives its cell back (a group's cells are the coordinator's). False: the broker did not answer;
+  /// the cell is free when the session ends.
+  bool remove(const Reading& reading);
+  /// The same for all, but does not go on asking a broker that does not answer.
+  void remove_all();
   void remove_group();
   [[nodiscard]] bool durable_only(const TopicMemory& topic, bool in_group) const noexcept;
 
