@@ -13,7 +13,8 @@
 @reject  recycle-under-zombie      base_known           -DNREC=2 -DREJECT_RECYCLE_UNDER_ZOMBIE
 @reject  note-after-fence          base_known           -DNREC=2 -DREJECT_NOTE_AFTER_FENCE
 @reject  retire-before-base        base_known           -DNREC=2 -DREJECT_RETIRE_BEFORE_BASE
-@reject  seal-at-0-before-base     base_known           -DK=3 -DREJECT_SEAL_BEFORE_BASE */
+@reject  seal-at-0-before-base     base_known           -DK=3 -DREJECT_SEAL_BEFORE_BASE
+@reject  half-retired-forgotten    end_state            -DREJECT_HALF_RETIRED_FORGOTTEN */
 #include "property.h"
 #ifndef NP
 #define NP 2
@@ -159,7 +160,12 @@ inline meet(a, g) {                    /* persister and cold readers: compare a 
 #endif
 #define CAN_SEAL(i) (seals < SEALS && mem[board_mem[i]].gen == board_n[i] && !mem[board_mem[i]].sealed && !dead[mem[board_mem[i]].owner] && BASE_IN_REACH(i))
 /* line 4 ahead of the board: a broker died while re-initialising; its heir does it again */
-#define CAN_RETIRE(i) ((mem[board_mem[i]].sealed || mem[board_mem[i]].gen != board_n[i]) && board_n[AFTER(i)] == board_n[i] + 1 && i == OLDEST)
+#ifdef REJECT_HALF_RETIRED_FORGOTTEN
+#define HALF_RETIRED(i) false
+#else
+#define HALF_RETIRED(i) (mem[board_mem[i]].gen != board_n[i])
+#endif
+#define CAN_RETIRE(i) ((mem[board_mem[i]].sealed || HALF_RETIRED(i)) && board_n[AFTER(i)] == board_n[i] + 1 && i == OLDEST)
 #define CAN(i) (CAN_FREE(i) || CAN_SEAL(i) || CAN_RETIRE(i))
 
 proctype Broker() {
