@@ -24,7 +24,7 @@ began_ms=$(now_ms)
 
 # --- What must be given back, however this ends --------------------------------------------------------------------------
 declare -A pid=() # name -> process that runs
-work="" runtime="" verdict=none
+work="" runtime="" verdict=none # expected, interrupted: the evidence is of no more use
 is_running() { [ -n "${pid[$1]:-}" ] && kill -0 "${pid[$1]}" 2>/dev/null; }
 children_of() { cat "/proc/$1/task/$1/children" 2>/dev/null || true; }
 gone_within() { # SECONDS PID
@@ -49,14 +49,14 @@ clean_up() {
   [ -z "$broker" ] || gone_within 5 "$broker" || kill -KILL "$broker" 2>/dev/null || true
   [ -z "$runtime" ] || rm -rf "$runtime"
   [ -z "$work" ] || rm -rf "$work/data" "$work"/*.pipe
-  if [ -n "$work" ] && [ "$verdict" = expected ] && [ -z "${KEEP:-}" ]; then
+  if [ -n "$work" ] && [ "$verdict" != none ] && [ -z "${KEEP:-}" ]; then
     rm -rf "$work"
   elif [ -n "$work" ]; then
     echo "The evidence is in $work"
   fi
 }
 trap clean_up EXIT
-trap 'exit 130' INT TERM HUP
+trap 'verdict=interrupted; exit 130' INT TERM HUP
 
 # A child of the demo ends with it, even if the demo is killed with SIGKILL.
 with_us=(setpriv --pdeathsig TERM)
@@ -127,10 +127,13 @@ wait_until() { # LIMIT_S CONDITION
   done
 }
 
-produce() {
-  python3 -B $demo/orders.py feed "$work/orders.csv" "$produce_s" |
-    "${with_us[@]}" "$bin/mallbots" --runtime-dir "$runtime" produce retail -K, --acks durable --report "$work/report.txt" \
-      2>"$work/produce.log"
+start_producer() {
+  mkfifo "$work/orders.pipe"
+  "${with_us[@]}" python3 -B $demo/orders.py feed "$work/orders.csv" "$produce_s" >"$work/orders.pipe" &
+  pid[feeder]=$!
+  "${with_us[@]}" "$bin/mallbots" --runtime-dir "$runtime" produce retail -K, --acks durable --report "$work/report.txt" \
+    <"$work/orders.pipe" 2>"$work/produce.log" &
+  pid[producer]=$!
 }
 
 kill_member() { # stopped first, so that what it has committed is known exactly
@@ -192,21 +195,22 @@ for name in "${members[@]}"; do start_member "$name"; done
 wait_until 20 '[ "$(members_with_partitions)" = ${#members[@]} ]' || fail "the group is not complete: $(cat "$work"/member-*.log)"
 say "the broker runs, $partitions partitions, ${#members[@]} members in the group; producing takes $produce_s s"
 
-produce &
-pid[produce]=$!
-wait_until $((produce_s + 60)) '(($(acknowledged) * 2 >= total)) || ! is_running produce' || fail "half of the orders are not acknowledged in time"
+start_producer
+wait_until $((produce_s + 60)) '(($(acknowledged) * 2 >= total)) || ! is_running producer' || fail "half of the orders are not acknowledged in time"
 kill_member
-wait_until $((produce_s + 60)) '(($(acknowledged) * 4 >= total * 3)) || ! is_running produce' || fail "producing does not go on after the kill"
+wait_until $((produce_s + 60)) '(($(acknowledged) * 4 >= total * 3)) || ! is_running producer' || fail "producing does not go on after the kill"
 kill_broker
-wait_until $((produce_s + 60)) '! is_running produce' || fail "producing does not end after the broker was killed"
-wait "${pid[produce]}" || fail "produce ended with exit code $?: $(tail -n 3 "$work/produce.log")"
-unset "pid[produce]"
+wait_until $((produce_s + 60)) '! is_running producer' || fail "producing does not end after the broker was killed"
+wait "${pid[producer]}" || fail "produce ended with exit code $?: $(tail -n 3 "$work/produce.log")"
+wait "${pid[feeder]}" || fail "the orders could not all be fed"
+unset "pid[producer]" "pid[feeder]"
 say "produced: $(tail -n 1 "$work/produce.log")"
 wait_until 30 '[ "$(lag)" = 0 ]' || say "the members have not read everything in 30 s; the auditor will tell"
 end_members
 mallbots consume retail -o start -e -J >"$work/topic.jsonl" || fail "the topic cannot be read"
 end_daemon
 if [ -n "${SABOTAGE:-}" ]; then
+  say "sabotage: looking for a record to $SABOTAGE"
   say "sabotage: $(python3 -B $demo/sabotage.py "$SABOTAGE" "$work"/member-*.txt | paste -sd';')"
 fi
 say "all has ended; the auditor reads"
