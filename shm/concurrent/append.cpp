@@ -70,7 +70,7 @@ AppendOutcome Appender::append_batch(std::span<const RecordInput> records,
     const std::uint64_t bytes = record_bytes(records[i]);
     if (bytes > parts_.topic->record_max_bytes || records[i].attributes.size() > UINT16_MAX)
       return {AppendStatus::kTooLarge};
-    headers_[i] = prepare_header(records[i], seat_.author);
+    fill_header(headers_[i], records[i], seat_.author);
     headers_[i].batch_position = static_cast<std::uint16_t>(i);
     units += record_units(headers_[i].length);
   }

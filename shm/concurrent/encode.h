@@ -39,9 +39,10 @@ struct Author {
 };
 
 /// All of the header that is known before the section: no offset, time, sequence or check yet.
-[[nodiscard]] inline RecordHeader prepare_header(const RecordInput& input,
-                                                 const Author& author) noexcept {
-  RecordHeader header{};
+/// Fills it where it will stay: a copy of fields just stored would wait for each of them.
+inline void fill_header(RecordHeader& header, const RecordInput& input,
+                        const Author& author) noexcept {
+  header = RecordHeader{};
   header.length = static_cast<std::uint32_t>(record_bytes(input));
   header.type = input.type;
   header.flags = static_cast<std::uint8_t>((input.flags & kInternalEvent) |
@@ -51,7 +52,25 @@ struct Author {
   header.body_hash = author.hash_bodies ? body_hash(input) : 0;
   header.producer_epoch = author.producer_epoch;
   header.key_bytes = static_cast<std::uint32_t>(input.key.size());
+}
+
+[[nodiscard]] inline RecordHeader prepare_header(const RecordInput& input,
+                                                 const Author& author) noexcept {
+  RecordHeader header;
+  fill_header(header, input, author);
   return header;
+}
+
+/// Copies a header whose fields were just stored, word by word: wider loads would wait until all
+/// the stores they cover are through, and a string instruction takes as long as a hash to start.
+inline void put_header(std::byte* at, const RecordHeader& header) noexcept {
+  const auto* const from = reinterpret_cast<const std::byte*>(&header);
+  for (std::size_t i = 0; i < sizeof header; i += sizeof(std::uint64_t)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, from + i, sizeof word);
+    asm("" : "+r"(word));  // or the compiler makes wide loads of these again
+    std::memcpy(at + i, &word, sizeof word);
+  }
 }
 
 /// Copies a non-empty span; returns the byte behind it. Pages of slots are never null, empty spans
@@ -67,7 +86,7 @@ inline void put_record(std::byte* at, RecordHeader& header, const RecordInput& i
                        std::uint64_t seed) noexcept {
   header.header_check = header_check(header, seed);
   std::byte* const end = at + std::size_t{record_units(header.length)} * kUnitBytes;
-  std::memcpy(at, &header, sizeof header);
+  put_header(at, header);
   std::byte* next = put(at + sizeof header, input.attributes);
   next = put(next, input.key);
   next = put(next, input.payload);
