@@ -10,8 +10,7 @@ Result<void> check_topic_name(const std::string& name) {
   const auto refuse = [&](const char* why) { return fail(ErrorCode::kBadTopicName, why); };
   if (name.empty()) return refuse("it is empty");
   if (name.size() > shm::kMaxNameBytes) return refuse("it is longer than 200 bytes");
-  if (name.front() == '.')
-    return fail(ErrorCode::kBadTopicName, "'" + name + "' begins with '.'");
+  if (name.front() == '.') return fail(ErrorCode::kBadTopicName, "'" + name + "' begins with '.'");
   for (std::size_t i = 0; i < name.size();) {
     const auto lead = static_cast<unsigned char>(name[i]);
     if (lead < 0x20 || lead == 0x7F) return refuse("it has a control character");
