@@ -7,7 +7,7 @@
 //   +----------------+-----+----------------+--+---------------------------------+
 //
 // Source of the idea: ownership before reservation as in LTTng-UST 2.15; why not a robust mutex:
-// docs/decisions/0002.
+// docs/decisions/0003.
 #pragma once
 
 #include <cstdint>
