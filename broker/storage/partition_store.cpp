@@ -17,6 +17,8 @@ constexpr unsigned kTagBits = 3;
 constexpr std::size_t kRangesPerRound = 8;
 /// Rounds above this write more than zeros ahead would save.
 constexpr std::uint64_t kSmallRoundBytes = 256 * 1024;
+/// No honest log gets there; a producer that says so is not believed.
+constexpr Offset kLastOffset = Offset{1} << 62;
 /// Room for the pads of a round beside its records.
 constexpr std::uint64_t kPadRoomBytes = 128 * 1024;
 
@@ -111,7 +113,6 @@ PersistVerdict PartitionStore::persist(std::span<const CommittedRange> ranges) {
 bool PartitionStore::compose(std::span<const CommittedRange> ranges, Round& round) {
   for (const CommittedRange& range : ranges.first(std::min(ranges.size(), kRangesPerRound))) {
     CHECK(range.slot_gen == round.next.slot_gen && range.from_units == round.next.units);
-    CHECK(range.from_units <= range.to_units);
     if (!compose_range(range, round)) break;
     if (!round_) return false;
   }
@@ -126,12 +127,24 @@ bool PartitionStore::compose_range(const CommittedRange& range, Round& round) {
     if (gather_.bytes() > 0) return false;  // the next round begins with the new segment
     begin_close();
   }
+  // The word and the pair are the producers' to write: a tail that stepped back or left the slot,
+  // an end that no log reaches, are damage like any other.
+  const auto room = static_cast<std::uint32_t>(range.slot_data.size() / shm::kUnitBytes);
+  const std::uint32_t tail = std::min(range.to_units, room);
+  if (tail < range.from_units && !range.sealed) {
+    if (!was_blocked) {
+      report_bad(range, {range.from_units, 0, round.next.offset, round.next.offset,
+                         "the tail stepped back behind what was persisted"});
+    }
+    return false;
+  }
   SlotScanRequest request;
   request.slot_data = range.slot_data;
   request.from_units = range.from_units;
-  request.to_units = was_blocked && !range.sealed ? blocked_->units : range.to_units;
+  request.to_units = std::max(tail, range.from_units);
+  if (was_blocked && !range.sealed) request.to_units = std::min(request.to_units, blocked_->units);
   request.sealed = range.sealed;
-  request.end_offset = range.end_offset;
+  request.end_offset = range.end_offset <= kLastOffset ? range.end_offset : round.next.offset;
   request.seed = seed_;
   request.expected = round.next.offset;
   request.running_max_ms =

@@ -209,6 +209,33 @@ TEST_P(PartitionStore, ABadRecordStopsTheSlotUntilItIsSealedAndThenBecomesOneDam
   EXPECT_EQ(bench.recover().end.offset, 4U);
 }
 
+TEST_P(PartitionStore, AMadTailOrEndIsDamageNotADeadBroker) {
+  StoreBench bench(disk, dir / "p");
+  bench.open();
+  FakePartition partition(64 << 10);
+  partition.append({100});
+  partition.append({100});
+  bench.drain(partition);
+  auto& slot = partition.open();
+  const std::uint32_t tail = slot.units;
+  slot.units = 3;
+  EXPECT_EQ(bench.round(partition), PersistVerdict::kBlocked);
+  ASSERT_EQ(bench.heard.blocked.size(), 1U);
+  slot.units = 0x7FFF'FFFF;
+  EXPECT_EQ(bench.round(partition), PersistVerdict::kBlocked);
+  partition.seal();
+  slot.end_offset = ~Offset{0} - 1;
+  for (int i = 0; i < 3; ++i) (void)bench.round(partition);
+  EXPECT_EQ(bench.store->durable().offset, 2U);
+  EXPECT_EQ(bench.store->cursor().slot_gen, 1U);
+  slot.units = tail;
+  partition.append({100});
+  bench.drain(partition);
+  EXPECT_EQ(bench.store->durable().offset, 3U);
+  bench.close();
+  EXPECT_EQ(bench.recover().end.offset, 3U);
+}
+
 TEST_P(PartitionStore, ARunThatStartsInsideASlotKeepsItsRecords) {
   // Every distance from a block border, with the first part persisted by a predecessor.
   for (std::size_t size = 0; size < 4200; size += 16 * 7) {
