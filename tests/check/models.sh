@@ -3,4 +3,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 [ -x tests/models/run.sh ] || { echo "skipped: no tests/models/run.sh yet"; exit 77; }
-exec tests/models/run.sh "$@"
+if [ "$1" = full ]; then exec tests/models/run.sh --full; fi
+exec tests/models/run.sh
