@@ -86,7 +86,7 @@ void run(std::span<const std::uint8_t> input) {
   const std::uint8_t mode = input[0];
   input = input.subspan(1);
   std::vector<Unit> units(input.size() / kUnitBytes + 1);
-  std::memcpy(units.front().bytes, input.data(), input.size());
+  if (!input.empty()) std::memcpy(units.front().bytes, input.data(), input.size());
   const std::span<std::byte> bytes(units.front().bytes, input.size());
   if ((mode & 1) != 0) {
     for (std::size_t at = 0; at + kRecordHeaderBytes <= bytes.size();

@@ -97,7 +97,7 @@ RC_GTEST_PROP(RecordWalker, OneFlippedBitCostsOneRecordAtMost, ()) {
 
 RC_GTEST_PROP(RecordWalker, EndsOnAnyBytes, (std::vector<std::uint8_t> noise)) {
   std::vector<Unit> units(noise.size() / kUnitBytes + 1);
-  std::memcpy(units.front().bytes, noise.data(), noise.size());
+  if (!noise.empty()) std::memcpy(units.front().bytes, noise.data(), noise.size());
   const Seen seen = walk({units.front().bytes, units.size() * kUnitBytes}, 64);
   RC_ASSERT(seen.records.empty());
 }
