@@ -46,8 +46,8 @@ BootNanos ControlPlane::duty(BootNanos now) {
     refuse_guest(lobby_.begin()->first, "it said no Hello in 5 s");
   if (!lobby_.empty()) next = lobby_.begin()->second.until;
   if (accept_again_ != 0 && accept_again_ <= now && accepting_) {
-    accept_again_ = 0;
-    static_cast<void>(parts_.poller.watch(parts_.listener, Source::kListener, 0));
+    const bool watched = parts_.poller.watch(parts_.listener, Source::kListener, 0).has_value();
+    accept_again_ = watched ? 0 : now + kAcceptRest;
   }
   return accept_again_ == 0 ? next : std::min(next, accept_again_);
 }
@@ -84,9 +84,10 @@ void ControlPlane::admit(shm::UniqueFd socket, BootNanos now) {
     refuse_guest(lobby_.begin()->first, "too many connections without Hello");
   const std::uint32_t ticket = next_ticket_++;
   if (!parts_.poller.watch(socket.get(), Source::kLobby, ticket)) return;
-  lobby_.emplace(ticket, Guest{.socket = std::make_unique<PacketSocket>(std::move(socket)),
-                               .peer = std::move(*peer),
-                               .until = now + kHelloLimit});
+  Guest& guest = lobby_[ticket];
+  guest.socket = std::make_unique<PacketSocket>(std::move(socket));
+  guest.peer = std::move(*peer);
+  guest.until = now + kHelloLimit;
 }
 
 void ControlPlane::read_guest(std::uint32_t ticket, BootNanos /*now*/) {

@@ -24,7 +24,7 @@ Result<Reply> Commands::join_group(const Request& request, const shm::JoinGroup&
                                     .read_durable = message.read_durable});
   if (!joined) return std::unexpected(std::move(joined).error());
   parts_.sessions.send(request.who, reply_with(request.id, joined->reply).packet, {});
-  parts_.groups.execute(std::move(joined->actions));
+  parts_.groups.execute(joined->actions);
   return Reply{.later = true};
 }
 

@@ -141,7 +141,7 @@ Result<Joined> GroupDriver::join(const GroupJoin& request) {
 Result<void> GroupDriver::leave(SessionIndex session, std::uint64_t group_id) {
   auto actions = coordinator_->leave(session, group_id);
   if (!actions) return std::unexpected(std::move(actions).error());
-  execute(std::move(*actions));
+  execute(*actions);
   return {};
 }
 
@@ -149,7 +149,7 @@ Result<void> GroupDriver::assignment_done(SessionIndex session,
                                           const shm::AssignmentDone& message) {
   auto actions = coordinator_->assignment_done(session, message.group_id, message.number);
   if (!actions) return std::unexpected(std::move(actions).error());
-  execute(std::move(*actions));
+  execute(*actions);
   return {};
 }
 
@@ -157,7 +157,7 @@ Result<void> GroupDriver::commit_durable(SessionIndex session, std::uint64_t gro
                                          std::uint32_t request_id) {
   auto actions = coordinator_->commit_durable(session, group_id, request_id);
   if (!actions) return std::unexpected(std::move(actions).error());
-  execute(std::move(*actions));
+  execute(*actions);
   start_flush();
   flush_pause_ = kFirstPause;  // what waits for the log's own flush is looked at again soon
   next_flush_ = std::min(next_flush_, boot_now_ns() + kFlushAtLeast);
@@ -175,7 +175,7 @@ Result<GroupView> GroupDriver::describe(const std::string& group) const {
 Result<std::vector<shm::SeekRow>> GroupDriver::seek(const shm::SeekGroup& request) {
   auto sought = coordinator_->seek(request);
   if (!sought) return std::unexpected(std::move(sought).error());
-  execute(std::move(sought->actions));
+  execute(sought->actions);
   start_flush();
   return std::move(sought->rows);
 }
@@ -183,7 +183,7 @@ Result<std::vector<shm::SeekRow>> GroupDriver::seek(const shm::SeekGroup& reques
 Result<void> GroupDriver::remove(const std::string& group) {
   auto actions = coordinator_->delete_group(group);
   if (!actions) return std::unexpected(std::move(actions).error());
-  execute(std::move(*actions));
+  execute(*actions);
   start_flush();
   return {};
 }
@@ -251,7 +251,7 @@ void GroupDriver::flush_done(std::uint64_t ticket, const Error* error) {
 // Actions
 // -----------------------------------------------------------------------------------------
 
-void GroupDriver::execute(GroupActions actions) {
+void GroupDriver::execute(const GroupActions& actions) {
   for (const GroupAction& action : actions)
     std::visit([this](const auto& one) { run(one); }, action);
 }

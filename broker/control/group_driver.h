@@ -39,7 +39,7 @@ class GroupDriver final : private GroupHost, private GroupStoreListener {
   /// The caller sends the reply, then executes the actions: a client learns its group's id before
   /// its first assignment.
   [[nodiscard]] Result<Joined> join(const GroupJoin& request);
-  void execute(GroupActions actions);
+  void execute(const GroupActions& actions);
   [[nodiscard]] Result<void> leave(SessionIndex session, std::uint64_t group_id);
   [[nodiscard]] Result<void> assignment_done(SessionIndex session,
                                              const shm::AssignmentDone& message);

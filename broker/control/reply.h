@@ -18,7 +18,7 @@ struct Reply {
 
 template <class Body>
 [[nodiscard]] Reply reply_with(std::uint32_t request_id, const Body& body,
-                               std::vector<shm::UniqueFd> fds = {}) {
+                               std::vector<shm::UniqueFd>&& fds = {}) {
   return {.packet = shm::encode_packet(shm::MessageType::kReply, request_id, body),
           .fds = std::move(fds)};
 }
