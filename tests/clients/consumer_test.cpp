@@ -192,8 +192,7 @@ TEST_F(ConsumerTest, DamageOnDiskIsToldOnceAndPassed) {
   // The first segment file, somewhere in its middle.
   std::filesystem::path first;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(daemon_.data_dir()))
-    if (entry.is_regular_file() && entry.file_size() >= 200'000 &&
-        (first.empty() || entry.path() < first) && entry.path().extension() != ".spare")
+    if (entry.path().extension() == ".seg" && (first.empty() || entry.path() < first))
       first = entry.path();
   ASSERT_FALSE(first.empty());
   const int file = open(first.c_str(), O_WRONLY | O_CLOEXEC);
