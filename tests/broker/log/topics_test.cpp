@@ -165,6 +165,22 @@ TEST(Topics, AStalledHolderIsFencedAndOthersGoOnInTheNextSlot) {
   EXPECT_FALSE(shm::commit(slot, held, held.tail_units() + 8));
 }
 
+TEST(Topics, AStalledHoldersMemoryIsNotUsedAgainWhileItLives) {
+  LogInstance instance;
+  broker::Topic& topic =
+      instance.make("t", {{"slot.bytes", "128KiB", false}, {"stall.limit", "20ms", false}});
+  const auto stalled = instance.attach(topic);
+  const auto alive = instance.attach(topic);
+  shm::Appender appender{alive->parts, alive->seat};
+  append_all(instance, appender, 0, 2);
+  const shm::SlotMemory slot = stalled->slots->map_slot(topic.partition(0).ring().find(0)->slot_id);
+  ASSERT_TRUE(shm::try_acquire(*slot.header, shm::load_word(*slot.header), stalled->session));
+  append_all(instance, appender, 2, 10'000, 100);  // several times round the ring
+  EXPECT_EQ(shm::load_slot_gen(*slot.header), 0U);
+  EXPECT_TRUE(shm::load_word(*slot.header).sealed());
+  stalled->slots->drop_slot(slot);
+}
+
 TEST(Topics, ALeaseTakenOverFencesItsOldHolder) {
   LogInstance instance;
   broker::Topic& topic =

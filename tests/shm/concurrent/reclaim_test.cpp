@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "shm/concurrent/cells.h"
+#include "shm/concurrent/wait.h"
 #include "tests/shm/concurrent/records.h"
 #include "tests/shm/steps.h"
 
@@ -274,6 +276,30 @@ TEST(Reclaim, AcquireOfAnEarlierGenerationIsGivenBack) {
   EXPECT_EQ(shm::load_word(memory).tail_units(), seen.tail_units());  // nothing was committed to it
 }
 
+TEST(Reclaim, RoomThatComesWhileAProducerStandsBeforeItsWaitIsSeen) {
+  const BootNanos cap = shm::sleep_cap_ns();
+  shm::set_sleep_cap(INT64_MAX);  // a sleep that nobody ends stays one
+  FakeBroker broker{kSmall};
+  Appender writer(broker.memory().parts(kVictim), broker.memory().seat(kVictim));
+  const std::string half(1984, 'x');
+  for (int i = 0; i < 4; ++i) ASSERT_EQ(append(writer, half).status, AppendStatus::kAppended);
+  std::promise<shm::AppendOutcome> promise;
+  auto outcome = promise.get_future();
+  Stalled thread({0, "wait.announce"},
+                 [&] { promise.set_value(append(writer, half, {.deadline = Deadline::never()})); });
+  ASSERT_EQ(thread.where(), "wait.announce");
+  broker.pump();  // posts the slot, and finds nobody to wake
+  std::jthread watchdog([&] {
+    EXPECT_EQ(outcome.wait_for(std::chrono::seconds(10)), std::future_status::ready)
+        << "it sleeps although there is room";
+    shm::wake(broker.memory().knock(0).room);
+  });
+  thread.resume();
+  watchdog.join();
+  EXPECT_EQ(outcome.get().offset, 4U);
+  shm::set_sleep_cap(cap);
+}
+
 TEST(Reclaim, ReaderThatStoodBeforeItsPinGoesColdWhenTheSlotWasReused) {
   Stage stage(kScenes[1]);
   shm::PartitionReader reader(stage.broker.memory().parts(5), stage.broker.memory().reader_cell(5),
@@ -286,6 +312,27 @@ TEST(Reclaim, ReaderThatStoodBeforeItsPinGoesColdWhenTheSlotWasReused) {
   EXPECT_EQ(stage.broker.orphans(), 0U);
   thread.resume();
   EXPECT_EQ(status, ReadStatus::kCold);
+}
+
+TEST(Reclaim, ReaderThatStoodBeforeItsPinReadsOnlyWhatItsPinProtects) {
+  Stage stage(kScenes[1]);
+  shm::SlotHeader& memory = *stage.broker.find(0).header;
+  shm::PartitionReader reader(stage.broker.memory().parts(5), stage.broker.memory().reader_cell(5),
+                              false);
+  constexpr Offset kFirstOfSlot4 = 7;
+  ReadStatus status{};
+  Stalled thread({0, "read.pin"}, [&] { status = reader.seek(kFirstOfSlot4); });
+  ASSERT_EQ(thread.where(), "read.pin");  // of slot 0, which is the open one
+  stage.broker.seal_open();
+  for (Offset i = 1; i <= kFirstOfSlot4; ++i)
+    stage.others(std::string(1984, static_cast<char>('a' + i)));
+  ASSERT_EQ(shm::load_slot_gen(memory), 4U);
+  thread.resume();
+  ASSERT_EQ(status, ReadStatus::kRecord);
+  shm::RecordView view{};
+  ASSERT_EQ(reader.next(view), ReadStatus::kRecord);
+  for (int i = 0; i < 14; ++i) stage.others(std::string(1984, 'z'));
+  EXPECT_EQ(text_of(view.payload), std::string(1984, 'a' + kFirstOfSlot4));
 }
 
 TEST(Reclaim, BrokerThatDiesWhileItInitialisesASlotIsRepeatedByTheNext) {
