@@ -168,7 +168,7 @@ void GroupDriver::session_ended(SessionIndex session) {
   execute(coordinator_->session_ended(session));
 }
 
-Result<GroupView> GroupDriver::describe(const std::string& group) const {
+Result<GroupView> GroupDriver::describe(const std::string& group) {
   return coordinator_->describe(group);
 }
 

@@ -51,7 +51,8 @@ class GroupDriver final : private GroupHost, private GroupStoreListener {
   void topic_deleted(TopicId topic);
 
   [[nodiscard]] std::vector<std::string> names() const { return coordinator_->groups(); }
-  [[nodiscard]] Result<GroupView> describe(const std::string& group) const;
+  /// With the positions as the members have committed them by now.
+  [[nodiscard]] Result<GroupView> describe(const std::string& group);
   [[nodiscard]] Result<std::vector<shm::SeekRow>> seek(const shm::SeekGroup& request);
   [[nodiscard]] Result<void> remove(const std::string& group);
 

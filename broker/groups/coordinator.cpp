@@ -340,9 +340,10 @@ std::vector<std::string> GroupCoordinator::groups() const {
   return names;
 }
 
-Result<GroupView> GroupCoordinator::describe(const std::string& name) const {
-  const Group* group = state_->group_named(name);
+Result<GroupView> GroupCoordinator::describe(const std::string& name) {
+  Group* const group = state_->group_named(name);
   if (group == nullptr) return fail(ErrorCode::kUnknownGroup, name);
+  group->read_positions();
   GroupView view{.group = name, .members = 0, .partitions = {}};
   for (const auto& [id, member] : group->members()) view.members += member.session ? 1 : 0;
   for (const auto& [key, partition] : group->partitions()) {

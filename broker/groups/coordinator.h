@@ -271,7 +271,7 @@ class GroupCoordinator {
   [[nodiscard]] Result<GroupActions> delete_group(const std::string& group);
 
   [[nodiscard]] std::vector<std::string> groups() const;
-  [[nodiscard]] Result<GroupView> describe(const std::string& group) const;
+  [[nodiscard]] Result<GroupView> describe(const std::string& group);
 
  private:
   class State;

@@ -257,8 +257,7 @@ TEST_F(CoordinatorTest, DescribeShowsPositionsAndHolders) {
   world.add_topic("t", 2);
   ASSERT_TRUE(world.join(1, "g", {"t"}, "a"));
   world.poll_all();
-  world.consume(1, "g", 30);
-  world.flush();
+  world.consume(1, "g", 30);  // not flushed: what is committed shows at once
   const auto view = world.coordinator().describe("g");
   ASSERT_TRUE(view);
   EXPECT_EQ(view->members, 1U);
