@@ -29,12 +29,15 @@ inline constexpr BootNanos kSecond = 1'000'000'000;
 /// A moment on boot time by which something must be done.
 class Deadline {
  public:
-  /// From now on; 0 or less: already passed (a try).
+  /// From now on; 0 or less: already passed (a try); later than the clock can tell: never.
   [[nodiscard]] static Deadline after_ns(BootNanos nanoseconds) noexcept {
-    return nanoseconds <= 0 ? Deadline{0} : Deadline{boot_now_ns() + nanoseconds};
+    if (nanoseconds <= 0) return passed();
+    const BootNanos now = boot_now_ns();
+    return nanoseconds < INT64_MAX - now ? Deadline{now + nanoseconds} : never();
   }
   [[nodiscard]] static Deadline after_ms(std::int64_t milliseconds) noexcept {
-    return after_ns(milliseconds * kMillisecond);
+    return milliseconds < INT64_MAX / kMillisecond ? after_ns(milliseconds * kMillisecond)
+                                                   : never();
   }
   [[nodiscard]] static constexpr Deadline never() noexcept { return Deadline{INT64_MAX}; }
   [[nodiscard]] static constexpr Deadline passed() noexcept { return Deadline{0}; }

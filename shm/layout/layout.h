@@ -18,10 +18,11 @@ inline constexpr std::size_t kLinePairBytes = 128;
 
 inline constexpr std::uint32_t kMaxPartitions = 4096;
 inline constexpr std::uint32_t kMaxSlots = 64;
-/// 14 bits of the word less the value 0, which says "free".
+/// Of one instance at a time. The word's 14 bits for its owner could tell four times as many.
 inline constexpr std::uint32_t kMaxSessions = 4096;
 
-/// First 16 bytes of each shared page set; written once before the descriptor is passed.
+/// First 16 bytes of board, knock page, session page and registry (a slot says the same in line 4);
+/// written once, before the descriptor is passed.
 struct PageHeader {
   std::uint32_t magic;
   std::uint32_t layout_version;

@@ -28,7 +28,14 @@ TEST(TopicName, NamesThatCouldEscapeOrConfuseAreRefusedWithTheReason) {
     ASSERT_FALSE(checked) << name;
     EXPECT_EQ(checked.error().code, ErrorCode::kBadTopicName);
     EXPECT_NE(checked.error().detail.find(why), std::string::npos) << checked.error().detail;
+    EXPECT_TRUE(checked.error().detail.starts_with("'")) << checked.error().detail;
   }
+}
+
+TEST(TopicName, RefusalShowsTheNameInPrintableForm) {
+  EXPECT_EQ(check_topic_name("a\nb\xFF").error().detail, "'a\\x0ab\\xff' has a control character");
+  EXPECT_EQ(check_topic_name(std::string(201, 'x')).error().detail,
+            "'" + std::string(60, 'x') + "...' is longer than 200 bytes");
 }
 
 }  // namespace

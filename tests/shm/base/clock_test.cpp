@@ -42,6 +42,16 @@ TEST(Deadline, NeverNeverPasses) {
   EXPECT_EQ(Deadline::never().remaining_ns(), INT64_MAX);
 }
 
+TEST(Deadline, TooFarAwayForTheClockIsNever) {
+  for (const Deadline deadline :
+       {Deadline::after_ns(INT64_MAX), Deadline::after_ns(INT64_MAX - 1),
+        Deadline::after_ms(INT64_MAX), Deadline::after_ms(INT64_MAX / kMillisecond)}) {
+    EXPECT_FALSE(deadline.has_passed());
+    EXPECT_TRUE(deadline.is_never());
+  }
+  EXPECT_FALSE(Deadline::after_ms(365LL * 24 * 3'600'000).is_never());
+}
+
 TEST(Deadline, PassesWhenItsTimeHasCome) {
   const Deadline later = Deadline::after_ms(10);
   EXPECT_FALSE(later.is_try());
