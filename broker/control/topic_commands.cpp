@@ -51,7 +51,8 @@ Result<Reply> Commands::open_producer(const Request& request, const shm::OpenPro
   const auto topic =
       allowed(request.who, message.topic_id, message.partition, shm::Intent::kProduce);
   if (!topic) return std::unexpected(topic.error());
-  auto opened = parts_.topics.open_producer(request.who.index, **topic, message.partition);
+  auto opened = parts_.topics.open_producer(request.who.index, **topic, message.partition,
+                                            message.producer_id);
   if (!opened) return std::unexpected(std::move(opened).error());
   parts_.sessions.use_cell(request.who.index, opened->cell, CellUse::kProducer);
   return reply_with(request.id, *opened);

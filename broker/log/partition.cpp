@@ -154,6 +154,16 @@ bool Partition::dirty() const noexcept {
   });
 }
 
+/// Tail and seal of the open slot, another value after every commit or roll.
+std::uint64_t Partition::tail_mark() const noexcept {
+  for (const HotSlot& slot : ring_.slots()) {
+    if (slot.slot_gen != ring_.open_slot_gen()) continue;
+    const shm::Word word = shm::load_word_seq_cst(slot.header());
+    return shm::Publication::of(slot.slot_gen, word).bits;
+  }
+  return 0;
+}
+
 bool Partition::is_rolled() const noexcept {
   const auto& slots = ring_.slots();
   return std::ranges::any_of(slots, [&](const HotSlot& slot) {
@@ -266,6 +276,7 @@ bool Partition::drain(bool patient, BootNanos& next_look) {
   }
   wake_all();
   if (!store_) return true;
+  if (dirty_since_ == 0) dirty_since_ = boot_now_ns();  // seen: no reason not to sleep
   if (dirty() && store_->health() == StoreHealth::kGood) {
     if (!store_->busy()) persist();
     return false;

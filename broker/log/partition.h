@@ -58,9 +58,17 @@ class Partition final : private StoreListener {
   void duty(BootNanos now, BootNanos& next_look);
   /// True if a record was committed that is not on its way to the disk yet.
   [[nodiscard]] bool dirty() const noexcept;
-  /// True if somebody waits for its durable position.
+  /// True if the last duty saw that it was dirty: it has asked to be called again, or a request is
+  /// on its way.
+  [[nodiscard]] bool is_timed() const noexcept { return dirty_since_ != 0; }
+  /// For topics with sleepers that only the broker wakes: remembers how far the log goes; true if
+  /// it goes further than then.
+  void note_tail() noexcept { noted_tail_ = tail_mark(); }
+  [[nodiscard]] bool has_moved() const noexcept { return noted_tail_ != tail_mark(); }
+  /// True if somebody waits for its durable position, and a flush may move it now.
   [[nodiscard]] bool is_awaited() const noexcept {
-    return (parts_.knock.durable.load() & shm::kSleeperBit) != 0;
+    return (parts_.knock.durable.load() & shm::kSleeperBit) != 0 && store_ && !store_->busy() &&
+           store_->health() == StoreHealth::kGood;
   }
   /// True if the open slot was sealed: the next one needs its base, and another one behind it.
   [[nodiscard]] bool is_rolled() const noexcept;
@@ -108,6 +116,7 @@ class Partition final : private StoreListener {
   [[nodiscard]] bool may_retire(SlotGen slot_gen) const noexcept;
   [[nodiscard]] PersistCursor cursor_at(Offset offset) const;
   void publish_positions();
+  [[nodiscard]] std::uint64_t tail_mark() const noexcept;
 
   Parts parts_;
   PartitionIdentity identity_;
@@ -117,6 +126,7 @@ class Partition final : private StoreListener {
   std::unique_ptr<PartitionStore> store_;
   BootNanos dirty_since_ = 0;  ///< 0: clean
   bool flush_now_ = false;
+  std::uint64_t noted_tail_ = 0;
   ErrorCode asked_readonly_ = ErrorCode::kNone;  ///< by set_readonly
   ErrorCode store_readonly_ = ErrorCode::kNone;  ///< by the store
 };

@@ -1,6 +1,8 @@
 #include "broker/log/slot_ring.h"
 
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <string>
 
 #include "shm/base/check.h"
@@ -72,6 +74,7 @@ Result<void> SlotRing::take_over() {
       return fail(ErrorCode::kCorrupt,
                   "the header of slot " + std::to_string(slot.slot_gen) + " contradicts the board");
     shm::unmark_retiring(slot.header());
+    slot.fenced = is_sealed(slot);
     slots_.push_back(std::move(slot));
   }
   std::ranges::sort(slots_, {}, &HotSlot::slot_gen);
@@ -79,6 +82,7 @@ Result<void> SlotRing::take_over() {
     if (slots_[i].slot_gen != slots_[i - 1].slot_gen + 1)
       return fail(ErrorCode::kCorrupt, "slots of the partition are not in sequence");
   if (!slots_.empty()) open_ = slots_.front().slot_gen;
+  drop_stale_notes();
   return {};
 }
 
@@ -160,6 +164,8 @@ bool SlotRing::retire_oldest(std::optional<HotSlot>& reusable) {
   shm::withdraw_slot(board_, options_.slots, oldest.slot_gen);
   if (stays)
     orphans_.push_back(std::move(oldest));
+  else if (oldest.fenced)
+    drop(oldest);
   else
     reusable = std::move(oldest);
   slots_.pop_front();
@@ -190,15 +196,18 @@ bool SlotRing::release_orphans() {
 }
 
 bool SlotRing::revoke_oldest_orphan() {
-  for (HotSlot& slot : orphans_) {
-    if (!is_pinned(slot.slot_gen)) continue;
+  if (orphans_.empty()) return false;
+  HotSlot& slot = orphans_.front();
+  if (is_pinned(slot.slot_gen)) {
     const auto pin = shm::pin_of(static_cast<std::uint64_t>(options_.partition_id), slot.slot_gen);
     host_.sessions.for_each([&](SessionIndex, shm::SessionPage& page, std::uint32_t cells) {
       for (std::uint32_t i = 0; i < cells; ++i) shm::revoke_pin(page.cells[i].reader, pin);
     });
-    return true;
   }
-  return false;
+  // A fenced holder that still stores into it has a mapping of its own.
+  drop(slot);
+  orphans_.erase(orphans_.begin());
+  return true;
 }
 
 void SlotRing::drop(HotSlot& slot) {
@@ -208,6 +217,14 @@ void SlotRing::drop(HotSlot& slot) {
 
 // --- Stalls, deaths, fences
 
+std::vector<shm::FenceNote*> SlotRing::notes() {
+  std::vector<shm::FenceNote*> own;
+  for (shm::FenceNote& note : host_.registry.fences)
+    if (note.partition_id.load() == static_cast<std::uint64_t>(options_.partition_id))
+      own.push_back(&note);
+  return own;
+}
+
 bool SlotRing::has_note(std::uint64_t slot_id) const {
   return std::ranges::any_of(host_.registry.fences, [&](const shm::FenceNote& note) {
     return note.partition_id.load() == static_cast<std::uint64_t>(options_.partition_id) &&
@@ -215,25 +232,68 @@ bool SlotRing::has_note(std::uint64_t slot_id) const {
   });
 }
 
-void SlotRing::note_fence(const HotSlot& slot, SessionIndex holder, std::uint32_t tail_units) {
+/// No fence goes without its note, so the session that was fenced most often gives its notes up: an
+/// expelled session appends nothing any more, and nobody goes on with its sequences.
+void SlotRing::make_room_for_note() {
+  std::map<SessionIndex, std::size_t> fences;
+  for (const shm::FenceNote& note : host_.registry.fences)
+    ++fences[static_cast<SessionIndex>(note.session)];
+  const auto most =
+      std::ranges::max_element(fences, {}, [](const auto& entry) { return entry.second; });
+  host_.sessions.expel(most->first, "it was fenced " + std::to_string(most->second) +
+                                        " times, and no more fences can be noted");
   for (shm::FenceNote& note : host_.registry.fences) {
-    if (note.partition_id.load() != 0) continue;
-    note.slot_gen = slot.slot_gen;
-    note.session = holder;
-    note.tail_units = tail_units;
-    note.slot_id = slot.slot_id;
-    CRASH_POINT("slot_ring.note");
-    note.partition_id.store(static_cast<std::uint64_t>(options_.partition_id));
-    return;
+    if (note.session != most->first) continue;
+    CRASH_POINT("slot_ring.forget_expelled");
+    note.partition_id.store(0);
   }
 }
 
+void SlotRing::note_fence(HotSlot& slot, SessionIndex holder, std::uint32_t tail_units) {
+  slot.fenced = true;
+  const auto find_free = [&] {
+    return std::ranges::find_if(host_.registry.fences, [](const shm::FenceNote& note) {
+      return note.partition_id.load() == 0;
+    });
+  };
+  auto note = find_free();
+  if (note == std::end(host_.registry.fences)) {
+    make_room_for_note();
+    note = find_free();
+  }
+  note->slot_gen = slot.slot_gen;
+  note->session = holder;
+  note->tail_units = tail_units;
+  note->slot_id = slot.slot_id;
+  CRASH_POINT("slot_ring.note");
+  note->partition_id.store(static_cast<std::uint64_t>(options_.partition_id));
+}
+
 void SlotRing::remove_note(const HotSlot& slot, SessionIndex holder) {
-  for (shm::FenceNote& note : host_.registry.fences) {
-    if (note.partition_id.load() != static_cast<std::uint64_t>(options_.partition_id)) continue;
-    if (note.slot_id != slot.slot_id || note.session != holder) continue;
+  for (shm::FenceNote* const note : notes()) {
+    if (note->slot_id != slot.slot_id || note->session != holder) continue;
     CRASH_POINT("slot_ring.unnote");
-    note.partition_id.store(0);
+    note->partition_id.store(0);
+  }
+}
+
+/// A note of a predecessor whose fence never happened, or that a commit overtook, would void what
+/// is committed (docs/decisions/0006, rule 5).
+void SlotRing::drop_stale_notes() {
+  for (shm::FenceNote* const note : notes()) {
+    const HotSlot* const slot = find_id(note->slot_id);
+    if (slot == nullptr) continue;  // it was retired since, which takes a seal
+    const shm::Word word = shm::load_word_seq_cst(slot->header());
+    if (word.sealed() && word.tail_units() == note->tail_units) continue;
+    CRASH_POINT("slot_ring.stale_note");
+    note->partition_id.store(0);
+  }
+}
+
+void SlotRing::forget_notes() {
+  for (shm::FenceNote* const note : notes()) {
+    CRASH_POINT("slot_ring.forget_notes");
+    note->partition_id.store(0);
   }
 }
 
@@ -277,21 +337,47 @@ bool SlotRing::fence_stalled(BootNanos now, BootNanos& next_look) {
 
 void SlotRing::session_died(SessionIndex dead, std::span<const std::uint32_t> producer_cells) {
   shm::SessionPage* const page = host_.sessions.page(dead);
-  for (HotSlot& slot : slots_) {
-    shm::free_word_of_dead(slot.header(), slot.slot_gen, dead, [&](std::uint32_t tail_units) {
-      if (page == nullptr) return;
-      for (const std::uint32_t cell : producer_cells) {
-        shm::ProducerCell& producer = page->cells[cell].producer;
-        for (std::uint8_t half = 0; half < 2; ++half) {
-          const auto stored = shm::load_sequence(producer, half);
-          if (stored && stored->slot_gen == slot.slot_gen && stored->end_units > tail_units)
-            shm::void_sequence(producer, half);
-        }
+  const auto void_above = [&](SlotGen slot_gen, std::uint32_t tail_units) {
+    if (page == nullptr) return;
+    for (const std::uint32_t cell : producer_cells) {
+      shm::ProducerCell& producer = page->cells[cell].producer;
+      for (std::uint8_t half = 0; half < 2; ++half) {
+        const auto stored = shm::load_sequence(producer, half);
+        if (stored && stored->slot_gen == slot_gen && stored->end_units > tail_units)
+          shm::void_sequence(producer, half);
       }
+    }
+  };
+  for (HotSlot& slot : slots_)
+    shm::free_word_of_dead(slot.header(), slot.slot_gen, dead, [&](std::uint32_t tail_units) {
+      void_above(slot.slot_gen, tail_units);
     });
+  for (shm::FenceNote* const note : notes()) {
+    if (note->session != dead) continue;
+    void_above(note->slot_gen, note->tail_units);
+    CRASH_POINT("slot_ring.note_of_dead");
+    note->partition_id.store(0);
   }
-  for (const HotSlot& slot : slots_) remove_note(slot, dead);
-  for (const HotSlot& slot : orphans_) remove_note(slot, dead);
+}
+
+std::uint64_t SlotRing::last_sequence(SessionIndex session, std::uint32_t cell) {
+  const shm::SessionPage* const page = host_.sessions.page(session);
+  if (page == nullptr) return 0;
+  const std::vector<shm::FenceNote*> noted = notes();
+  std::uint64_t last = 0;
+  for (std::uint8_t half = 0; half < 2; ++half) {
+    const auto stored = shm::load_sequence(page->cells[cell].producer, half);
+    if (!stored || stored->sequence <= last) continue;
+    const bool is_void = std::ranges::any_of(noted, [&](const shm::FenceNote* note) {
+      return note->session == session && note->slot_gen == stored->slot_gen &&
+             stored->end_units > note->tail_units;
+    });
+    const HotSlot* const slot = find(stored->slot_gen);
+    const bool ahead =
+        slot != nullptr && stored->end_units > shm::load_word_seq_cst(slot->header()).tail_units();
+    if (!is_void && !ahead) last = stored->sequence;
+  }
+  return last;
 }
 
 void SlotRing::seal(SlotGen slot_gen) {

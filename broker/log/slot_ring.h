@@ -30,6 +30,9 @@ struct HotSlot {
   shm::UniqueFd fd;
   shm::Mapping mapping;
   bool populated = false;
+  /// Sealed under a holder that may live, or by a predecessor that did not say: somebody may still
+  /// store into it, so it is never initialised in place.
+  bool fenced = false;
 
   [[nodiscard]] shm::SlotHeader& header() const noexcept { return *mapping.as<shm::SlotHeader>(); }
   [[nodiscard]] std::span<const std::byte> data() const noexcept {
@@ -69,12 +72,18 @@ class SlotRing {
   /// An unsealed slot whose word a session holds without any sign of life for stall.limit is
   /// sealed. True if one was. `next_look` is lowered to when to look again.
   [[nodiscard]] bool fence_stalled(BootNanos now, BootNanos& next_look);
-  /// The process of `dead` is proven dead: frees words it holds. Call before its page goes.
+  /// The process of `dead` is proven dead: frees words it holds, voids halves of its cells that no
+  /// commit confirmed. Call before its page goes.
   void session_died(SessionIndex dead, std::span<const std::uint32_t> producer_cells);
   /// Seals slot `slot_gen` whoever holds it (bad record, drain, take-over of a lease).
   void seal(SlotGen slot_gen);
   /// Fences `holder` wherever it holds a word (its lease is gone, its session revoked).
   void fence_holder(SessionIndex holder);
+  /// The last sequence that the partition accepted through that cell; 0: none. Its producer must
+  /// not append meanwhile.
+  [[nodiscard]] std::uint64_t last_sequence(SessionIndex session, std::uint32_t cell);
+  /// The partition is gone: nobody asks for its notes any more.
+  void forget_notes();
   /// Seals all that is open or ready, and posts nothing any more. A holder keeps its word until
   /// `patient` is false. True once everything is sealed.
   [[nodiscard]] bool close(bool patient);
@@ -91,7 +100,8 @@ class SlotRing {
   /// Bytes of memory that were touched, and those of replaced slots still pinned.
   [[nodiscard]] std::uint64_t memory_bytes() const noexcept;
   [[nodiscard]] std::uint64_t orphan_bytes() const noexcept;
-  /// Takes the pins of the oldest replaced slot away. False: there is none.
+  /// Takes the pins of the oldest replaced slot away, or lets go of it if only a fenced holder may
+  /// still have it mapped. False: there is none.
   bool revoke_oldest_orphan();
   /// Touches all pages, so that memory is charged to the broker and not to the client.
   [[nodiscard]] Result<void> populate(HotSlot& slot);
@@ -102,8 +112,11 @@ class SlotRing {
   [[nodiscard]] bool retire_oldest(std::optional<HotSlot>& reusable);
   [[nodiscard]] bool is_pinned(SlotGen slot_gen) const;
   [[nodiscard]] bool has_note(std::uint64_t slot_id) const;
-  void note_fence(const HotSlot& slot, SessionIndex holder, std::uint32_t tail_units);
+  void note_fence(HotSlot& slot, SessionIndex holder, std::uint32_t tail_units);
+  void make_room_for_note();
+  void drop_stale_notes();
   void remove_note(const HotSlot& slot, SessionIndex holder);
+  [[nodiscard]] std::vector<shm::FenceNote*> notes();
   void drop(HotSlot& slot);
   bool release_orphans();
   void fence_slot(HotSlot& slot);

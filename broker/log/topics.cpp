@@ -186,9 +186,13 @@ void Topics::bury() {
 
 void Topics::forget_memory(Topic& topic) {
   const auto id = static_cast<std::uint64_t>(topic.id_);
-  for (const auto& partition : topic.partitions_)
+  for (const auto& partition : topic.partitions_) {
+    partition->ring().forget_notes();
+    std::erase_if(producers_,
+                  [&](const auto& one) { return one.second.partition == partition->id(); });
     for (const HotSlot& slot : partition->ring().slots())
       static_cast<void>(parts_.keeper.remove(FdKind::kSlot, slot.slot_id));
+  }
   for (const FdKind kind : {FdKind::kBoard, FdKind::kKnock, FdKind::kDurableNote})
     static_cast<void>(parts_.keeper.remove(kind, id));
 }
@@ -222,14 +226,28 @@ std::vector<Topic*> Topics::all() {
 // --- Sessions
 
 Result<shm::OpenProducerReply> Topics::open_producer(SessionIndex session, Topic& topic,
-                                                     PartitionIndex partition) {
+                                                     PartitionIndex partition,
+                                                     std::uint64_t wanted) {
+  Partition& log = topic.partition(partition);
+  shm::OpenProducerReply reply;
+  if (const auto known = producers_.find(wanted); known != producers_.end() &&
+                                                  known->second.session == session &&
+                                                  known->second.partition == log.id()) {
+    reply.cell = known->second.cell;
+    reply.producer_id = wanted;
+    reply.last_sequence = log.ring().last_sequence(session, reply.cell);
+    return reply;
+  }
   const auto cell = parts_.sessions.open_cell(session);
   if (!cell) return fail(ErrorCode::kLimitReached, "the session's 2048 cells are all in use");
-  shm::OpenProducerReply reply;
   reply.cell = *cell;
   reply.producer_id = random_id();
-  topic.producer_cells_[session].emplace_back(partition, *cell);
-  producers_[reply.producer_id] = session;
+  shm::ProducerCell& seat = parts_.sessions.page(session)->cells[*cell].producer;
+  CRASH_POINT("topics.producer_partition");
+  seat.partition_id.store(static_cast<std::uint64_t>(log.id()));
+  CRASH_POINT("topics.producer");
+  seat.producer_id.store(reply.producer_id);
+  producers_[reply.producer_id] = {session, log.id(), *cell};
   return reply;
 }
 
@@ -240,19 +258,15 @@ Result<std::uint32_t> Topics::open_reader(SessionIndex session) {
 }
 
 void Topics::session_died(SessionIndex session) {
+  std::map<PartitionId, std::vector<std::uint32_t>> cells;
+  for (const auto& [id, seat] : producers_)
+    if (seat.session == session) cells[seat.partition].push_back(seat.cell);
   for (const auto& [name, topic] : topics_) {
-    const auto cells = topic->producer_cells_.find(session);
-    for (const auto& partition : topic->partitions_) {
-      std::vector<std::uint32_t> of_partition;
-      if (cells != topic->producer_cells_.end())
-        for (const auto& [index, cell] : cells->second)
-          if (index == partition->index()) of_partition.push_back(cell);
-      partition->session_died(session, of_partition);
-    }
-    if (cells != topic->producer_cells_.end()) topic->producer_cells_.erase(cells);
+    for (const auto& partition : topic->partitions_)
+      partition->session_died(session, cells[partition->id()]);
     std::erase(topic->doorbells_, session);
   }
-  std::erase_if(producers_, [&](const auto& producer) { return producer.second == session; });
+  std::erase_if(producers_, [&](const auto& one) { return one.second.session == session; });
 }
 
 void Topics::wake_all() {
@@ -274,7 +288,10 @@ BootNanos Topics::duty(BootNanos now) {
   BootNanos next_look = INT64_MAX;
   for (const auto& [name, topic] : topics_) {
     for (const auto& partition : topic->partitions_) partition->duty(now, next_look);
-    if (!topic->doorbells_.empty()) ring_doorbells(*topic);
+    if (!topic->doorbells_.empty()) {
+      for (const auto& partition : topic->partitions_) partition->note_tail();
+      ring_doorbells(*topic);
+    }
   }
   if (!dying_.empty()) bury();
   hold_orphans_down();
@@ -346,11 +363,10 @@ void Topics::retain(BootNanos now, BootNanos& next_look) {
 bool Topics::park() {
   for (const auto& [name, topic] : topics_) {
     // With a timer when nobody needs to wake us: on memory topics only a seal does, and dirty disk
-    // topics are flushed by the timer.
-    const bool dirty =
-        std::ranges::any_of(topic->partitions_, [](const auto& p) { return p->dirty(); });
-    const bool timer = topic->doorbells_.empty() && (dirty || topic->settings_.memory_only);
-    topic->parked_dirty_ = dirty;
+    // topics are flushed by the timer. Whoever sleeps on a doorbell needs us for every record.
+    const bool timed =
+        std::ranges::any_of(topic->partitions_, [](const auto& p) { return p->is_timed(); });
+    const bool timer = topic->doorbells_.empty() && (timed || topic->settings_.memory_only);
     CRASH_POINT("topics.park");
     // SYNC park: seq_cst store here, then the tails are looked at once more; seq_cst load of the
     // appender after its commit. One of the two sees the other.
@@ -358,10 +374,12 @@ bool Topics::park() {
         timer ? shm::BrokerSleep::kParkedWithTimer : shm::BrokerSleep::kParked));
   }
   for (const auto& [name, topic] : topics_) {
+    const bool rings = !topic->doorbells_.empty();
     for (const auto& partition : topic->partitions_) {
-      const bool came_in = partition->dirty() && !topic->parked_dirty_;
-      const bool awaited = partition->dirty() && !partition->busy() && partition->is_awaited();
-      if (came_in || awaited || partition->is_rolled()) {
+      // What the duties saw has its timer or its request; all else came in behind them.
+      const bool came_in = partition->dirty() && !partition->is_timed();
+      const bool awaited = partition->dirty() && partition->is_awaited();
+      if (came_in || awaited || partition->is_rolled() || (rings && partition->has_moved())) {
         unpark();
         return false;
       }
@@ -406,7 +424,7 @@ void Topics::bad_producer(std::uint64_t producer_id, const std::string& reason) 
   if (say_) say_("a producer wrote bytes that do not check out: " + reason);
   // The id is what the bad bytes say: it may name nobody.
   if (const auto found = producers_.find(producer_id); found != producers_.end())
-    parts_.sessions.expel(found->second, reason);
+    parts_.sessions.expel(found->second.session, reason);
 }
 
 void Topics::damaged(TopicId topic, PartitionIndex partition, const BadRecords& bad) {

@@ -61,8 +61,6 @@ class Topic {
   shm::Mapping board_map_, knock_map_, note_map_;
   std::vector<std::unique_ptr<Partition>> partitions_;
   std::vector<SessionIndex> doorbells_;
-  bool parked_dirty_ = false;
-  std::map<SessionIndex, std::vector<std::pair<PartitionIndex, std::uint32_t>>> producer_cells_;
 
   [[nodiscard]] shm::BoardHeader& board() const noexcept {
     return *board_map_.as<shm::BoardHeader>();
@@ -100,15 +98,18 @@ class Topics final : private PartitionEvents {
   /// In the order of their names.
   [[nodiscard]] std::vector<Topic*> all();
 
+  /// `wanted`: the identity to go on with, if this session has it in that partition; else a new
+  /// one is made.
   [[nodiscard]] Result<shm::OpenProducerReply> open_producer(SessionIndex session, Topic& topic,
-                                                             PartitionIndex partition);
+                                                             PartitionIndex partition,
+                                                             std::uint64_t wanted = 0);
   [[nodiscard]] Result<std::uint32_t> open_reader(SessionIndex session);
 
   /// One turn: slots, stalls, persisting, retention. The boot time by which to be called again;
   /// INT64_MAX if only an event can bring work.
   [[nodiscard]] BootNanos duty(BootNanos now);
   /// Before the loop sleeps: says so in every knock page, looks once more; false: something came
-  /// in meanwhile, do not sleep. `with_timer`: it will wake by itself for the next flush.
+  /// in that the last duty() did not see, do not sleep.
   [[nodiscard]] bool park();
   void unpark();
   /// The process of the session is proven dead; its page still exists.
@@ -147,6 +148,7 @@ class Topics final : private PartitionEvents {
   [[nodiscard]] Result<void> open_partitions(Topic& topic, bool kept,
                                              std::vector<RecoveredPartition> recovered);
   [[nodiscard]] Result<void> save();
+  void restore_producers();
   void forget_memory(Topic& topic);
   void bury();
   void look_at_space(BootNanos now, BootNanos& next_look);
@@ -154,14 +156,21 @@ class Topics final : private PartitionEvents {
   void hold_orphans_down();
   void ring_doorbells(Topic& topic);
 
+  /// A producer identity: who writes as that, where.
+  struct Seat {
+    SessionIndex session = 0;
+    PartitionId partition{};
+    std::uint32_t cell = 0;
+  };
+
   Parts parts_;
   TopicsOptions options_;
   std::optional<EpochLog> epochs_;
   std::map<std::string, std::unique_ptr<Topic>> topics_;
   std::map<TopicId, Topic*> by_id_;
-  std::vector<TopicEntry> deleting_;                 ///< their files are not all gone yet
-  std::vector<std::unique_ptr<Topic>> dying_;        ///< deleted, with requests in flight
-  std::map<std::uint64_t, SessionIndex> producers_;  ///< producer id -> session
+  std::vector<TopicEntry> deleting_;           ///< their files are not all gone yet
+  std::vector<std::unique_ptr<Topic>> dying_;  ///< deleted, with requests in flight
+  std::map<std::uint64_t, Seat> producers_;    ///< by producer id
   WallClockWatch wall_watch_;
   BootNanos next_space_look_ = 0;
   BootNanos next_retention_ = 0;

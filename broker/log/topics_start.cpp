@@ -1,6 +1,7 @@
 // Topics::start and what it is made of: bringing back what disk and keeper have.
 #include <algorithm>
 #include <atomic>
+#include <set>
 #include <thread>
 
 #include "broker/log/topic_memory.h"
@@ -68,7 +69,32 @@ Result<void> Topics::start(bool memory_kept,
     by_id_[topic.id_] = &topic;
     topics_[topic.name_] = std::move(item.topic);
   }
+  if (memory_kept) restore_producers();
   return {};
+}
+
+/// Who was given which cell, as the predecessor wrote it into the cells; and no notes of partitions
+/// that went with it.
+void Topics::restore_producers() {
+  std::set<std::uint64_t> partitions;
+  for (const auto& [name, topic] : topics_)
+    for (const PartitionId id : topic->partition_ids_)
+      partitions.insert(static_cast<std::uint64_t>(id));
+  parts_.sessions.for_each([&](SessionIndex session, shm::SessionPage& page, std::uint32_t cells) {
+    for (std::uint32_t i = 0; i < cells; ++i) {
+      const shm::ProducerCell& cell = page.cells[i].producer;
+      const std::uint64_t partition = cell.partition_id.load();
+      const std::uint64_t producer = cell.producer_id.load();
+      // A reader's cell has pins there: no pin is a partition's random id.
+      if (producer != 0 && partitions.contains(partition))
+        producers_.try_emplace(producer, Seat{session, PartitionId{partition}, i});
+    }
+  });
+  for (shm::FenceNote& note : parts_.registry.fences) {
+    if (partitions.contains(note.partition_id.load())) continue;
+    CRASH_POINT("topics.note_of_gone");
+    note.partition_id.store(0);
+  }
 }
 
 Result<std::unique_ptr<Topic>> Topics::build(const TopicEntry& entry, bool memory_kept) {

@@ -54,9 +54,13 @@ static_assert(sizeof(SequenceHalf) == 24);
 /// One per (partition, producer).
 struct ProducerCell {
   SequenceHalf halves[2];
-  std::atomic<std::uint64_t> reserved[2];
+  // Written by the broker, so that the one after it knows whose cell this is.
+  std::atomic<std::uint64_t> partition_id;
+  std::atomic<std::uint64_t> producer_id;  ///< stored last; 0: no producer's cell
 };
 static_assert(offsetof(ProducerCell, halves) == 0);
+static_assert(offsetof(ProducerCell, partition_id) == 48);
+static_assert(offsetof(ProducerCell, producer_id) == 56);
 static_assert(sizeof(ProducerCell) == 64);
 
 union SessionCell {

@@ -1,5 +1,13 @@
 #include "tests/broker/log/log_instance.h"
 
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstring>
+
+#include "broker/keeper/link_message.h"
+
 namespace mallbots::test {
 namespace {
 
@@ -52,7 +60,51 @@ shm::SlotMemory SlotsOfTopic::map_slot(std::uint64_t slot_id) {
 
 void SlotsOfTopic::drop_slot(shm::SlotMemory memory) { mapped_.erase(memory.header); }
 
-void LogInstance::start() {
+broker::KeeperLink HoldingKeeper::connect() {
+  hang_up();
+  broker::FdStore left;
+  for (const auto& [kind, id] : held_.names()) {
+    shm::UniqueFd fd = held_.take(kind, id);
+    left.put(kind, id, shm::UniqueFd{fcntl(fd.get(), F_DUPFD_CLOEXEC, 0)});
+    held_.put(kind, id, std::move(fd));
+  }
+  std::array<int, 2> ends{};
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) return {};
+  thread_ = std::thread{[this, socket = ends[1]] { serve(socket); }};
+  return {shm::UniqueFd{ends[0]}, std::move(left)};
+}
+
+/// The broker's end must be closed before.
+void HoldingKeeper::hang_up() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void HoldingKeeper::serve(int socket) {
+  const shm::UniqueFd own{socket};
+  for (;;) {
+    broker::LinkMessage message;
+    alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int))> control{};
+    iovec piece{&message, sizeof message};
+    msghdr envelope{};
+    envelope.msg_iov = &piece;
+    envelope.msg_iovlen = 1;
+    envelope.msg_control = control.data();
+    envelope.msg_controllen = control.size();
+    if (recvmsg(socket, &envelope, MSG_CMSG_CLOEXEC) != sizeof message) return;
+    const auto kind = static_cast<broker::FdKind>(message.kind);
+    if (const cmsghdr* const rights = CMSG_FIRSTHDR(&envelope); rights != nullptr) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(rights), sizeof fd);
+      held_.put(kind, message.id, shm::UniqueFd{fd});
+    } else if (message.type == static_cast<std::uint32_t>(broker::LinkType::kRemove)) {
+      held_.remove(kind, message.id);
+    }
+    message.type = static_cast<std::uint32_t>(broker::LinkType::kAck);
+    if (send(socket, &message, sizeof message, MSG_NOSIGNAL) != sizeof message) return;
+  }
+}
+
+void LogInstance::start(bool memory_kept) {
   broker::DiskOptions options;
   options.flush = broker::FlushChoice::kFdatasync;
   auto disk = broker::open_disk(options);
@@ -64,15 +116,22 @@ void LogInstance::start() {
   auto spares = broker::SparePool::open(*disk_, {.folder = data_->spares_folder()});
   ASSERT_TRUE(spares) << spares.error().sentence();
   spares_ = std::move(*spares);
-  sessions_ = std::make_unique<FakeSessions>();
-  registry_ = std::make_unique<shm::Registry>();
+  if (!memory_kept) {
+    sessions_ = std::make_unique<FakeSessions>();
+    registry_ = std::make_unique<shm::Registry>();
+    keeper_ = {};
+    holder_.hang_up();
+    holder_.forget_all();
+  }
+  keeper_ = holder_.connect();
   topics_ = std::make_unique<broker::Topics>(
       broker::Topics::Parts{*disk_, *data_, *spares_, keeper_, *sessions_, *registry_},
       broker::TopicsOptions{.memory_max_bytes = 1ULL << 30});
   topics_->on_trouble([this](const std::string& line) { troubles.push_back(line); });
   const auto started =
-      topics_->start(false, [this](const std::string& line) { findings.push_back(line); });
+      topics_->start(memory_kept, [this](const std::string& line) { findings.push_back(line); });
   ASSERT_TRUE(started) << started.error().sentence();
+  ASSERT_TRUE(keeper_.drop_rest());
 }
 
 void LogInstance::stop() {
@@ -83,6 +142,7 @@ void LogInstance::stop() {
   spares_.reset();
   data_.reset();
   disk_.reset();
+  keeper_ = {};
 }
 
 void LogInstance::turn() {
@@ -104,6 +164,11 @@ void LogInstance::settle() {
 void LogInstance::crash_and_start() {
   stop();
   start();
+}
+
+void LogInstance::restart_broker() {
+  stop();
+  start(true);
 }
 
 void LogInstance::drain_and_start() {

@@ -6,7 +6,9 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "broker/log/topics.h"
@@ -59,6 +61,22 @@ class SlotsOfTopic final : public shm::SlotSource {
   std::map<shm::SlotHeader*, shm::Mapping> mapped_;
 };
 
+/// A keeper without processes: a thread that holds what brokers put with it.
+class HoldingKeeper {
+ public:
+  ~HoldingKeeper() { hang_up(); }
+  /// A link for the next broker, with copies of all that is held; the one before is over.
+  [[nodiscard]] broker::KeeperLink connect();
+  void hang_up();
+  void forget_all() { held_.clear(); }
+
+ private:
+  void serve(int socket);
+
+  std::thread thread_;
+  broker::FdStore held_;  ///< the thread's while one is connected
+};
+
 class LogInstance {
  public:
   LogInstance() { start(); }
@@ -70,6 +88,8 @@ class LogInstance {
   void turn();
   /// As after kill -9 of keeper and broker: the memory is lost.
   void crash_and_start();
+  /// As after kill -9 of the broker alone: the keeper has the memory, the sessions go on.
+  void restart_broker();
   /// As after SIGTERM.
   void drain_and_start();
 
@@ -96,10 +116,11 @@ class LogInstance {
   std::vector<std::string> troubles;
 
  private:
-  void start();
+  void start(bool memory_kept = false);
   void stop();
 
   TempDir dir_;
+  HoldingKeeper holder_;
   std::unique_ptr<broker::Disk> disk_;
   std::optional<broker::DataDirectory> data_;
   std::unique_ptr<broker::SparePool> spares_;
