@@ -239,8 +239,9 @@ class GroupCoordinator {
   /// A topic exists: created, found at start, or with changed settings or more partitions.
   [[nodiscard]] GroupActions topic_known(const GroupTopic& topic);
   [[nodiscard]] GroupActions topic_deleted(TopicId topic);
-  /// Rows from disk. The driver clears `session` if the memory was lost or the session is no longer
-  /// the one that the row was written for. Positions beyond the log are set back and reported.
+  /// Rows from disk or kept memory; each is told again, since memory may be ahead of the disk. The
+  /// driver clears `session` if the memory was lost or the session is no longer the one that the
+  /// row was written for. Positions beyond the log are set back and reported.
   [[nodiscard]] GroupActions restore(std::span<const PositionRow> rows);
 
   /// A second join of the same session changes its topics and settings.

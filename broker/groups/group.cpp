@@ -287,7 +287,9 @@ void Group::restore(const PositionRow& row, GroupActions& out) {
   partition.index = row.partition;
   partition.generation = row.generation;
   partition.position = row.position;
-  partition.written = row;
+  // Not `written`: a row from kept memory may be ahead of the disk, so it is told once more, and a
+  // durable commit of it waits for the flush that covers it.
+  partition.row_changed = true;
   // Its topic is missing, perhaps with its disk: that is no reason to forget how far it was read.
   if (!exists(partition)) return;
 
@@ -303,10 +305,7 @@ void Group::restore(const PositionRow& row, GroupActions& out) {
           ReportSetBack{name_, row.topic, row.partition, *row.position, settled.position});
     }
   }
-  if (!row.session && (row.instance.empty() || shared_.options.static_grace_ns <= 0)) {
-    partition.row_changed = true;
-    return;
-  }
+  if (!row.session && (row.instance.empty() || shared_.options.static_grace_ns <= 0)) return;
   GroupMember* holder = member_named(row.instance);
   if (holder == nullptr && row.session) holder = member_of(*row.session);
   if (holder == nullptr) {
@@ -316,7 +315,6 @@ void Group::restore(const PositionRow& row, GroupActions& out) {
   }
   partition.member = holder->id;
   partition.state = PartitionState::kReserved;
-  partition.row_changed = true;
   if (!row.session) return;
   if (holder->session && holder->session != row.session) {
     // The instance moved to another process and the broker died before it had told the rows.

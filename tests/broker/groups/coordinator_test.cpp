@@ -299,6 +299,22 @@ TEST_F(CoordinatorTest, MembersOfAKeptMemoryGoOnReadingAcrossARestart) {
   EXPECT_TRUE(world.said().expelled.empty());
 }
 
+TEST_F(CoordinatorTest, ARowOfKeptMemoryIsNotTakenForOneOnDisk) {
+  world.add_topic("t", 1);
+  const std::uint64_t group = joined(1, {"t"});
+  world.consume(1, "g", 40);
+  world.flush();  // the row is in memory; its broker dies before it is on disk
+  world.restart_broker();
+  world.rejoin_all();
+  world.poll_all();
+  world.clear_said();
+  world.execute(*world.coordinator().commit_durable(1, group, 7));
+  EXPECT_TRUE(world.said().commits.empty());
+  world.sync();
+  ASSERT_EQ(world.said().commits.size(), 1U);
+  EXPECT_FALSE(world.said().commits[0].error);
+}
+
 TEST_F(CoordinatorTest, WhoDiesWhileTheBrokerIsDownIsSucceeded) {
   world.add_topic("t", 2);
   joined(1, {"t"});
