@@ -201,7 +201,9 @@ Result<void> Broker::open_log() {
       CoordinatorOptions{.static_grace_ns = config_.group_static_grace_ms * kMillisecond,
                          .incarnation = registry.incarnation.load()});
   MALLBOTS_TRY(groups_->start(memory_kept_, boot_now_ns()));
-  if (memory_kept_) topics_->wake_all();
+  if (!memory_kept_) return {};
+  topics_->wake_all();
+  sessions_->ring_all();
   return {};
 }
 

@@ -14,7 +14,10 @@ namespace {
 
 constexpr std::int64_t kAskMs = 100;
 constexpr BootNanos kSpinFor = 20'000;
-constexpr BootNanos kLongestSleep = 50 * kMillisecond;
+/// A broker that takes over wakes every sleeper; only the end of keeper and broker together is
+/// found out by looking.
+constexpr BootNanos kLongestSleep = 500 * kMillisecond;
+constexpr BootNanos kDetachedSleep = 50 * kMillisecond;
 constexpr BootNanos kBlockedSleep = 5 * kMillisecond;
 constexpr std::uint32_t kPollsBetweenLooks = 64;
 constexpr std::uint32_t kSpinsBetweenLooks = 64;
@@ -221,7 +224,9 @@ void Consumer::Impl::sleep(Deadline deadline) {
     if (!reading->paused && !reading->blocked && reading->cursor && reading->cursor->has_more())
       return;
   if (has_news() && !blocked) return;
-  const BootNanos longest = blocked ? kBlockedSleep : kLongestSleep;
+  const BootNanos longest = blocked                ? kBlockedSleep
+                            : link_->is_attached() ? kLongestSleep
+                                                   : kDetachedSleep;
   shm::wait_any({words.data(), count},
                 deadline.remaining_ns() < longest ? deadline : Deadline::after_ns(longest));
 }

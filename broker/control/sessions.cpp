@@ -287,6 +287,13 @@ void Sessions::ring(Session& session) {
   shm::wake_if_waited(header.doorbell);
 }
 
+void Sessions::ring_all() {
+  for (auto& [index, session] : sessions_) {
+    CRASH_POINT("control.ring-all");
+    shm::wake(session.memory().header.doorbell);
+  }
+}
+
 Session* Sessions::find(SessionIndex index) {
   const auto found = sessions_.find(index);
   return found == sessions_.end() ? nullptr : &found->second;

@@ -101,6 +101,8 @@ class Sessions final : public SessionPages {
     ring(session);
     return sent;
   }
+  /// Rings every doorbell: a predecessor may have owed it, and all shall come back at once.
+  void ring_all();
   /// The connection takes more.
   void writable(Session& session);
 

@@ -60,6 +60,17 @@ TEST_F(SessionTable, NewSessionIsInTheRegistryAndItsPageSaysWhoItIs) {
   EXPECT_EQ(session.memory().header.page.magic, shm::kSessionMagic);
 }
 
+TEST_F(SessionTable, RingingAllWakesEverySleeper) {
+  std::vector<std::uint32_t> keys;
+  std::vector<std::atomic<std::uint32_t>*> doorbells;
+  for (const char* name : {"one", "two"}) {
+    doorbells.push_back(&(*sessions_.open(peer(), name))->memory().header.doorbell);
+    keys.push_back(doorbells.back()->load());
+  }
+  sessions_.ring_all();
+  for (std::size_t i = 0; i < keys.size(); ++i) EXPECT_NE(doorbells[i]->load(), keys[i]);
+}
+
 TEST_F(SessionTable, ResumesOnlyTheSameProcessWithTheToken) {
   Session& session = **sessions_.open(peer(), "robot");
   const std::uint64_t token = session.entry->token;
