@@ -18,6 +18,8 @@ class ExclusiveProducer::Impl {
   /// Lease, seat, appender. `take_over` only for the first time: what was lost to another since is
   /// lost.
   Result<void> take_seat(bool take_over, Deadline deadline);
+  /// The same, whatever becomes of the broker meanwhile.
+  Result<void> take_first_seat(bool take_over, Deadline deadline);
   /// Notices that the broker was replaced; a new session needs the lease again.
   Result<void> refresh(Deadline deadline);
   void look_now_and_then();
@@ -66,6 +68,18 @@ Result<void> ExclusiveProducer::Impl::take_seat(bool take_over, Deadline deadlin
                     shm::Lease{lease->lease});
   reserved_ = 0;
   return {};
+}
+
+Result<void> ExclusiveProducer::Impl::take_first_seat(bool take_over, Deadline deadline) {
+  for (;;) {
+    const auto seated = take_seat(take_over, deadline);
+    if (seated || seated.error().code != ErrorCode::kConnectionLost || deadline.has_passed())
+      return seated;
+    const auto reopened = topic_->reopen(deadline);
+    if (!reopened && reopened.error().code != ErrorCode::kConnectionLost)
+      return std::unexpected(reopened.error());
+    topic_->release_old();
+  }
 }
 
 Result<void> ExclusiveProducer::Impl::refresh(Deadline deadline) {
@@ -156,7 +170,7 @@ Result<std::unique_ptr<ExclusiveProducer>> ExclusiveProducer::open(
                 "topic " + topic + " has producers=shared; open a Producer");
   MALLBOTS_TRY((*memory)->check_partition(options.partition));
   auto impl = std::make_unique<Impl>(std::move(*memory), options.partition);
-  MALLBOTS_TRY(impl->take_seat(options.take_over, deadline));
+  MALLBOTS_TRY(impl->take_first_seat(options.take_over, deadline));
   return std::unique_ptr<ExclusiveProducer>{new ExclusiveProducer(std::move(impl))};
 }
 

@@ -15,6 +15,8 @@ namespace {
 
 /// So much is written at once even if nobody waits: it keeps rounds large, and slots free.
 constexpr std::uint32_t kFlushUnits = (1U << 20) / shm::kUnitBytes;
+/// From here on a check takes longer than a turn of the loop.
+constexpr std::uint32_t kCheckAheadUnits = (64U << 10) / shm::kUnitBytes;
 constexpr std::size_t kMaxRanges = shm::kMaxSlots;
 
 /// Calls visit(header, units at which it begins) for the records of [0, tail) until it says false.
@@ -59,6 +61,9 @@ PartitionStoreOptions store_options(const PartitionIdentity& identity,
   options.log_epoch = log_epoch;
   options.segment_bytes = settings.segment_bytes;
   options.slot_bytes = settings.slot_bytes;
+  // Half of the ring: while one half is written, producers fill the other.
+  options.round_bytes = std::clamp(settings.slots / 2 * settings.slot_bytes, settings.slot_bytes,
+                                   options.round_bytes);
   return options;
 }
 
@@ -101,6 +106,9 @@ Result<void> Partition::take_over(const std::string& folder, RecoveredPartition 
     store_ = std::make_unique<PartitionStore>(
         PartitionStore::Parts{*parts_.disk, *parts_.spares, *this, parts_.note},
         store_options(identity_, settings_, folder, log_epoch_), std::move(recovered), cursor);
+    // The predecessor may have died between its note and the board: who waits for that record would
+    // wait for the next one.
+    durable_moved(*store_);
   }
   return {};
 }
@@ -180,7 +188,7 @@ void Partition::persist_due(BootNanos now, BootNanos& next_look) {
     return;
   }
   if (dirty_since_ == 0) dirty_since_ = now;
-  if (store_->busy()) return;
+  if (store_->busy()) return check_ahead();
   if (store_->health() != StoreHealth::kGood && now < store_->retry_at()) {
     next_look = std::min(next_look, store_->retry_at());
     return;
@@ -197,8 +205,8 @@ void Partition::persist_due(BootNanos now, BootNanos& next_look) {
   persist();
 }
 
-void Partition::persist() {
-  std::array<CommittedRange, kMaxRanges> ranges;
+/// What is committed from the store's cursor on.
+std::size_t Partition::find_ranges(std::span<CommittedRange> ranges) const {
   std::size_t count = 0;
   const PersistCursor cursor = store_->cursor();
   for (const HotSlot& slot : ring_.slots()) {
@@ -220,8 +228,24 @@ void Partition::persist() {
     ++count;
     if (!range.sealed) break;
   }
+  return count;
+}
+
+void Partition::persist() {
+  std::array<CommittedRange, kMaxRanges> ranges;
+  const std::size_t count = find_ranges(ranges);
   flush_now_ = false;
   if (count > 0) static_cast<void>(store_->persist({ranges.data(), count}));
+}
+
+/// Little is checked in no time when its turn comes; much would keep the disk waiting.
+void Partition::check_ahead() {
+  std::array<CommittedRange, kMaxRanges> ranges;
+  const std::size_t count = find_ranges(ranges);
+  std::uint64_t units = 0;
+  for (const CommittedRange& range : std::span(ranges).first(count))
+    units += range.to_units - std::min(range.from_units, range.to_units);
+  if (units >= kCheckAheadUnits) store_->check_ahead({ranges.data(), count});
 }
 
 void Partition::durable_moved(PartitionStore& store) {
@@ -309,7 +333,9 @@ Result<shm::Lease> Partition::take_lease(SessionIndex session, bool take_over) {
   // The new holder stands on the board before the old one is fenced: an old holder that acquires
   // after the fence sees that its lease is gone.
   parts_.board.lease.store(lease.bits);
-  if (before.held()) ring_.fence_holder(before.holder());
+  // Not only `before`: a predecessor may have died between the store and its fence, and then this
+  // is the new holder that asks again.
+  ring_.fence_holders();
   wake_all();
   return lease;
 }

@@ -384,9 +384,9 @@ void SlotRing::seal(SlotGen slot_gen) {
   if (HotSlot* const slot = find(slot_gen); slot != nullptr) fence_slot(*slot);
 }
 
-void SlotRing::fence_holder(SessionIndex holder) {
+void SlotRing::fence_holders() {
   for (HotSlot& slot : slots_)
-    if (shm::load_word_seq_cst(slot.header()).owned_by(holder)) fence_slot(slot);
+    if (shm::load_word_seq_cst(slot.header()).owned()) fence_slot(slot);
 }
 
 bool SlotRing::close(bool patient) {

@@ -77,8 +77,8 @@ class SlotRing {
   void session_died(SessionIndex dead, std::span<const std::uint32_t> producer_cells);
   /// Seals slot `slot_gen` whoever holds it (bad record, drain, take-over of a lease).
   void seal(SlotGen slot_gen);
-  /// Fences `holder` wherever it holds a word (its lease is gone, its session revoked).
-  void fence_holder(SessionIndex holder);
+  /// Fences whoever holds a word (a lease has moved).
+  void fence_holders();
   /// The last sequence that the partition accepted through that cell; 0: none. Its producer must
   /// not append meanwhile.
   [[nodiscard]] std::uint64_t last_sequence(SessionIndex session, std::uint32_t cell);

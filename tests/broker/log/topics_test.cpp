@@ -204,6 +204,25 @@ TEST(Topics, ALeaseTakenOverFencesItsOldHolder) {
   EXPECT_EQ(outcome.offset, 1U);
 }
 
+TEST(Topics, ALeaseFencesWhoeverHoldsTheWord) {
+  // A broker that died between its store of the lease and its fence leaves a holder that the board
+  // no longer names.
+  LogInstance instance;
+  broker::Topic& topic =
+      instance.make("t", {{"slot.bytes", "128KiB", false}, {"producers", "exclusive", false}});
+  const auto forgotten = instance.attach(topic);
+  const auto heir = instance.attach(topic);
+  shm::SlotHeader& slot = topic.partition(0).ring().find(0)->header();
+  ASSERT_TRUE(shm::try_acquire(slot, shm::load_word(slot), forgotten->session));
+  const auto lease = topic.partition(0).take_lease(heir->session, true);
+  ASSERT_TRUE(lease);
+  EXPECT_TRUE(shm::load_word(slot).sealed());
+  instance.turn();
+  shm::ExclusiveAppender appender{heir->parts, heir->seat, *lease};
+  const shm::RecordInput record{};
+  EXPECT_EQ(appender.append_batch({&record, 1}, {}).status, AppendStatus::kAppended);
+}
+
 TEST(Topics, DeletedTopicsAreGoneFromMemoryAndDisk) {
   LogInstance instance;
   const auto client = instance.attach(instance.make("t", kSmallSlots));
