@@ -40,7 +40,12 @@ Result<FlushStyle> flush_style(const DiskOptions& options) {
   if (options.flush == FlushChoice::kFdatasync || options.probe_folder.empty()) {
     return FlushStyle::kFdatasync;
   }
-  return measure_flush(options.probe_folder);
+  // Each engine as it will be used: what is faster by plain calls may be slower through a ring.
+  if (options.engine != EngineChoice::kThread) {
+    auto style = UringDisk::measure(options.probe_folder);
+    if (style || style.error().code != ErrorCode::kUnsupported) return style;
+  }
+  return measure_flush(options.probe_folder, overwrite_by_calls);
 }
 
 }  // namespace

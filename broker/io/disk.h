@@ -154,7 +154,7 @@ enum class FlushChoice : std::uint8_t { kMeasure, kDsync, kFdatasync };
 struct DiskOptions {
   /// kAuto: io_uring unless the kernel refuses it.
   EngineChoice engine = EngineChoice::kAuto;
-  /// kMeasure: a few writes in `probe_folder`, at most about 100 ms; the faster median wins.
+  /// kMeasure: a few writes in `probe_folder` by the engine itself, at most about 100 ms.
   FlushChoice flush = FlushChoice::kMeasure;
   /// A folder of the data directory. Needed for kMeasure only.
   std::string probe_folder;

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "shm/base/clock.h"
 #include "shm/base/crash_point.h"
 
 namespace mallbots::broker {
@@ -207,59 +206,14 @@ Result<SpaceInfo> PosixDisk::space(const std::string& path) {
                    .free_bytes = std::uint64_t{info.f_bavail} * info.f_frsize};
 }
 
-namespace {
-
-constexpr std::size_t kProbeRounds = 15;
-constexpr BootNanos kProbeBudgetNs = 100 * kMillisecond;
-
-/// One durable overwrite; negative if the system refused it.
-BootNanos probe_once(int fd, AlignedBuffer& block, FlushStyle style, off_t at) {
-  const iovec piece{block.data(), block.size()};
-  const BootNanos start = boot_now_ns();
-  // no crash point: a file that nobody else knows
-  const ssize_t n = ::pwritev2(fd, &piece, 1, at, style == FlushStyle::kDsync ? RWF_DSYNC : 0);
-  if (n != static_cast<ssize_t>(block.size())) return -1;
-  // no crash point: a file that nobody else knows
-  if (style == FlushStyle::kFdatasync && ::fdatasync(fd) != 0) return -1;
-  return boot_now_ns() - start;
-}
-
-BootNanos median(std::vector<BootNanos> times) {
-  if (times.empty()) return INT64_MAX;
-  std::sort(times.begin(), times.end());
-  return times[times.size() / 2];
-}
-
-}  // namespace
-
-Result<FlushStyle> measure_flush(const std::string& folder) {
+Result<File> make_probe_file(const std::string& folder) {
   const std::string path = folder + "/flush-probe.tmp";
-  const int flags = O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC;
-  const shm::UniqueFd file{::open(path.c_str(), flags, 0600)};
-  if (!file) return refused("open", path);
+  shm::UniqueFd fd{::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
+  if (!fd) return refused("open", path);
   // no crash point: a file that nobody else knows, and without a name from here on
   if (::unlink(path.c_str()) != 0) return refused("unlink", path);
-  if (direct_fits(file.get())) (void)::fcntl(file.get(), F_SETFL, O_RDWR | O_DIRECT);
-  AlignedBuffer block{kIoAlign};
-  std::vector<BootNanos> dsync;
-  std::vector<BootNanos> separate;
-  const BootNanos until = boot_now_ns() + kProbeBudgetNs;
-  for (std::size_t round = 0; round < 2 * kProbeRounds && boot_now_ns() < until; ++round) {
-    const auto at = static_cast<off_t>((round % kProbeRounds) * kIoAlign);
-    const BootNanos one = probe_once(file.get(), block, FlushStyle::kDsync, at);
-    const BootNanos two = probe_once(file.get(), block, FlushStyle::kFdatasync, at);
-    if (one < 0) return FlushStyle::kFdatasync;
-    if (two < 0) break;
-    // The first pass allocates the blocks and counts only where the device is too slow for a
-    // second.
-    if (round == kProbeRounds) {
-      dsync.clear();
-      separate.clear();
-    }
-    dsync.push_back(one);
-    separate.push_back(two);
-  }
-  return median(dsync) < median(separate) ? FlushStyle::kDsync : FlushStyle::kFdatasync;
+  const bool direct = direct_fits(fd.get()) && ::fcntl(fd.get(), F_SETFL, O_RDWR | O_DIRECT) == 0;
+  return File{std::move(fd), path, direct};
 }
 
 }  // namespace mallbots::broker

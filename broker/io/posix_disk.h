@@ -6,11 +6,9 @@
 #include <vector>
 
 #include "broker/io/disk.h"
+#include "broker/io/flush_probe.h"
 
 namespace mallbots::broker {
-
-/// How a write is made durable.
-enum class FlushStyle : std::uint8_t { kDsync, kFdatasync };
 
 class PosixDisk : public Disk {
  public:
@@ -37,7 +35,7 @@ class PosixDisk : public Disk {
   bool direct_;
 };
 
-/// Which of the two is faster on the device of `folder`: 4 KiB overwrites, at most about 100 ms.
-[[nodiscard]] Result<FlushStyle> measure_flush(const std::string& folder);
+/// An empty file of the folder's file system, opened as segments are, without a name.
+[[nodiscard]] Result<File> make_probe_file(const std::string& folder);
 
 }  // namespace mallbots::broker

@@ -1,5 +1,6 @@
 #include "broker/io/uring_disk.h"
 
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -45,9 +46,11 @@ int UringDisk::set_up() {
     unsigned flags;
     const char* name;
   } tries[] = {
-      {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN,
+      // TASKRUN_FLAG: the ring says when there is something to enter the kernel for.
+      {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN |
+           IORING_SETUP_TASKRUN_FLAG,
        "deferred task work"},
-      {IORING_SETUP_COOP_TASKRUN, "cooperative task work"},
+      {IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG, "cooperative task work"},
       {0, "plain"},
   };
   int result = -EINVAL;
@@ -181,13 +184,25 @@ void UringDisk::retire(Operation& operation) {
   free_.emplace_back(&operation);
 }
 
-std::size_t UringDisk::reap() {
+void UringDisk::empty_event() {
   std::uint64_t count = 0;
-  // Emptied before the look, so that what completes after the look announces itself anew.
   (void)!::read(event_.get(), &count, sizeof(count));
-  io_uring_get_events(&ring_);
+}
+
+std::size_t UringDisk::reap() {
+  // Emptied behind the work, because the work announces itself a second time when it is worked off;
+  // and before another look, so that what completes after that look announces itself anew.
+  std::size_t done = work_off();
+  empty_event();
+  done += work_off();
+  kick();
+  return done;
+}
+
+std::size_t UringDisk::work_off() {
   std::size_t done = 0;
   io_uring_cqe* entry = nullptr;
+  // Enters the kernel only if the ring says that it must.
   while (io_uring_peek_cqe(&ring_, &entry) == 0) {
     auto* operation = reinterpret_cast<Operation*>(entry->user_data & ~kFlushBit);
     const bool is_flush = (entry->user_data & kFlushBit) != 0;
@@ -200,8 +215,49 @@ std::size_t UringDisk::reap() {
     ++done;
     request.handler->io_done(request.tag, error);
   }
-  kick();
   return done;
+}
+
+/// What submit() and reap() would do with one request, and a wait in between.
+int UringDisk::overwrite(int fd, AlignedBuffer& block, std::uint64_t at, FlushStyle style) {
+  const bool dsync = style == FlushStyle::kDsync;
+  unsigned outstanding = dsync ? 1 : 2;
+  io_uring_sqe* entry = next_entry(outstanding);
+  // no crash point: a file that nobody else knows
+  io_uring_prep_write(entry, fd, block.data(), static_cast<unsigned>(block.size()), at);
+  entry->rw_flags = dsync ? RWF_DSYNC : 0;
+  if (!dsync) {
+    entry->flags |= IOSQE_IO_LINK;
+    // no crash point: a file that nobody else knows
+    io_uring_prep_fsync(io_uring_get_sqe(&ring_), fd, IORING_FSYNC_DATASYNC);
+  }
+  unsubmitted_ = true;
+  kick();
+  int error = 0;
+  while (outstanding > 0) {
+    pollfd announced{event_.get(), POLLIN, 0};
+    (void)::poll(&announced, 1, -1);
+    empty_event();
+    io_uring_cqe* completion = nullptr;
+    while (io_uring_peek_cqe(&ring_, &completion) == 0) {
+      if (completion->res < 0) error = -completion->res;
+      io_uring_cqe_seen(&ring_, completion);
+      --outstanding;
+    }
+  }
+  return error;
+}
+
+Result<FlushStyle> UringDisk::measure(const std::string& folder) {
+  UringDisk disk{true, FlushStyle::kDsync};
+  if (const int error = disk.set_up(); error != 0) {
+    return fail(ErrorCode::kUnsupported,
+                std::string("io_uring is refused: ") + std::strerror(error));
+  }
+  return measure_flush(folder,
+                       [&disk](int fd, AlignedBuffer& block, std::uint64_t at, FlushStyle style) {
+                         return disk.overwrite(fd, block, at, style);
+                       });
 }
 
 }  // namespace mallbots::broker

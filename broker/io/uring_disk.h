@@ -20,6 +20,8 @@ class UringDisk final : public PosixDisk {
   /// Unsupported, with the kernel's reason, if io_uring is refused.
   [[nodiscard]] static Result<std::unique_ptr<Disk>> make(bool direct, FlushStyle style);
   ~UringDisk() override;
+  /// How a ring on this device is flushed best (flush_probe.h). Unsupported as of make().
+  [[nodiscard]] static Result<FlushStyle> measure(const std::string& folder);
 
   void submit(const IoRequest& request) override;
   void kick() override;
@@ -38,6 +40,9 @@ class UringDisk final : public PosixDisk {
   /// True if the operation is over.
   bool step(Operation& operation, bool is_flush, int result);
   void retire(Operation& operation);
+  [[nodiscard]] std::size_t work_off();
+  void empty_event();
+  [[nodiscard]] int overwrite(int fd, AlignedBuffer& block, std::uint64_t at, FlushStyle style);
 
   FlushStyle style_;
   io_uring ring_{};
