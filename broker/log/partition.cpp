@@ -101,6 +101,8 @@ Result<void> Partition::take_over(const std::string& folder, RecoveredPartition 
   MALLBOTS_TRY(ring_.take_over());
   // The predecessor died before the partition had its first slot.
   if (ring_.slots().empty()) return start(folder, std::move(recovered));
+  // What made the predecessor refuse appends is for this broker to find out again.
+  set_readonly(ErrorCode::kNone);
   if (parts_.disk != nullptr) {
     const PersistCursor cursor = cursor_at(recovered.end.offset);
     store_ = std::make_unique<PartitionStore>(
