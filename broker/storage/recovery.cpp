@@ -376,33 +376,4 @@ Result<RecoveredPartition> recover_partition(Disk& disk, const RecoverRequest& r
   return Recovery(disk, request).run();
 }
 
-Result<SegmentInfo> list_segment(Disk& disk, const std::string& folder,
-                                 const PartitionIdentity& identity, const SegmentInfo& segment) {
-  const std::string path = folder + "/" + segment_file_name(segment.number);
-  auto file = disk.open(path, OpenMode::kReadOnly);
-  if (!file) return std::unexpected(std::move(file).error());
-  auto ends = read_ends(disk, *file);
-  if (!ends) return std::unexpected(std::move(ends).error());
-  auto header = shm::parse_segment_header(ends->head);
-  if (!header) return std::unexpected(std::move(header).error());
-  if (!is_ours(identity, header->partition_id, header->number, segment.number)) {
-    return fail(ErrorCode::kCorrupt, path + ": it belongs to another partition");
-  }
-  ListRequest list;
-  list.path = path;
-  list.header = *header;
-  list.named = ListRequest::NamedEnd{segment.end_byte, segment.end_offset};
-  list.flush = false;  // its end was durable when it was named
-  list.now_ms = segment.closed_ms != 0 ? segment.closed_ms : wall_now_ms();
-  auto listing = list_records(disk, list);
-  if (!listing) return std::unexpected(std::move(listing).error());
-  SegmentInfo info = segment;
-  info.state = SegmentState::kSide;
-  info.records = listing->footer.trailer.records;
-  CRASH_POINT("storage.list.side");
-  MALLBOTS_TRY(disk.replace_file(folder + "/" + side_file_name(segment.number),
-                                 shm::encode_footer(std::move(listing->footer))));
-  return info;
-}
-
 }  // namespace mallbots::broker

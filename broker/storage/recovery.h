@@ -85,10 +85,4 @@ struct RecoveredPartition {
 [[nodiscard]] Result<RecoveredPartition> recover_partition(Disk& disk,
                                                            const RecoverRequest& request);
 
-/// Writes the side file of a segment whose end is known (state kUnlisted) and returns its new info.
-/// Reads the whole segment; for a thread of its own, or never: the next recovery does it too.
-[[nodiscard]] Result<SegmentInfo> list_segment(Disk& disk, const std::string& folder,
-                                               const PartitionIdentity& identity,
-                                               const SegmentInfo& segment);
-
 }  // namespace mallbots::broker

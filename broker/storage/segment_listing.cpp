@@ -47,7 +47,7 @@ class Lister {
     auto file = disk_.open(request_.path, OpenMode::kReadDirect);
     if (!file) return std::unexpected(std::move(file).error());
     // What this broker will call durable must be so, whatever the dead one had flushed.
-    if (request_.flush) MALLBOTS_TRY(disk_.flush_and_forget(*file));
+    MALLBOTS_TRY(disk_.flush_and_forget(*file));
     file_ = &*file;
     FileScan scan;
     scan.seed =

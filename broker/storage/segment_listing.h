@@ -26,8 +26,6 @@ struct ListRequest {
   /// Nothing at or above this offset counts (the memory was kept and says so).
   std::optional<Offset> cut_at;
   UnixMillis now_ms = 0;
-  /// Flush the file first, so that what is listed is on the device.
-  bool flush = true;
 };
 
 struct Listing {
