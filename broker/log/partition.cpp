@@ -62,8 +62,8 @@ PartitionStoreOptions store_options(const PartitionIdentity& identity,
   options.segment_bytes = settings.segment_bytes;
   options.slot_bytes = settings.slot_bytes;
   // Half of the ring: while one half is written, producers fill the other.
-  options.round_bytes = std::clamp(settings.slots / 2 * settings.slot_bytes, settings.slot_bytes,
-                                   options.round_bytes);
+  options.round_bytes = std::max(
+      settings.slot_bytes, std::min(settings.slots / 2 * settings.slot_bytes, options.round_bytes));
   return options;
 }
 

@@ -113,6 +113,8 @@ class Partition final : private StoreListener {
   void health_changed(PartitionStore& store, StoreHealth health, const Error& error) override;
   void persist_due(BootNanos now, BootNanos& next_look);
   void persist();
+  void check_ahead();
+  [[nodiscard]] std::size_t find_ranges(std::span<CommittedRange> ranges) const;
   [[nodiscard]] bool may_retire(SlotGen slot_gen) const noexcept;
   [[nodiscard]] PersistCursor cursor_at(Offset offset) const;
   void publish_positions();

@@ -40,6 +40,23 @@ struct PartitionStore::Round {
   bool held_by_zeros = false;
 };
 
+/// What check_ahead() found good in one slot, and where it began to look.
+struct PartitionStore::Checked {
+  SlotGen slot_gen = 0;
+  shm::SegmentNumber segment = shm::kNoSegment;  ///< whose index the entries are for
+  std::uint32_t from_units = 0;
+  Offset expected = 0;
+  UnixMillis running_max_ms = shm::kNoTimestamp;
+  SlotScan scan;
+
+  [[nodiscard]] bool fits(SlotGen gen, shm::SegmentNumber number,
+                          const SlotScanRequest& request) const noexcept {
+    return slot_gen == gen && segment == number && from_units == request.from_units &&
+           expected == request.expected && running_max_ms == request.running_max_ms &&
+           scan.to_units <= request.to_units;
+  }
+};
+
 /// A full segment on its way to its footer.
 struct PartitionStore::Closing {
   std::unique_ptr<SegmentWriter> writer;
@@ -91,7 +108,9 @@ PersistVerdict PartitionStore::persist(std::span<const CommittedRange> ranges) {
   round_->next = cursor_;
   round_->started_ns = boot_now_ns();
   gather_.clear();
-  if (!compose(ranges, *round_)) {
+  const bool composed = compose(ranges, *round_);
+  ahead_.clear();
+  if (!composed) {
     const PersistCursor reached = round_ ? round_->next : cursor_;
     const bool failed = round_ == nullptr;
     round_.reset();
@@ -153,7 +172,7 @@ bool PartitionStore::compose_range(const CommittedRange& range, Round& round) {
   request.max_bytes = options_.round_bytes - std::min(options_.round_bytes, gather_.bytes());
   request.index_from_bytes = writer_ ? writer_->index_due_bytes() : 0;
   request.now_ms = wall_coarse_ms();
-  const SlotScan scan = scan_slot(request);
+  const SlotScan scan = scan_range(range.slot_gen, request);
   if (scan.bad && !was_blocked) report_bad(range, *scan.bad);
   if (scan.to_units != range.from_units) {
     if (!writer_) {
@@ -174,6 +193,53 @@ bool PartitionStore::compose_range(const CommittedRange& range, Round& round) {
   if (was_blocked) blocked_.reset();
   round.next = {range.slot_gen + 1, 0, scan.end_offset};
   return true;
+}
+
+/// What was checked ahead is not checked again.
+SlotScan PartitionStore::scan_range(SlotGen slot_gen, const SlotScanRequest& request) {
+  const shm::SegmentNumber segment = writer_ ? writer_->header().number : shm::kNoSegment;
+  for (Checked& known : ahead_)
+    if (known.fits(slot_gen, segment, request)) return scan_on(std::move(known.scan), request);
+  return scan_slot(request);
+}
+
+void PartitionStore::check_ahead(std::span<const CommittedRange> ranges) {
+  if (!busy() || !writer_ || blocked_) return;
+  SlotScanRequest request;
+  request.seed = seed_;
+  request.now_ms = wall_coarse_ms();
+  request.expected = cursor_.offset;
+  request.running_max_ms = writer_->pending_running_max_ms();
+  request.index_from_bytes = writer_->index_due_bytes();
+  request.max_bytes = options_.round_bytes;
+  std::size_t place = 0;
+  for (const CommittedRange& range : ranges.first(std::min(ranges.size(), kRangesPerRound))) {
+    const auto room = static_cast<std::uint32_t>(range.slot_data.size() / shm::kUnitBytes);
+    request.slot_data = range.slot_data;
+    request.from_units = range.from_units;
+    request.to_units = std::min(range.to_units, room);
+    if (request.to_units < range.from_units) return;
+    Checked& known = checked_at(place++, range.slot_gen, request);
+    known.scan = scan_on(std::move(known.scan), request);
+    const SlotScan& scan = known.scan;
+    const bool whole = scan.complete && range.sealed && scan.end_offset == range.end_offset;
+    const std::uint64_t bytes = std::uint64_t{scan.to_units - range.from_units} * shm::kUnitBytes;
+    if (!whole || bytes >= request.max_bytes) return;
+    request.index_from_bytes = index_due_behind(scan, request);
+    request.max_bytes -= bytes;
+    request.expected = scan.end_offset;
+    request.running_max_ms = scan.running_max_ms;
+  }
+}
+
+/// The state of the check at `place`; begun anew if it was for something else.
+PartitionStore::Checked& PartitionStore::checked_at(std::size_t place, SlotGen slot_gen,
+                                                    const SlotScanRequest& request) {
+  const shm::SegmentNumber segment = writer_->header().number;
+  if (place < ahead_.size() && ahead_[place].fits(slot_gen, segment, request)) return ahead_[place];
+  ahead_.resize(place);
+  return ahead_.emplace_back(Checked{slot_gen, segment, request.from_units, request.expected,
+                                     request.running_max_ms, begin_scan(request)});
 }
 
 void PartitionStore::report_bad(const CommittedRange& range, const SlotPatch& bad) {
@@ -307,6 +373,7 @@ void PartitionStore::round_failed(const Error& error) {
     writer_.reset();
   }
   gather_.clear();
+  ahead_.clear();
   round_.reset();
   cursor_ = durable_cursor_;
   ++counters_.failures;

@@ -148,6 +148,10 @@ class PartitionStore final : private IoHandler {
   /// The disk sees it at the next Disk::kick() or reap(), so that many stores share one system
   /// call. Checks every record first: header check, lengths, dense offsets, body hash.
   PersistVerdict persist(std::span<const CommittedRange> ranges);
+  /// While a round is on its way: checks what was committed behind it (`ranges` as for persist), so
+  /// that the next persist() finds it checked and the disk need not wait for that. Does nothing
+  /// else; what does not check out is left for persist() to judge.
+  void check_ahead(std::span<const CommittedRange> ranges);
 
   [[nodiscard]] bool busy() const noexcept;
   /// No request in flight at all, not even a footer or zeros ahead.
@@ -189,11 +193,15 @@ class PartitionStore final : private IoHandler {
  private:
   struct Round;
   struct Closing;
+  struct Checked;
 
   void io_done(std::uint64_t tag, int error) override;
   // The steps of a round, in order.
   [[nodiscard]] bool compose(std::span<const CommittedRange> ranges, Round& round);
   [[nodiscard]] bool compose_range(const CommittedRange& range, Round& round);
+  [[nodiscard]] SlotScan scan_range(SlotGen slot_gen, const SlotScanRequest& request);
+  [[nodiscard]] Checked& checked_at(std::size_t place, SlotGen slot_gen,
+                                    const SlotScanRequest& request);
   [[nodiscard]] Result<void> make_segment();
   void submit_header();
   void submit_data();
@@ -232,6 +240,7 @@ class PartitionStore final : private IoHandler {
   PersistCursor cursor_;
   std::unique_ptr<Round> round_;  ///< set while busy()
   Gather gather_;
+  std::vector<Checked> ahead_;  ///< from cursor_ on, slot by slot
 
   struct Zeroing {
     const SegmentWriter* writer = nullptr;  ///< nullptr: no zeros in flight

@@ -164,4 +164,42 @@ class Scanner {
 
 SlotScan scan_slot(const SlotScanRequest& request) { return Scanner(request).run(); }
 
+SlotScan begin_scan(const SlotScanRequest& request) {
+  SlotScan none;
+  none.to_units = request.from_units;
+  none.end_offset = request.expected;
+  none.running_max_ms = request.running_max_ms;
+  return none;
+}
+
+std::uint64_t index_due_behind(const SlotScan& done, const SlotScanRequest& request) {
+  const std::uint64_t due =
+      done.index.empty()
+          ? std::uint64_t{request.from_units} * shm::kUnitBytes + request.index_from_bytes
+          : done.index.back().byte + shm::kIndexStrideBytes;
+  const std::uint64_t end = std::uint64_t{done.to_units} * shm::kUnitBytes;
+  return due > end ? due - end : 0;
+}
+
+SlotScan scan_on(SlotScan done, SlotScanRequest request) {
+  const std::uint64_t taken = std::uint64_t{done.to_units - request.from_units} * shm::kUnitBytes;
+  if (taken >= request.max_bytes && done.to_units < request.to_units) {
+    done.complete = false;
+    done.bad.reset();
+    return done;
+  }
+  request.index_from_bytes = index_due_behind(done, request);
+  request.max_bytes -= std::min(request.max_bytes, taken);
+  request.from_units = done.to_units;
+  request.expected = done.end_offset;
+  request.running_max_ms = done.running_max_ms;
+  SlotScan all = scan_slot(request);
+  all.records += done.records;
+  all.min_timestamp_ms = std::min(all.min_timestamp_ms, done.min_timestamp_ms);
+  all.future_stamps += done.future_stamps;
+  done.index.insert(done.index.end(), all.index.begin(), all.index.end());
+  all.index = std::move(done.index);
+  return all;
+}
+
 }  // namespace mallbots::broker

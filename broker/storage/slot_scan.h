@@ -59,4 +59,13 @@ struct SlotScan {
 
 [[nodiscard]] SlotScan scan_slot(const SlotScanRequest& request);
 
+/// What scan_slot(request) says, when `done` are the whole batches that an earlier scan of the open
+/// slot took from the same place on: those are not judged again. done.to_units is at most
+/// request.to_units.
+[[nodiscard]] SlotScan scan_on(SlotScan done, SlotScanRequest request);
+/// Nothing taken yet: what scan_on goes on from at first.
+[[nodiscard]] SlotScan begin_scan(const SlotScanRequest& request);
+/// Bytes behind done.to_units before which no further index entry is due.
+[[nodiscard]] std::uint64_t index_due_behind(const SlotScan& done, const SlotScanRequest& request);
+
 }  // namespace mallbots::broker
