@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "broker/io/posix_disk.h"
+#include "broker/io/test_hook.h"
 #include "broker/io/thread_disk.h"
 #include "broker/io/uring_disk.h"
 
@@ -48,17 +49,23 @@ Result<FlushStyle> flush_style(const DiskOptions& options) {
   return measure_flush(options.probe_folder, overwrite_by_calls);
 }
 
+Result<std::unique_ptr<Disk>> open_engine(const DiskOptions& options, FlushStyle style) {
+  if (options.engine == EngineChoice::kThread) {
+    return ThreadDisk::make(options.direct, style, "as configured");
+  }
+  auto uring = UringDisk::make(options.direct, style);
+  if (uring || options.engine == EngineChoice::kUring) return uring;
+  return ThreadDisk::make(options.direct, style, uring.error().detail);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Disk>> open_disk(const DiskOptions& options) {
   const auto style = flush_style(options);
   if (!style) return std::unexpected(style.error());
-  if (options.engine == EngineChoice::kThread) {
-    return ThreadDisk::make(options.direct, *style, "as configured");
-  }
-  auto uring = UringDisk::make(options.direct, *style);
-  if (uring || options.engine == EngineChoice::kUring) return uring;
-  return ThreadDisk::make(options.direct, *style, uring.error().detail);
+  auto disk = open_engine(options, *style);
+  if (!disk) return disk;
+  return disk_for_test(std::move(*disk), options.direct);
 }
 
 }  // namespace mallbots::broker

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 bound=${1:-quick}
 case $bound in quick | full) ;; *) echo "usage: $0 quick|full [STAGE...]" >&2; exit 2 ;; esac
 shift || true
-stages=(format models long crash asan tsan clang_tidy fuzz)
+stages=(format models long crash power asan tsan clang_tidy fuzz)
 [ "$bound" = quick ] || stages+=(mutants)
 [ $# -eq 0 ] || stages=("$@")
 
