@@ -12,6 +12,10 @@ int main(int argc, char** argv) {
     return static_cast<int>(error_entry(connection.error().code).exit_code);
   }
   auto ledger = client::Consumer::open(**connection);
+  if (!ledger) {
+    std::cerr << ledger.error().sentence() << '\n';
+    return 1;
+  }
   if (auto joined = (*ledger)->subscribe({{"sales"}}, "ledger"); !joined) {
     std::cerr << joined.error().sentence() << '\n';
     return 1;

@@ -31,7 +31,7 @@ class Groups : public testing::Test {
 
   std::unique_ptr<Connection> connect() {
     auto connection = Connection::open({.runtime_dir = daemon_.runtime_dir()});
-    EXPECT_TRUE(connection) << connection.error().detail;
+    if (!connection) throw std::runtime_error(connection.error().sentence());
     return std::move(*connection);
   }
   /// Numbered records, alternating between the two partitions, on disk when it returns.
@@ -50,7 +50,7 @@ class Groups : public testing::Test {
   }
   static std::unique_ptr<Consumer> member(Connection& connection) {
     auto consumer = Consumer::open(connection);
-    EXPECT_TRUE(consumer);
+    if (!consumer) throw std::runtime_error(consumer.error().sentence());
     const std::string topics[] = {"t"};
     const auto joined = (*consumer)->subscribe(topics, "g");
     EXPECT_TRUE(joined) << joined.error().detail;
