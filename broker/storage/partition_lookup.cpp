@@ -44,11 +44,13 @@ Result<shm::SegmentFooter> PartitionStore::footer_of(const SegmentInfo& segment)
     footer.index.assign(writer_->index().begin(), writer_->index().end());
     return footer;
   }
-  if (segment.state == SegmentState::kClosed) return read_footer(disk_, path_of(segment));
-  if (segment.state == SegmentState::kSide) {
-    return read_footer(disk_, options_.folder + "/" + side_file_name(segment.number));
-  }
-  return shm::SegmentFooter{};  // not listed: every seek starts at the front
+  const bool closed = segment.state == SegmentState::kClosed;
+  // Not listed, or its list is damaged: every seek starts at the front.
+  if (!closed && segment.state != SegmentState::kSide) return shm::SegmentFooter{};
+  auto footer = read_footer(
+      disk_, closed ? path_of(segment) : options_.folder + "/" + side_file_name(segment.number));
+  if (!footer && footer.error().code == ErrorCode::kCorrupt) return shm::SegmentFooter{};
+  return footer;
 }
 
 Result<shm::IndexEntry> PartitionStore::seek_offset(const SegmentInfo& segment,

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "broker/storage/partition_store.h"
 #include "tests/broker/storage/store_fixture.h"
 
@@ -47,6 +49,27 @@ TEST_F(PartitionLookup, FindsSegmentsByOffsetAndTime) {
   EXPECT_EQ(bench.store->offset_at_time(1'000'000).value(), kNoOffset);
   EXPECT_EQ(bench.store->offset_at_time(0).value(), 0U);
   bench.close();
+}
+
+TEST_F(PartitionLookup, ADamagedFooterCostsTheIndexAndNoRecord) {
+  StoreBench bench(disk, dir / "p");
+  bench.open();
+  FakePartition partition(64 << 10);
+  for (int i = 0; i < 300; ++i) partition.append({1000}, 1000 + i);
+  bench.drain(partition);
+  bench.close();
+  const broker::SegmentInfo& segment = bench.store->segments().front();
+  ASSERT_GT(bench.store->seek_offset(segment, 60)->offset, segment.base_offset);
+  const std::string path = dir / "p/" + broker::segment_file_name(segment.number);
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  file.seekp(static_cast<std::streamoff>(std::filesystem::file_size(path) - shm::kBlockBytes + 40));
+  file.put('x');
+  file.close();
+  const auto from = bench.store->seek_offset(segment, 60);
+  ASSERT_TRUE(from) << from.error().sentence();
+  EXPECT_EQ(from->offset, segment.base_offset);
+  EXPECT_EQ(from->byte, shm::kBlockBytes);
+  EXPECT_EQ(bench.store->offset_at_time(1060).value(), 60U);
 }
 
 TEST_F(PartitionLookup, DropsTheOldestAndKeepsTheRest) {
