@@ -44,7 +44,7 @@ Result<SegmentFile> open_file(const std::string& path) {
   file.path = path;
   file.fd = shm::UniqueFd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (!file.fd) return io_error(path);
-  struct stat status{};
+  struct stat status {};
   if (fstat(file.fd.get(), &status) != 0) return io_error(path);
   if (!S_ISREG(status.st_mode))
     return fail(ErrorCode::kIo, fmt::format("{} is no regular file", path));
@@ -56,14 +56,18 @@ Result<SegmentFile> open_file(const std::string& path) {
 /// segment has none.
 Result<void> read_footer(const SegmentFile& file, SegmentFile& owner) {
   if (file.file_bytes < kBlockBytes) return {};
-  const auto tail =
+  auto tail =
       read_bytes(file, file.file_bytes - sizeof(shm::SegmentTrailer), sizeof(shm::SegmentTrailer));
   if (!tail) return std::unexpected(tail.error());
   const auto trailer = shm::parse_trailer(*tail, file.file_bytes);
   if (!trailer) {
     std::uint64_t magic = 0;
-    if (tail->size() >= sizeof magic) std::memcpy(&magic, tail->data(), sizeof magic);
+    if (tail->size() < sizeof(shm::SegmentTrailer)) return {};
+    std::memcpy(&magic, tail->data(), sizeof magic);
     if (magic == shm::kTrailerMagic) owner.footer_fault = trailer.error().detail;
+    std::memcpy(tail->data(), &shm::kTrailerMagic, sizeof magic);
+    if (magic != shm::kTrailerMagic && shm::parse_trailer(*tail, file.file_bytes))
+      owner.footer_fault = "the trailer's magic number is damaged";
     return {};
   }
   if (trailer->partition_id != owner.header.partition_id ||
@@ -153,6 +157,47 @@ class FooterCheck {
   UnixMillis running_max_ms_;
 };
 
+/// Notes the first byte of `bytes`, which begin at `byte` of the file, that is not zero.
+void expect_zeros(std::span<const std::byte> bytes, std::uint64_t byte, SegmentFindings& findings) {
+  const auto dirty = std::ranges::find_if(bytes, [](std::byte b) { return b != std::byte{0}; });
+  if (dirty != bytes.end() && !findings.dirty_fill)
+    findings.dirty_fill = byte + static_cast<std::uint64_t>(dirty - bytes.begin());
+}
+
+/// What a good record has behind its content: zeros up to 16 bytes; a pad and what stands in for
+/// damaged records have no content.
+void check_fill(const WalkStep& step, std::span<const std::byte> from_record,
+                SegmentFindings& findings) {
+  const shm::RecordType type = step.view.header->type;
+  const bool empty = type == shm::RecordType::kPad || type == shm::RecordType::kDamaged;
+  const std::uint64_t content = empty ? shm::kRecordHeaderBytes : step.view.header->length;
+  expect_zeros(from_record.first(step.end_byte - step.byte).subspan(content), step.byte + content,
+               findings);
+}
+
+/// Between the last record and the footer: at most a pad, else zeros.
+Result<void> check_tail(const SegmentFile& file, std::uint64_t seed, SegmentFindings& findings) {
+  const shm::SegmentTrailer& trailer = file.footer->trailer;
+  const std::uint64_t end = file.file_bytes - trailer.footer_bytes;
+  if (trailer.data_end >= end) return {};
+  const auto bytes = read_bytes(file, trailer.data_end, end - trailer.data_end);
+  if (!bytes) return std::unexpected(bytes.error());
+  const shm::CheckedRecord pad = shm::check_record(*bytes, seed, shm::BodyCheck::kSkip);
+  const bool is_pad = pad.good() && pad.header.type == shm::RecordType::kPad;
+  const std::size_t content = is_pad ? shm::kRecordHeaderBytes : 0;
+  expect_zeros(std::span{*bytes}.subspan(content), trailer.data_end + content, findings);
+  return {};
+}
+
+Result<void> check_header_fill(const SegmentFile& file, SegmentFindings& findings) {
+  const auto block = read_bytes(file, 0, kBlockBytes);
+  if (!block) return std::unexpected(block.error());
+  if (block->size() > sizeof(shm::SegmentHeader))
+    expect_zeros(std::span{*block}.subspan(sizeof(shm::SegmentHeader)), sizeof(shm::SegmentHeader),
+                 findings);
+  return {};
+}
+
 /// An unfinished segment may miss only what its last writes held (FORMAT.md, write_limit_bytes).
 void forgive_torn_tail(const SegmentFile& file, SegmentFindings& findings) {
   if (file.end_byte) return;
@@ -184,6 +229,7 @@ Result<SegmentFile> open_segment(const std::string& path) {
   if (!header) return fail(header.error().code, fmt::format("{}: {}", path, header.error().detail));
   file->header = *header;
   MALLBOTS_TRY(read_footer(*file, *file));
+  file->own_footer = file->closed;
   if (!file->closed) {
     if (const auto side = open_file(side_path(path))) MALLBOTS_TRY(read_footer(*side, *file));
   }
@@ -198,11 +244,12 @@ Result<SegmentFindings> scan_segment(const SegmentFile& file, shm::BodyCheck bod
   findings.end_byte = kBlockBytes;
   if (file.unborn) return findings;
   if (!file.footer_fault.empty()) findings.footer_faults.push_back(file.footer_fault);
-  const PartitionId partition{file.header.partition_id};
-  shm::RecordWalker walker{{.seed = shm::record_seed(partition, file.header.log_epoch),
-                            .expected = file.header.base_offset,
-                            .byte = kBlockBytes,
-                            .body = body}};
+  const std::uint64_t seed =
+      shm::record_seed(PartitionId{file.header.partition_id}, file.header.log_epoch);
+  MALLBOTS_TRY(check_header_fill(file, findings));
+  if (file.own_footer) MALLBOTS_TRY(check_tail(file, seed, findings));
+  shm::RecordWalker walker{
+      {.seed = seed, .expected = file.header.base_offset, .byte = kBlockBytes, .body = body}};
   FooterCheck footer{file, findings};
   std::uint64_t end = std::min(file.end_byte.value_or(file.file_bytes), file.file_bytes);
   std::vector<std::byte> window;
@@ -224,6 +271,8 @@ Result<SegmentFindings> scan_segment(const SegmentFile& file, shm::BodyCheck bod
       continue;
     }
     if (step.kind == WalkStep::kEnd) break;
+    if (step.kind == WalkStep::kRecord || step.kind == WalkStep::kPad)
+      check_fill(step, rest, findings);
     if (step.kind == WalkStep::kUnwritten) {
       // Zeros where something else says that there were records.
       if (file.end_byte)

@@ -26,6 +26,7 @@ struct SegmentFile {
   shm::SegmentHeader header{};
   bool closed = false;                       ///< its footer is in the file or in a side file
   std::optional<shm::SegmentFooter> footer;  ///< of the file, else of its side file
+  bool own_footer = false;                   ///< `footer` stands at the end of the file
   std::string footer_fault;                  ///< it claims to have a footer, but that is damaged
   /// Byte where the data ends, if something says so: the footer, or the header of the next segment.
   std::optional<std::uint64_t> end_byte;
@@ -47,11 +48,16 @@ struct SegmentFindings {
   std::uint64_t end_byte = 0;  ///< behind the last good record
   std::vector<DamageFound> damages;
   std::vector<std::string> footer_faults;  ///< sentences: what footer and records disagree about
+  /// The first byte between records, headers and footer that is not zero as it must be: nothing is
+  /// lost, but the medium is not to be trusted.
+  std::optional<std::uint64_t> dirty_fill;
   /// An unfinished segment ends in bytes that are not whole records: what a crash or a running
   /// broker leaves, no damage.
   std::optional<std::uint64_t> torn_at;
 
-  [[nodiscard]] bool damaged() const noexcept { return !damages.empty() || !footer_faults.empty(); }
+  [[nodiscard]] bool damaged() const noexcept {
+    return !damages.empty() || !footer_faults.empty() || dirty_fill;
+  }
 };
 
 /// Reads every record. `visit` sees each record and each damage in order (may be empty).

@@ -44,6 +44,9 @@ std::string state_of(const SegmentFile& file, const SegmentFindings& findings) {
     return state;
   }
   if (!findings.footer_faults.empty()) return "footer: " + findings.footer_faults.front();
+  if (findings.dirty_fill)
+    return fmt::format("byte {}: it fills a gap and should be zero; no record is lost",
+                       *findings.dirty_fill);
   return file.closed ? "ok" : "open";
 }
 
