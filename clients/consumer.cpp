@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "clients/internal/group_member.h"
 #include "clients/internal/last_values.h"
 #include "clients/internal/link.h"
 #include "clients/internal/readings.h"
+#include "shm/concurrent/cells.h"
 #include "shm/concurrent/wait.h"
 
 namespace mallbots::client {
@@ -20,7 +22,13 @@ constexpr BootNanos kLongestSleep = 500 * kMillisecond;
 constexpr BootNanos kDetachedSleep = 50 * kMillisecond;
 constexpr BootNanos kBlockedSleep = 5 * kMillisecond;
 constexpr std::uint32_t kPollsBetweenLooks = 64;
-constexpr std::uint32_t kSpinsBetweenLooks = 64;
+constexpr std::uint32_t kSpinsBetweenLooks = 32;
+/// Of one partition's memory in a row, some 150 ns.
+constexpr std::uint32_t kLooksPerSpin = 64;
+/// A spinner that has caught up leaves the lines alone for a pause per record it was given last, at
+/// most so many: watched all the time, a producer hands over every record on its own, eight times
+/// slower. The next question of a dialogue comes later than one pause.
+constexpr std::size_t kLongestHold = 16;
 
 }  // namespace
 
@@ -56,7 +64,7 @@ class Consumer::Impl {
   [[nodiscard]] shm::SessionHeader& header() const noexcept {
     return attachment_.session->header();
   }
-  void count_poll() noexcept { header().polls.fetch_add(1); }
+  void count_poll() noexcept { shm::count_call(header().polls); }
   [[nodiscard]] bool has_news() const noexcept;
   [[nodiscard]] bool tend_is_due() const noexcept;
   void attach_again(Deadline deadline);
@@ -66,6 +74,7 @@ class Consumer::Impl {
   void report(const Setback& setback);
   [[nodiscard]] Error take_pending();
   void sleep(Deadline deadline);
+  void spin() noexcept;
   [[nodiscard]] bool idle_until_more(Deadline deadline, BootNanos& spin_until);
 
   Attachment attachment_;
@@ -74,6 +83,7 @@ class Consumer::Impl {
   bool unresolved_ = false;  ///< the last tend() could not do all: again soon, not at once
   BootNanos tended_ = 0;
   std::uint32_t polls_ = 0;
+  std::size_t given_ = 0;  ///< records, by the last poll
   std::size_t turn_ = 0;
   std::vector<Message> messages_;
   std::vector<Pending> pending_;
@@ -231,15 +241,23 @@ void Consumer::Impl::sleep(Deadline deadline) {
                 deadline.remaining_ns() < longest ? deadline : Deadline::after_ns(longest));
 }
 
+/// One turn of a spinner. A single partition is watched without all that lies between.
+void Consumer::Impl::spin() noexcept {
+  std::size_t hold = std::min(std::exchange(given_, 0), kLongestHold);
+  for (; hold != 0; --hold) shm::cpu_relax();
+  const auto& all = readings_.all();
+  if (all.size() != 1 || all[0]->paused || all[0]->blocked || !all[0]->cursor)
+    return shm::cpu_relax();
+  static_cast<void>(all[0]->cursor->spin(kLooksPerSpin));
+}
+
 /// Waits as the connection's options say. False: the deadline has passed.
 bool Consumer::Impl::idle_until_more(Deadline deadline, BootNanos& spin_until) {
   if (deadline.is_try()) return false;
   const Waiting waiting = link_->options().waiting;
   if (waiting == Waiting::kSpin || (waiting == Waiting::kHybrid && spin_until >= 0)) {
-    if (++polls_ % kSpinsBetweenLooks != 0) {
-      shm::cpu_relax();
-      return true;
-    }
+    spin();
+    if (++polls_ % kSpinsBetweenLooks != 0) return true;
     const BootNanos now = boot_now_ns();
     if (spin_until == 0) spin_until = now + kSpinFor;
     if (waiting == Waiting::kHybrid && now >= spin_until) spin_until = -1;
@@ -267,6 +285,7 @@ Result<std::span<const Message>> Consumer::Impl::poll(Deadline deadline, std::si
       if (!pending_.empty()) continue;
     }
     scan(max_records, deadline);
+    given_ += messages_.size();
     if (!messages_.empty()) return std::span<const Message>{messages_};
     if (!pending_.empty()) continue;
     if (!idle_until_more(deadline, spin_until)) return std::span<const Message>{};

@@ -47,7 +47,7 @@ class Producer::Impl {
   TryReceipt try_append(const Record& record, const SendOptions& options) noexcept;
   Result<void> prepare(PartitionIndex partition, Deadline deadline);
   Result<void> refresh(Deadline deadline);
-  void look_now_and_then();
+  UnixMillis look_now_and_then();
   Result<void> tend();
   Result<void> wait_durable(const Receipt& receipt, Deadline deadline);
   Receipt accept(PartitionIndex partition, std::uint32_t count, const shm::AppendOutcome& outcome);
@@ -99,13 +99,14 @@ Receipt Producer::Impl::accept(PartitionIndex partition, std::uint32_t count,
 }
 
 /// Now and then, before an append: a broker that died together with its keeper leaves memory behind
-/// that nobody reads any more.
-void Producer::Impl::look_now_and_then() {
+/// that nobody reads any more. The time it is, for the stamp; 0 if that took time.
+UnixMillis Producer::Impl::look_now_and_then() {
   const UnixMillis now_ms = wall_coarse_ms();
-  if (std::uint64_t(now_ms - looked_ms_) < std::uint64_t{kLookEveryMs}) return;
+  if (std::uint64_t(now_ms - looked_ms_) < std::uint64_t{kLookEveryMs}) return now_ms;
   looked_ms_ = now_ms;
   // Errors are told by the append that cannot do without the broker.
   static_cast<void>(refresh(Deadline::after_ms(kAttemptMs)));
+  return 0;  // old by now
 }
 
 template <class Attempt>
@@ -115,13 +116,13 @@ Result<Receipt> Producer::Impl::send(PartitionIndex partition, std::uint32_t cou
   if (durable && topic_->has(shm::TopicFlag::kMemoryOnly))
     return fail(ErrorCode::kUnsupported,
                 "acks=durable on topic " + topic_->name() + ", which has storage=memory");
-  look_now_and_then();
+  const UnixMillis now_ms = look_now_and_then();
   // Whoever will wait says so first: then the wake that comes with the commit starts the flush.
   if (durable) static_cast<void>(shm::prepare_wait(topic_->knock(partition)->durable));
   shm::AppendOutcome outcome{shm::AppendStatus::kUnmapped};
   // The usual case is one attempt that need not wait: no deadline is looked at for it.
   if (lanes_[partition] && !topic_->link().is_memory_lost())
-    outcome = attempt(*lanes_[partition]->appender, Deadline::passed());
+    outcome = attempt(*lanes_[partition]->appender, Deadline::passed(), now_ms);
   if (outcome.status != shm::AppendStatus::kAppended) {
     auto insisted = insist(partition, options, outcome, attempt);
     if (!insisted) return std::unexpected(std::move(insisted).error());
@@ -173,7 +174,7 @@ Result<shm::AppendOutcome> Producer::Impl::insist(PartitionIndex partition,
     const Deadline until = attempt_of(deadline);
     // A try may map the slot it needs, but not wait for anybody.
     lane.slots.may_ask(until.is_try() ? Deadline::after_ms(kAttemptMs) : until);
-    outcome = attempt(*lane.appender, until);
+    outcome = attempt(*lane.appender, until, 0);
     lane.slots.may_ask(Deadline::passed());
   }
   return outcome;
@@ -330,11 +331,13 @@ class Guard {
   bool owns_;
 };
 
-shm::AppendOptions low_options(const SendOptions& options, Deadline deadline) noexcept {
+shm::AppendOptions low_options(const SendOptions& options, Deadline deadline,
+                               UnixMillis now_ms) noexcept {
   return {.deadline = deadline,
           .expected_offset = options.expected_offset,
           .sequence = options.sequence,
-          .await_durable = options.acks == Acks::kDurable};
+          .await_durable = options.acks == Acks::kDurable,
+          .now_ms = now_ms};
 }
 
 }  // namespace
@@ -350,9 +353,10 @@ Result<Receipt> Producer::append(const Record& record, const SendOptions& option
     if (!inputs) return std::unexpected(inputs.error());
     input = inputs->data();
   }
-  return impl_->send(*partition, 1, options, [&](shm::Appender& appender, Deadline deadline) {
-    return appender.append(*input, low_options(options, deadline));
-  });
+  return impl_->send(*partition, 1, options,
+                     [&](shm::Appender& appender, Deadline deadline, UnixMillis now_ms) {
+                       return appender.append(*input, low_options(options, deadline, now_ms));
+                     });
 }
 
 Result<Receipt> Producer::append_batch(std::span<const Record> records,
@@ -368,8 +372,9 @@ Result<Receipt> Producer::append_batch(std::span<const Record> records,
   const auto inputs = impl_->buffer_.encode(records);
   if (!inputs) return std::unexpected(inputs.error());
   return impl_->send(*partition, static_cast<std::uint32_t>(records.size()), options,
-                     [&](shm::Appender& appender, Deadline deadline) {
-                       return appender.append_batch(*inputs, low_options(options, deadline));
+                     [&](shm::Appender& appender, Deadline deadline, UnixMillis now_ms) {
+                       return appender.append_batch(*inputs,
+                                                    low_options(options, deadline, now_ms));
                      });
 }
 

@@ -72,6 +72,12 @@ void kill_process(pid_t pid) noexcept {
   if (pid > 0) ::kill(pid, SIGKILL);
 }
 
+void stop_this_process() noexcept { ::raise(SIGSTOP); }
+
+void resume_process(pid_t pid) noexcept {
+  if (pid > 0) ::kill(pid, SIGCONT);
+}
+
 Result<int> ChildProcess::wait(double limit_s) {
   if (pid_ <= 0) return fail(ErrorCode::kBadArgument, "the process was waited for already");
   pollfd end{pidfd_, POLLIN, 0};

@@ -56,5 +56,9 @@ class ChildProcess {
 /// SIGKILL to a process that a scenario measures the death of: a role's sibling, the daemon's
 /// broker.
 void kill_process(pid_t pid) noexcept;
+/// SIGSTOP to the calling process, as an operator's Ctrl-Z or a debugger does it.
+void stop_this_process() noexcept;
+/// SIGCONT to a process that has stopped so.
+void resume_process(pid_t pid) noexcept;
 
 }  // namespace mallbots::bench

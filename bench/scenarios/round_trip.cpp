@@ -1,11 +1,19 @@
 // rtt.*: a question through one topic, the answer through another, one at a time.
 //
-// The leader appends and polls, the follower polls, copies the question out and appends it as the
-// answer; every record's number is checked on both sides. Compared with the bare ring that does
-// the same (limits/ring_limits.cpp). In place: the follower copies the question straight into the
-// answer's memory, and the leader its payload straight into the question's.
-#include <array>
+// The leader appends and polls, the follower polls and appends what it was given as the answer, out
+// of the question's memory; every record's number is checked on both sides, and the leader writes
+// the next one into its buffer while it waits. Compared with the bare ring that does the same
+// (limits/ring_limits.cpp). In place: the follower copies the question straight into the answer's
+// memory, and the leader its payload straight into the question's.
+//
+// Beside a stalled neighbour: a third process has read from the question's topic and appended to
+// it, and is stopped (SIGSTOP) with its pin and its session for as long as the measurement takes.
+#include <unistd.h>
 
+#include <array>
+#include <atomic>
+
+#include "bench/harness/child_process.h"
 #include "bench/harness/clock.h"
 #include "bench/harness/roles.h"
 #include "bench/harness/shared_block.h"
@@ -18,7 +26,8 @@ namespace {
 
 struct Outcome {
   Histogram times;
-  std::uint64_t touched = 0;  ///< keeps the reads alive
+  std::uint64_t touched = 0;        ///< keeps the reads alive
+  std::atomic<pid_t> neighbour{0};  ///< from when it is there until it goes on
 };
 
 struct Trip {
@@ -36,10 +45,8 @@ class Copying {
     if (!producer) return std::unexpected(std::move(producer).error());
     return Copying{std::move(*producer)};
   }
-  Result<void> send(std::span<const std::byte> bytes, std::uint64_t number) {
-    std::memcpy(buffer_.bytes.data(), bytes.data(), bytes.size());
-    put_number(buffer_.bytes.data(), number);
-    const auto sent = producer_->append({.payload = buffer_.first(bytes.size())}, {.partition = 0});
+  Result<void> send(std::span<const std::byte> bytes) {
+    const auto sent = producer_->append({.payload = bytes}, {.partition = 0});
     if (!sent) return std::unexpected(sent.error());
     return {};
   }
@@ -47,7 +54,6 @@ class Copying {
  private:
   explicit Copying(std::unique_ptr<client::Producer> producer) : producer_(std::move(producer)) {}
   std::unique_ptr<client::Producer> producer_;
-  PayloadBuffer buffer_;
 };
 
 class InPlace {
@@ -57,11 +63,10 @@ class InPlace {
     if (!producer) return std::unexpected(std::move(producer).error());
     return InPlace{std::move(*producer)};
   }
-  Result<void> send(std::span<const std::byte> bytes, std::uint64_t number) {
+  Result<void> send(std::span<const std::byte> bytes) {
     const auto place = producer_->reserve(bytes.size());
     if (!place) return std::unexpected(place.error());
     std::memcpy(place->data(), bytes.data(), bytes.size());
-    put_number(place->data(), number);
     const auto sent = producer_->commit();
     if (!sent) return std::unexpected(sent.error());
     return {};
@@ -84,17 +89,19 @@ Result<std::span<const std::byte>> receive(client::Consumer& consumer, std::uint
 
 template <class Sender>
 Result<void> lead(RoleContext& role, const Trip& trip, Outcome& outcome) {
+  role.meet();
   auto connection = attach(trip.runtime_dir, trip.waiting);
   if (!connection) return std::unexpected(connection.error());
   auto sender = Sender::open(**connection, "there");
   if (!sender) return std::unexpected(sender.error());
   auto consumer = read_from_now(**connection, "back");
   if (!consumer) return std::unexpected(consumer.error());
-  const PayloadBuffer buffer;
+  PayloadBuffer buffer;
   role.meet();
   std::uint64_t before = ticks();
   for (std::uint64_t round = 0; round < trip.rounds; ++round) {
-    MALLBOTS_TRY(sender->send(buffer.first(trip.payload), round));
+    MALLBOTS_TRY(sender->send(buffer.first(trip.payload)));
+    put_number(buffer.bytes.data(), round + 1);
     const auto answer = receive(**consumer, round);
     if (!answer) return std::unexpected(answer.error());
     outcome.touched += touch_lines(*answer);
@@ -102,12 +109,16 @@ Result<void> lead(RoleContext& role, const Trip& trip, Outcome& outcome) {
     if (round >= trip.rounds / 10) outcome.times.record(now - before);
     before = now;
   }
+  // Again and again: it may only be about to stop.
+  for (pid_t stopped = 0; (stopped = outcome.neighbour.load()) != 0; ::usleep(1'000))
+    resume_process(stopped);
   role.meet();
   return {};
 }
 
 template <class Sender>
 Result<void> follow(RoleContext& role, const Trip& trip) {
+  role.meet();
   auto connection = attach(trip.runtime_dir, trip.waiting);
   if (!connection) return std::unexpected(connection.error());
   auto sender = Sender::open(**connection, "back");
@@ -118,8 +129,30 @@ Result<void> follow(RoleContext& role, const Trip& trip) {
   for (std::uint64_t round = 0; round < trip.rounds; ++round) {
     const auto question = receive(**consumer, round);
     if (!question) return std::unexpected(question.error());
-    MALLBOTS_TRY(sender->send(*question, round));
+    MALLBOTS_TRY(sender->send(*question));
   }
+  role.meet();
+  return {};
+}
+
+/// Holds a pin and a producer's seat, and stops.
+Result<void> stall(RoleContext& role, const Trip& trip, Outcome& outcome) {
+  auto connection = attach(trip.runtime_dir, client::Waiting::kBlock);
+  if (!connection) return std::unexpected(connection.error());
+  auto consumer = read_from_now(**connection, "there");
+  if (!consumer) return std::unexpected(consumer.error());
+  auto producer = produce_to(**connection, "there");
+  if (!producer) return std::unexpected(producer.error());
+  const PayloadBuffer buffer;
+  const auto sent = (*producer)->append({.payload = buffer.first(trip.payload)}, {.partition = 0});
+  if (!sent) return std::unexpected(sent.error());
+  const auto seen = (*consumer)->poll(Deadline::after_ms(1'000));
+  if (!seen) return std::unexpected(seen.error());
+  outcome.neighbour.store(::getpid());
+  role.meet();
+  role.meet();
+  stop_this_process();
+  outcome.neighbour.store(0);
   role.meet();
   return {};
 }
@@ -129,6 +162,7 @@ struct Game {
   std::uint64_t rounds = 100'000;
   client::Waiting waiting = client::Waiting::kSpin;
   std::vector<TopicSpec> topics;
+  bool stalled_neighbour = false;
 };
 
 template <class Sender>
@@ -138,11 +172,14 @@ Result<Figures> play(const RunContext& run, const Game& game) {
   auto outcome = Shared<Outcome>::create();
   if (!outcome) return std::unexpected(outcome.error());
   const Trip trip{(*stage)->runtime_dir(), game.payload, run.times(game.rounds, 200), game.waiting};
-  const std::array roles{
+  std::vector roles{
       Role{"leader", run.cpu_a,
            [&](RoleContext& role) { return lead<Sender>(role, trip, **outcome); }},
       Role{"follower", run.cpu_b, [&](RoleContext& role) { return follow<Sender>(role, trip); }},
   };
+  if (game.stalled_neighbour)
+    roles.push_back(Role{"neighbour", kUnpinned,
+                         [&](RoleContext& role) { return stall(role, trip, **outcome); }});
   MALLBOTS_TRY(run_roles(roles, RoleOptions{.populate = {outcome->bytes()}}));
   return latency_figures((*outcome)->times);
 }
@@ -219,6 +256,15 @@ void add_round_trip_rows(Registry& registry) {
   add_small(registry, false);
   add_small(registry, true);
   add_large(registry);
+  registry.add(Row{
+      .name = "rtt.64_stalled_neighbour",
+      .placement = "as rtt.64, beside a stopped process that reads and produces on the same topic",
+      .lines = {shown("round trip 64 B, neighbour stopped, p50", "p50", "limit.ring_rtt_64_hot"),
+                shown("  p99 beside a bare ring's", "p99", "limit.ring_rtt_64_hot"),
+                shown("  p99.9 beside a bare ring's", "p99.9", "limit.ring_rtt_64_hot")},
+      .measure = [](const RunContext& run) {
+        return play<Copying>(run, {.topics = in_memory("2MiB"), .stalled_neighbour = true});
+      }});
   registry.add(
       Row{.name = "rtt.sleeping",
           .placement = "two processes, pinned, both sleeping (waiting=block); storage=memory",

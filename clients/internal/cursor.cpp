@@ -73,6 +73,10 @@ std::atomic<std::uint32_t>* Cursor::eventcount() const noexcept {
   return options_.durable_only ? &knock->durable : &knock->data;
 }
 
+bool Cursor::spin(std::uint32_t polls) noexcept {
+  return mode_ != Mode::kHot || reader_.spin(polls);
+}
+
 bool Cursor::has_more() noexcept { return mode_ != Mode::kHot || reader_.has_more(); }
 
 Cursor::State Cursor::read(std::vector<Message>& out, std::size_t room, Deadline deadline) {
@@ -126,24 +130,15 @@ Cursor::State Cursor::after_status(ReadStatus status) {
   return State::kMore;
 }
 
-bool Cursor::take(const shm::RecordView& view, bool from_disk, std::vector<Message>& out) {
+inline bool Cursor::take(const shm::RecordView& view, bool from_disk, std::vector<Message>& out) {
   const shm::RecordHeader& header = *view.header;
   const bool is_tombstone = header.type == shm::RecordType::kTombstone;
   if (header.type != shm::RecordType::kData && !is_tombstone) return false;
   const std::uint8_t flags = header.flags;
-  out.push_back({.topic = topic_->name(),
-                 .partition = partition_,
-                 .offset = header.offset,
-                 .timestamp_ms = header.timestamp_ms,
-                 .key = view.key,
-                 .payload = view.payload,
-                 .attributes = view.attributes,
-                 .producer_id = header.producer_id,
-                 .sequence = header.sequence,
-                 .is_tombstone = is_tombstone,
-                 .ends_batch = (flags & shm::kLastOfBatch) != 0,
-                 .is_internal = (flags & shm::kInternalEvent) != 0,
-                 .from_disk = from_disk});
+  // In the order of Message, and made where it stays: a copy would wait for each field's store.
+  out.emplace_back(topic_->name(), partition_, header.offset, header.timestamp_ms, view.key,
+                   view.payload, view.attributes, header.producer_id, header.sequence, is_tombstone,
+                   (flags & shm::kLastOfBatch) != 0, (flags & shm::kInternalEvent) != 0, from_disk);
   return true;
 }
 
@@ -151,6 +146,13 @@ Cursor::State Cursor::read_hot(std::vector<Message>& out, std::size_t room) {
   const std::size_t before = out.size();
   bool first = true;
   while (out.size() - before < room) {
+    // Its own view, which then lives in registers.
+    if (shm::RecordView at_hand;
+        !first && !options_.verify_memory && reader_.next_at_hand(at_hand)) {
+      next_ = reader_.next_offset();
+      if (take(at_hand, false, out)) gave_views_ = true;
+      continue;
+    }
     shm::RecordView view{};
     // Rolling gives the old slot's pin back, and with it the views: only before the first.
     const ReadStatus status = first ? reader_.next(view) : reader_.next_in_slot(view);

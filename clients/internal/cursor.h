@@ -51,6 +51,8 @@ class Cursor {
   [[nodiscard]] State read(std::vector<Message>& out, std::size_t room, Deadline deadline);
   /// What read() would find, looking at the word itself: asked between prepare_wait and the sleep.
   [[nodiscard]] bool has_more() noexcept;
+  /// Watches memory for `polls` looks; true: read() may find more, or has something else to do.
+  [[nodiscard]] bool spin(std::uint32_t polls) noexcept;
   /// The eventcount to sleep on; null: only the doorbell tells.
   [[nodiscard]] std::atomic<std::uint32_t>* eventcount() const noexcept;
   /// Once: the broker took away what the last views pointed to.

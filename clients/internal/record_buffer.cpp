@@ -9,10 +9,13 @@ namespace {
 
 constexpr std::size_t kWithoutAllocation = 1024;
 
-shm::RecordInput input_of(const Record& record) noexcept {
-  return {.payload = record.payload,
-          .key = record.key,
-          .type = record.is_tombstone ? shm::RecordType::kTombstone : shm::RecordType::kData};
+/// Field by field where it stays: a copy of what was just stored would wait for the stores.
+void fill_input(shm::RecordInput& input, const Record& record) noexcept {
+  input.payload = record.payload;
+  input.key = record.key;
+  input.attributes = {};
+  input.type = record.is_tombstone ? shm::RecordType::kTombstone : shm::RecordType::kData;
+  input.flags = 0;
 }
 
 bool is_plain(const Record& record) noexcept {
@@ -27,7 +30,7 @@ RecordBuffer::RecordBuffer() {
 }
 
 const shm::RecordInput* RecordBuffer::try_encode(const Record& record) noexcept {
-  inputs_[0] = input_of(record);
+  fill_input(inputs_[0], record);
   if (is_plain(record)) return &inputs_[0];
   const auto bytes = attribute_bytes(record);
   if (!bytes || *bytes > kWithoutAllocation) return nullptr;
@@ -43,7 +46,7 @@ Result<std::span<const shm::RecordInput>> RecordBuffer::encode(std::span<const R
   ends_.clear();
   bool all_plain = true;
   for (std::size_t i = 0; i < records.size(); ++i) {
-    inputs_[i] = input_of(records[i]);
+    fill_input(inputs_[i], records[i]);
     if (is_plain(records[i])) continue;
     all_plain = false;
     if (!attribute_bytes(records[i]))

@@ -22,6 +22,12 @@ class Inside {
   bool& flag_;
 };
 
+/// The hash is inlined here, so that those of several records are under way together.
+[[gnu::flatten]] void hash_bodies(std::span<const RecordInput> records,
+                                  std::span<std::uint64_t> hashes) noexcept {
+  for (std::size_t i = 0; i < records.size(); ++i) hashes[i] = body_hash(records[i]);
+}
+
 }  // namespace
 
 Appender::Appender(const PartitionParts& parts, const ProducerSeat& seat)
@@ -30,7 +36,7 @@ Appender::Appender(const PartitionParts& parts, const ProducerSeat& seat)
       seed_(record_seed(PartitionId{parts.board->partition_id}, parts.board->log_epoch)),
       me_(static_cast<SessionIndex>(parts.session->header.session)),
       data_units_(static_cast<std::uint32_t>(parts.topic->slot_bytes / kUnitBytes)) {
-  headers_.resize(kBatchWithoutAllocation);
+  hashes_.resize(kBatchWithoutAllocation);
   // An earlier Appender of this session may have used the cell: its last sequence must stand until
   // ours is committed.
   const auto first = load_sequence(*seat_.cell, 0);
@@ -46,17 +52,11 @@ AppendOutcome Appender::append(const RecordInput& record, const AppendOptions& o
   const std::uint64_t bytes = record_bytes(record);
   if (bytes > parts_.topic->record_max_bytes || record.attributes.size() > UINT16_MAX)
     return {AppendStatus::kTooLarge};
-  prefetch_tail();
-  RecordHeader header = prepare_header(record, seat_.author);
-  header.flags |= kLastOfBatch;
-  const std::uint32_t units = record_units(header.length);
-  return run(units, 1, options,
-             [&](std::byte* at, Offset offset, UnixMillis stamp, std::uint64_t sequence) noexcept {
-               header.offset = offset;
-               header.timestamp_ms = stamp;
-               header.sequence = sequence;
-               put_record(at, header, record, seed_);
-             });
+  const std::uint64_t hash = seat_.author.hash_bodies ? body_hash(record) : 0;
+  const std::uint32_t units = record_units(static_cast<std::uint32_t>(bytes));
+  return run(units, 1, options, [&](std::byte* at, const RecordPlace& first) noexcept {
+    write_record(at, record, seat_.author, hash, first, seed_);
+  });
 }
 
 AppendOutcome Appender::append_batch(std::span<const RecordInput> records,
@@ -64,36 +64,35 @@ AppendOutcome Appender::append_batch(std::span<const RecordInput> records,
   if (inside_) return {AppendStatus::kBusy};
   const Inside inside{inside_};
   if (records.empty() || records.size() > kMaxBatchRecords) return {AppendStatus::kTooLarge};
-  if (records.size() > headers_.size()) headers_.resize(records.size());
+  if (records.size() > hashes_.size()) hashes_.resize(records.size());
   std::uint64_t units = 0;
   for (std::size_t i = 0; i < records.size(); ++i) {
     const std::uint64_t bytes = record_bytes(records[i]);
     if (bytes > parts_.topic->record_max_bytes || records[i].attributes.size() > UINT16_MAX)
       return {AppendStatus::kTooLarge};
-    fill_header(headers_[i], records[i], seat_.author);
-    headers_[i].batch_position = static_cast<std::uint16_t>(i);
-    units += record_units(headers_[i].length);
+    units += record_units(static_cast<std::uint32_t>(bytes));
   }
   if (units * kUnitBytes > parts_.topic->record_max_bytes) return {AppendStatus::kTooLarge};
-  headers_[records.size() - 1].flags |= kLastOfBatch;
-  return run(static_cast<std::uint32_t>(units), static_cast<std::uint32_t>(records.size()), options,
-             [&](std::byte* at, Offset offset, UnixMillis stamp, std::uint64_t sequence) noexcept {
-               for (std::size_t i = 0; i < records.size(); ++i) {
-                 RecordHeader& header = headers_[i];
-                 header.offset = offset + i;
-                 header.timestamp_ms = stamp;
-                 header.sequence = sequence + i;
-                 put_record(at, header, records[i], seed_);
-                 at += std::size_t{record_units(header.length)} * kUnitBytes;
-               }
-             });
+  if (seat_.author.hash_bodies) hash_bodies(records, hashes_);
+  return run(
+      static_cast<std::uint32_t>(units), static_cast<std::uint32_t>(records.size()), options,
+      [&](std::byte* at, const RecordPlace& first) noexcept { write_batch(at, records, first); });
 }
 
-/// Before hashing and reading the clock: the lines are on their way meanwhile.
-void Appender::prefetch_tail() const noexcept {
-  if (slot_.header == nullptr) return;
-  const std::uint32_t tail = load_word(*slot_.header).tail_units();
-  if (tail < data_units_) prefetch_record_for_write(slot_.data + std::size_t{tail} * kUnitBytes);
+/// The records of a batch one behind the other; hashes_ has those of their bodies.
+[[gnu::flatten]] void Appender::write_batch(std::byte* at, std::span<const RecordInput> records,
+                                            const RecordPlace& first) const noexcept {
+  const std::byte* const end = slot_.data + std::size_t{data_units_} * kUnitBytes;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    prefetch_ahead(at, end);
+    at = write_record(at, records[i], seat_.author, seat_.author.hash_bodies ? hashes_[i] : 0,
+                      {.offset = first.offset + i,
+                       .sequence = first.sequence + i,
+                       .timestamp_ms = first.timestamp_ms,
+                       .batch_position = static_cast<std::uint32_t>(i),
+                       .ends_batch = i + 1 == records.size()},
+                      seed_);
+  }
 }
 
 template <class Fill>
@@ -106,7 +105,7 @@ AppendOutcome Appender::run(std::uint32_t units, std::uint32_t count, const Appe
   if (sequence != last + 1) return {AppendStatus::kOutOfSequence, last};
 
   LockBackoff backoff;
-  for (;;) {
+  for (bool first = true;;) {
     AppendOutcome outcome;
     if (!board_allows(outcome.status)) return outcome;
     if (slot_.header == nullptr && !find_open_slot(outcome.status, options.deadline))
@@ -116,14 +115,17 @@ AppendOutcome Appender::run(std::uint32_t units, std::uint32_t count, const Appe
       if (!move_on(outcome.status, options.deadline)) return outcome;
       continue;
     }
-    prefetch_for_write(&slot_.header->publication);
     const bool ready = !seen.owned() && (seen.tail_units() != 0 || base_known());
     // Re-used since we came here last, perhaps READY far ahead: nobody would fill it for us.
     if (!ready && load_slot_gen(*slot_.header) != slot_gen_) {
       forget_slot();
       continue;
     }
-    const UnixMillis now_ms = wall_coarse_ms();
+    const UnixMillis now_ms = first && options.now_ms != 0 ? options.now_ms : wall_coarse_ms();
+    first = false;
+    std::byte* const at = slot_.data + std::size_t{seen.tail_units()} * kUnitBytes;
+    // As late as can be: a reader that spins takes a line back that is not written at once.
+    if (seen.tail_units() < data_units_) prefetch_record_for_write(at);
     if (!ready || !try_acquire(*slot_.header, seen, me_)) {
       outcome.status = AppendStatus::kTimeout;
       // From now on we sleep: the broker must be awake to see a holder that stalls.
@@ -132,9 +134,7 @@ AppendOutcome Appender::run(std::uint32_t units, std::uint32_t count, const Appe
       continue;
     }
     const Word held = seen.acquired_by(me_);
-    auto& acquires = parts_.session->header.acquires;
-    // no crash point: a counter that only tells a long hold from many short ones
-    acquires.store(acquires.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    count_call(parts_.session->header.acquires);
     if (seen.tail_units() + units > data_units_ && load_slot_gen(*slot_.header) == slot_gen_) {
       roll(held);
       continue;
@@ -143,7 +143,9 @@ AppendOutcome Appender::run(std::uint32_t units, std::uint32_t count, const Appe
       const UnixMillis stamp = std::max(now_ms, end.last_timestamp_ms);
       const std::uint32_t tail = seen.tail_units();
       CRASH_POINT("append.write");
-      fill(slot_.data + std::size_t{tail} * kUnitBytes, end.next_offset, stamp, sequence);
+      fill(at, RecordPlace{.offset = end.next_offset, .sequence = sequence, .timestamp_ms = stamp});
+      // The reader spins on this line. Asked for earlier, it would be gone again by the commit.
+      prefetch_for_write(&slot_.header->publication);
       store_pair(*slot_.header, slot_gen_, tail, tail + units, {end.next_offset + count, stamp});
       store_sequence(tail + units, sequence + count - 1);
       outcome = {AppendStatus::kAppended, end.next_offset, stamp};
@@ -156,6 +158,7 @@ AppendOutcome Appender::run(std::uint32_t units, std::uint32_t count, const Appe
     seat_.last_sequence = sequence + count - 1;
     publish(*slot_.header, slot_gen_, held.released().with_tail(seen.tail_units() + units));
     knock(options.await_durable);
+    prefetch_next_page(at, at + std::size_t{units} * kUnitBytes);
     return outcome;
   }
 }

@@ -52,6 +52,7 @@ struct AppendOptions {
   Offset expected_offset = kNoOffset;      ///< kNoOffset: any
   std::uint64_t sequence = 0;              ///< of the first record; 0: the next one
   bool await_durable = false;              ///< somebody will wait: wakes the broker now
+  UnixMillis now_ms = 0;                   ///< wall_coarse_ms() if it has just been read; 0: no
 };
 
 /// The cell of a producer in its session page, and what the session last appended through it.
@@ -89,7 +90,8 @@ class Appender {
   template <class Write>
   Step run_section(Word held, const AppendOptions& options, AppendOutcome& outcome,
                    const Write& write) noexcept;
-  void prefetch_tail() const noexcept;
+  void write_batch(std::byte* at, std::span<const RecordInput> records,
+                   const RecordPlace& first) const noexcept;
   bool find_open_slot(AppendStatus& status, Deadline deadline);
   bool move_on(AppendStatus& status, Deadline deadline);
   bool adopt(SlotGen slot_gen, std::uint64_t slot_id);
@@ -114,7 +116,7 @@ class Appender {
   SlotMemory slot_;
   SlotMemory previous_;  ///< of slot_gen_ - 1, only while the base is not known
   std::uint32_t data_units_;
-  std::vector<RecordHeader> headers_;
+  std::vector<std::uint64_t> hashes_;  ///< of the bodies of a batch
 };
 
 /// The only producer of its partition (`producers=exclusive`): holds the word for a whole slot, so

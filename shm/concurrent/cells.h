@@ -12,6 +12,13 @@
 
 namespace mallbots::shm {
 
+/// Counts a call of this client for whoever watches that it is alive. Threads that share a session
+/// may swallow one another's counts: only that the number changes means anything.
+inline void count_call(std::atomic<std::uint64_t>& counter) noexcept {
+  // no crash point: nothing follows from it
+  counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
 struct StoredPosition {
   std::uint32_t group_generation = 0;
   Position position;

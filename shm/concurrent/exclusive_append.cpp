@@ -203,7 +203,6 @@ AppendOutcome ExclusiveAppender::commit(const AppendOptions& options) {
 AppendOutcome ExclusiveAppender::append_batch(std::span<const RecordInput> records,
                                               const AppendOptions& options) {
   if (reserved_records_ != 0) return {AppendStatus::kBusy};
-  if (holding_) base_.prefetch_tail();
   std::uint64_t units = 0;
   for (const RecordInput& record : records) {
     const std::uint64_t bytes = record_bytes(record);
@@ -218,17 +217,21 @@ AppendOutcome ExclusiveAppender::append_batch(std::span<const RecordInput> recor
   if (status != AppendStatus::kAppended) return {status};
 
   timestamp_ms_ = std::max(wall_coarse_ms(), end_.last_timestamp_ms);
-  for (const RecordInput& record : records) {
-    RecordHeader header = prepare_header(record, base_.seat_.author);
-    header.offset = end_.next_offset + reserved_records_;
-    header.sequence = base_.seat_.last_sequence + 1 + reserved_records_;
-    header.timestamp_ms = timestamp_ms_;
-    header.batch_position = static_cast<std::uint16_t>(reserved_records_);
-    if (reserved_records_ + 1 == records.size()) header.flags |= kLastOfBatch;
-    put_record(reserved() + std::size_t{reserved_units_} * kUnitBytes, header, record, base_.seed_);
-    reserved_units_ += record_units(header.length);
-    ++reserved_records_;
+  std::byte* at = reserved();
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    prefetch_ahead(at, base_.slot_.data + std::size_t{base_.data_units_} * kUnitBytes);
+    const RecordInput& record = records[i];
+    at = write_record(at, record, base_.seat_.author,
+                      base_.seat_.author.hash_bodies ? body_hash(record) : 0,
+                      {.offset = end_.next_offset + i,
+                       .sequence = base_.seat_.last_sequence + 1 + i,
+                       .timestamp_ms = timestamp_ms_,
+                       .batch_position = static_cast<std::uint32_t>(i),
+                       .ends_batch = i + 1 == records.size()},
+                      base_.seed_);
   }
+  reserved_units_ = static_cast<std::uint32_t>(units);
+  reserved_records_ = static_cast<std::uint32_t>(records.size());
   return commit(options);
 }
 

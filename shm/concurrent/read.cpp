@@ -8,9 +8,13 @@ namespace mallbots::shm {
 namespace {
 
 /// A spinner that read only the publication line could wait for ever: a committer may die or stall
-/// between its commit and its publication (tests/models/publication). Seldom enough that a spinner
-/// does not take the word's line from the appender in every round.
+/// between its commit and its publication (tests/models/publication). Counted while nothing new is
+/// published: whoever publishes later covers what was forgotten. Seldom enough that a spinner does
+/// not take the word's line from the appender in every round.
 constexpr std::uint32_t kPollsBetweenWordReads = 8192;
+
+/// The first record or two of a page.
+constexpr std::uint32_t kNewPageUnits = 16;
 
 /// How often a seek follows hints that move under it before it leaves the waiting to its caller.
 constexpr int kSeekTries = 64;
@@ -56,10 +60,11 @@ PartitionReader::Pin PartitionReader::open_slot(SlotGen slot_gen) {
   const std::uint32_t pin = slot_.header == nullptr ? pin_ : pin_ ^ 1U;
   SlotMemory memory = parts_.slots->map_slot(*slot_id);
   if (memory.header == nullptr) return Pin::kUnmapped;
+  const std::uint64_t pin_value = pin_of(parts_.board->partition_id, slot_gen);
   CRASH_POINT("read.pin");
   // SYNC retire: seq_cst store here, then the generation and the mark in the slot itself are read;
   // the broker stores the mark (seq_cst), then scans the pins. One of the two sees the other.
-  cell_->pins[pin].store(pin_of(parts_.board->partition_id, slot_gen), std::memory_order_seq_cst);
+  cell_->pins[pin].store(pin_value, std::memory_order_seq_cst);
   // The mark before the generation: a re-use changes the generation before it clears the mark, so
   // the other way round a reader that slept in between would take the new slot for the old one.
   if (is_retiring(*memory.header, slot_gen) || !slot_is_valid(parts_, memory, slot_gen)) {
@@ -69,6 +74,7 @@ PartitionReader::Pin PartitionReader::open_slot(SlotGen slot_gen) {
   if (slot_.header != nullptr) close_slot(slot_, pin_);
   slot_ = memory;
   pin_ = pin;
+  pin_value_ = pin_value;
   slot_gen_ = slot_gen;
   position_units_ = limit_units_ = 0;
   at_end_ = false;
@@ -86,6 +92,8 @@ bool PartitionReader::refresh_limit(bool from_word) noexcept {
   const bool foreign = !published.is_of(slot_gen_);
   std::uint32_t tail = foreign ? 0 : published.tail_units();
   bool sealed = !foreign && published.sealed();
+  // What the publication line brings is the word's news as well: only silence makes us ask.
+  if (tail > limit_units_) polls_ = 0;
   if (from_word || foreign || ++polls_ >= kPollsBetweenWordReads) {
     polls_ = 0;
     const Word word = load_word_seq_cst(*slot_.header);
@@ -98,41 +106,7 @@ bool PartitionReader::refresh_limit(bool from_word) noexcept {
   return limit_units_ > position_units_;
 }
 
-bool PartitionReader::parse(std::uint32_t at_units, RecordView& view,
-                            std::uint32_t& units) const noexcept {
-  const std::size_t room = std::size_t{limit_units_ - at_units} * kUnitBytes;
-  if (room < kRecordHeaderBytes) return false;
-  const std::byte* const at = slot_.data + std::size_t{at_units} * kUnitBytes;
-  const auto* header = reinterpret_cast<const RecordHeader*>(at);
-  // Each length is read once (volatile: not again later): a mad producer of this topic may change
-  // them under us.
-  const volatile RecordHeader& shared = *header;
-  const std::uint32_t length = shared.length;
-  const std::size_t attributes = shared.attribute_bytes;
-  const std::size_t key = shared.key_bytes;
-  if (length < kRecordHeaderBytes || length > room) return false;
-  const std::size_t body = length - kRecordHeaderBytes;
-  if (attributes > body || key > body - attributes) return false;
-  const std::byte* const first = at + kRecordHeaderBytes;
-  view.header = header;
-  view.attributes = {first, attributes};
-  view.key = {first + attributes, key};
-  view.payload = {first + attributes + key, body - attributes - key};
-  units = record_units(length);
-  return true;
-}
-
 ReadStatus PartitionReader::next(RecordView& view) { return advance(view, true); }
-
-ReadStatus PartitionReader::next_in_slot(RecordView& view) { return advance(view, false); }
-
-bool PartitionReader::has_pin() const noexcept {
-  // SYNC revoke: acquire here, so that what was read before was read while the pin stood; seq_cst
-  // in revoke_pin, before the memory is used again.
-  std::atomic_thread_fence(std::memory_order_acquire);
-  return slot_.header == nullptr || cell_->pins[pin_].load(std::memory_order_relaxed) ==
-                                        pin_of(parts_.board->partition_id, slot_gen_);
-}
 
 ReadStatus PartitionReader::advance(RecordView& view, bool may_roll) {
   if (!has_pin()) return expire();
@@ -166,6 +140,25 @@ ReadStatus PartitionReader::advance(RecordView& view, bool may_roll) {
     next_offset_ = offset + covered(view);
     return ReadStatus::kRecord;
   }
+}
+
+bool PartitionReader::spin(std::uint32_t polls) noexcept {
+  if (slot_.header == nullptr || at_end_) return true;
+  if (durable_only_ && position_units_ < limit_units_) {
+    while (polls-- != 0)
+      // SYNC durable: acquire here; release in publish_durable.
+      if (parts_.board->durable_offset.load(std::memory_order_acquire) > next_offset_) return true;
+    return false;
+  }
+  // On a page of records not seen before: looks the next one up while there is time.
+  constexpr std::uint32_t kPageUnits = kPageBytes / kUnitBytes;
+  if (position_units_ % kPageUnits < kNewPageUnits && position_units_ + kPageUnits < data_units_)
+    __builtin_prefetch(slot_.data + std::size_t{position_units_ + kPageUnits} * kUnitBytes);
+  // With a pause: an appender has asked for the line before it stores into it, and would have to
+  // ask again.
+  for (; polls != 0; --polls, cpu_relax())
+    if (refresh_limit(false) || at_end_) return true;
+  return false;
 }
 
 ReadStatus PartitionReader::expire() noexcept {

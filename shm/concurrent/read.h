@@ -48,7 +48,13 @@ class PartitionReader {
   [[nodiscard]] ReadStatus next(RecordView& view);
   /// As next(), but never leaves the current slot, so that the views handed out of it stay valid
   /// with the new one: kEmpty at the slot's end, although the log may go on.
-  [[nodiscard]] ReadStatus next_in_slot(RecordView& view);
+  [[nodiscard]] ReadStatus next_in_slot(RecordView& view) { return advance(view, false); }
+  /// The usual case of next_in_slot(): true if the next record is a plain one, known to be
+  /// committed. False says nothing but that next_in_slot() must look.
+  [[nodiscard]] bool next_at_hand(RecordView& view) noexcept;
+  /// Looks up to `polls` times, as fast as the core can, whether next() would find anything new;
+  /// true as soon as it would, or must look at more than this slot.
+  [[nodiscard]] bool spin(std::uint32_t polls) noexcept;
   /// False: the broker took the pin away, the views handed out may have been overwritten. One load.
   [[nodiscard]] bool has_pin() const noexcept;
   /// What next() would find, looking at the word itself and not at the publication line: to be
@@ -83,13 +89,61 @@ class PartitionReader {
   bool at_end_ = false;  ///< the slot is sealed at limit_units_: what follows is in the next one
   SlotGen slot_gen_ = kNoSlot;
   SlotMemory slot_;
-  std::uint32_t pin_ = 0;  ///< which of the cell's two
+  std::uint32_t pin_ = 0;        ///< which of the cell's two
+  std::uint64_t pin_value_ = 0;  ///< what it says while slot_ is open
   std::uint32_t position_units_ = 0;
   std::uint32_t limit_units_ = 0;  ///< committed as far as this reader has seen
-  std::uint32_t polls_ = 0;
+  std::uint32_t polls_ = 0;        ///< of the publication line in a row that found nothing new
   /// Where the current slot begins, as the sealed slot before it said; kNoOffset: not known so.
   Offset base_from_previous_ = kNoOffset;
   Offset next_offset_ = 0;
 };
+
+inline bool PartitionReader::has_pin() const noexcept {
+  // SYNC revoke: acquire here, so that what was read before was read while the pin stood; seq_cst
+  // in revoke_pin, before the memory is used again.
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return slot_.header == nullptr || cell_->pins[pin_].load(std::memory_order_relaxed) == pin_value_;
+}
+
+inline bool PartitionReader::parse(std::uint32_t at_units, RecordView& view,
+                                   std::uint32_t& units) const noexcept {
+  const std::size_t room = std::size_t{limit_units_ - at_units} * kUnitBytes;
+  if (room < kRecordHeaderBytes) return false;
+  const std::byte* const at = slot_.data + std::size_t{at_units} * kUnitBytes;
+  const auto* header = reinterpret_cast<const RecordHeader*>(at);
+  // Each length is read once (volatile: not again later): a mad producer of this topic may change
+  // them under us.
+  const volatile RecordHeader& shared = *header;
+  const std::uint32_t length = shared.length;
+  const std::size_t attributes = shared.attribute_bytes;
+  const std::size_t key = shared.key_bytes;
+  if (length < kRecordHeaderBytes || length > room) return false;
+  const std::size_t body = length - kRecordHeaderBytes;
+  if (attributes > body || key > body - attributes) return false;
+  const std::byte* const first = at + kRecordHeaderBytes;
+  view.header = header;
+  view.attributes = {first, attributes};
+  view.key = {first + attributes, key};
+  view.payload = {first + attributes + key, body - attributes - key};
+  units = record_units(length);
+  return true;
+}
+
+inline bool PartitionReader::next_at_hand(RecordView& view) noexcept {
+  std::uint32_t units = 0;
+  if (position_units_ >= limit_units_ || !parse(position_units_, view, units)) return false;
+  const RecordType type = view.header->type;
+  const Offset offset = view.header->offset;
+  if (type == RecordType::kPad || type == RecordType::kDamaged || offset != next_offset_ ||
+      (durable_only_ &&
+       // SYNC durable: acquire here; release in publish_durable.
+       offset >= parts_.board->durable_offset.load(std::memory_order_acquire)) ||
+      !has_pin())
+    return false;
+  position_units_ += units;
+  next_offset_ = offset + 1;
+  return true;
+}
 
 }  // namespace mallbots::shm

@@ -42,6 +42,19 @@ inline void prefetch_record_for_write(const std::byte* at) noexcept {
   prefetch_for_write(at);
   prefetch_for_write(at + kLineBytes);
 }
+/// While one record is written, the lines some records ahead: there are only so many misses under
+/// way when each store waits for its turn.
+inline void prefetch_ahead(const std::byte* at, const std::byte* end) noexcept {
+  constexpr std::size_t kAhead = 1024;
+  if (at + kAhead + 2 * kLineBytes <= end) prefetch_record_for_write(at + kAhead);
+}
+/// After a record [at, end): if it ended on a new page, looks the page behind that up, so that the
+/// append which gets there need not walk the page tables first.
+inline void prefetch_next_page(const std::byte* at, const std::byte* end) noexcept {
+  const auto begin = reinterpret_cast<std::uintptr_t>(at);
+  const auto behind = reinterpret_cast<std::uintptr_t>(end);
+  if ((begin ^ behind) / kPageBytes != 0) prefetch_for_write(end + kPageBytes);
+}
 inline void prefetch_record(const std::byte* at) noexcept {
   __builtin_prefetch(at);
   __builtin_prefetch(at + kLineBytes);
