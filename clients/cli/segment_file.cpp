@@ -44,7 +44,7 @@ Result<SegmentFile> open_file(const std::string& path) {
   file.path = path;
   file.fd = shm::UniqueFd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (!file.fd) return io_error(path);
-  struct stat status {};
+  struct stat status{};
   if (fstat(file.fd.get(), &status) != 0) return io_error(path);
   if (!S_ISREG(status.st_mode))
     return fail(ErrorCode::kIo, fmt::format("{} is no regular file", path));
@@ -221,7 +221,11 @@ Result<SegmentFile> open_segment(const std::string& path) {
   if (!file) return file;
   const auto block = read_bytes(*file, 0, kBlockBytes);
   if (!block) return std::unexpected(block.error());
-  if (block->size() == kBlockBytes && shm::is_unborn(*block)) {
+  // As a start sees it: made, perhaps without a byte, and never used. Zeros before records are
+  // damage.
+  const auto behind = read_bytes(*file, kBlockBytes, kBlockBytes);
+  if (!behind) return std::unexpected(behind.error());
+  if (shm::is_unborn(*block) && shm::is_unborn(*behind)) {
     file->unborn = true;
     return file;
   }

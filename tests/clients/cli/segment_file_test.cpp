@@ -152,6 +152,12 @@ TEST_F(SegmentFileTest, WhatIsNoSegmentIsRefusedByName) {
   EXPECT_EQ(open_segment(dir_.path()).error().code, ErrorCode::kIo);
   test::write_file(dir_ / "spare.seg", std::vector<std::byte>(8192));
   EXPECT_TRUE(open_segment(dir_ / "spare.seg")->unborn);
+  test::write_file(dir_ / "empty.seg", {});
+  EXPECT_TRUE(open_segment(dir_ / "empty.seg")->unborn);
+  std::vector<std::byte> used(2 * shm::kBlockBytes);
+  used[shm::kBlockBytes] = std::byte{1};
+  test::write_file(dir_ / "used.seg", used);
+  EXPECT_EQ(open_segment(dir_ / "used.seg").error().code, ErrorCode::kCorrupt);
 }
 
 }  // namespace
