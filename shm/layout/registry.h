@@ -33,7 +33,7 @@ struct FenceNote {
   std::uint64_t slot_gen;
   std::uint32_t session;
   std::uint32_t tail_units;
-  std::uint64_t slot_id;  ///< memory that stays orphaned until the session is gone
+  std::uint64_t slot_id;  ///< memory that is not used again in place
 };
 static_assert(sizeof(FenceNote) == 32);
 
