@@ -7,7 +7,7 @@ cmake --preset release --log-level=WARNING >/dev/null
 cmake --build --preset release --target mallbotsd mallbots power_cut_client
 cmake --preset crash --log-level=WARNING >/dev/null
 cmake --build --preset crash --target mallbotsd mallbots
-bound=(--states 200)
+bound=(--states 120)
 rounds=1
 if [ "$1" = full ]; then
   bound=(--states 2000 --full)
