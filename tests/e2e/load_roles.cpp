@@ -130,6 +130,14 @@ std::vector<Given> read_all(client::Connection& connection, const Load& load) {
   return all;
 }
 
+char state_of(pid_t pid) {
+  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(stat, text);
+  const auto behind_name = text.rfind(')');
+  return behind_name + 2 < text.size() ? text[behind_name + 2] : '?';
+}
+
 Used used_by(pid_t pid) {
   Used used;
   const std::string folder = "/proc/" + std::to_string(pid);

@@ -64,5 +64,7 @@ struct Used {
   std::map<pid_t, std::int64_t> voluntary_switches;  ///< of each thread
 };
 [[nodiscard]] Used used_by(pid_t pid);
+/// The letter of its state as proc(5) has it, e.g. 'T' for stopped.
+[[nodiscard]] char state_of(pid_t pid);
 
 }  // namespace mallbots::test
