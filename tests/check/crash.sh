@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 cmake --preset crash >/dev/null
 cmake --build --preset crash --target mallbotsd mallbots crash_client
+python3 tests/crash/namespaces.py build/crash/bin --rounds 20
 nobody=54321 # a number that no account has
 points() { python3 tests/crash/kill_points.py build/crash/bin --jobs "${JOBS:-$(nproc)}" "$@"; }
 if [ "$1" = quick ]; then

@@ -71,13 +71,13 @@ class Instance:
 
     # --- the daemon
 
-    def start(self):
+    def start(self, prefix=()):
         config = ["--config", self.config] if self.config else []
         self.keepers += 1
         with open(self.path("daemon.log"), "ab") as log:
             # A file that may not grow is an error to the daemon, not a signal.
             self.daemon = self.spawn(
-                [f"{self.programs.bin}/mallbotsd", "--data-dir", self.path("data"),
+                [*prefix, f"{self.programs.bin}/mallbotsd", "--data-dir", self.path("data"),
                  "--runtime-dir", self.path("run"), *config], self.daemon_env, stdout=log,
                 stderr=log, restore_signals=False)
 
@@ -187,16 +187,17 @@ class Instance:
             if time.monotonic() > end:
                 raise Violation("the topic could not be created")
 
-    def produce(self, name, count, env=None, topic="t", by_pipe=False):
+    def produce(self, name, count, env=None, topic="t", by_pipe=False, prefix=()):
         """A running producer of `count` lines "k<i>,<name>-<i>-..."; by_pipe: the caller feeds it
-        from NAME.in."""
+        from NAME.in; prefix: a command that starts it."""
         with open(self.path(f"{name}.in"), "w") as out:
             for i in range(count):
                 out.write(f"k{i % 50},{name}-{i}-{'x' * 200}\n")
         with open(self.path(f"{name}.in")) as source, open(self.path(f"{name}.err"), "w") as errors:
             return self.spawn(
-                self.command("produce", topic, "-K", ",", "--acks", "durable", "--timeout", "30000",
-                             "--report", self.path(f"{name}.report")),
+                [*prefix, *self.command("produce", topic, "-K", ",", "--acks", "durable",
+                                        "--timeout", "30000",
+                                        "--report", self.path(f"{name}.report"))],
                 env, stdin=subprocess.PIPE if by_pipe else source, stdout=subprocess.DEVNULL,
                 stderr=errors)
 
