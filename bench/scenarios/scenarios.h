@@ -8,6 +8,7 @@
 //   groups.*       consuming with commits
 //   failover.*     kill -9 of a group's member
 //   restart.*      kill -9 of the broker
+//   cold_start.*   a daemon that finds 10 GiB on the disk and nothing in memory
 //
 // Add the limits first (bench/limits/limits.h): the rows name them.
 #pragma once
@@ -25,6 +26,7 @@ void add_durable_rows(Registry& registry);
 void add_group_rows(Registry& registry);
 void add_failover_rows(Registry& registry);
 void add_restart_rows(Registry& registry);
+void add_cold_start_rows(Registry& registry);
 
 inline void add_scenarios(Registry& registry) {
   add_round_trip_rows(registry);
@@ -36,6 +38,7 @@ inline void add_scenarios(Registry& registry) {
   add_group_rows(registry);
   add_failover_rows(registry);
   add_restart_rows(registry);
+  add_cold_start_rows(registry);
 }
 
 }  // namespace mallbots::bench

@@ -37,14 +37,17 @@ TopicSpec exclusive_memory_topic(std::string name, const std::string& slot_bytes
   return topic;
 }
 
-Stage::Stage(fs::path folder, ChildProcess daemon)
-    : folder_(std::move(folder)),
+Stage::Stage(const RunContext& run, fs::path folder, ChildProcess daemon)
+    : bin_dir_(run.bin_dir),
+      folder_(std::move(folder)),
       runtime_dir_((folder_ / "run").string()),
       daemon_(std::move(daemon)) {}
 
 Stage::~Stage() {
-  daemon_->send(SIGTERM);
-  if (!daemon_->wait(kStopLimitS)) daemon_.reset();
+  if (daemon_) {
+    daemon_->send(SIGTERM);
+    if (!daemon_->wait(kStopLimitS)) daemon_.reset();
+  }
   std::error_code ignored;
   fs::remove_all(folder_, ignored);
 }
@@ -57,11 +60,9 @@ Result<std::unique_ptr<Stage>> Stage::open(const RunContext& run,
   if (!fs::create_directory(folder, failed)) {
     return fail(ErrorCode::kIo, fmt::format("folder {}: {}", folder.string(), failed.message()));
   }
-  auto daemon =
-      ChildProcess::start({(run.bin_dir / "mallbotsd").string(), "--data-dir",
-                           (folder / "data").string(), "--runtime-dir", (folder / "run").string()});
+  auto daemon = start_daemon(run.bin_dir, folder);
   if (!daemon) return std::unexpected(std::move(daemon).error());
-  std::unique_ptr<Stage> stage{new Stage{folder, std::move(*daemon)}};
+  std::unique_ptr<Stage> stage{new Stage{run, folder, std::move(*daemon)}};
   auto connection = stage->connect();
   if (!connection) return std::unexpected(std::move(connection).error());
   client::Admin admin{**connection};
@@ -70,6 +71,37 @@ Result<std::unique_ptr<Stage>> Stage::open(const RunContext& run,
     if (!created) return std::unexpected(created.error());
   }
   return stage;
+}
+
+Result<ChildProcess> Stage::start_daemon(const fs::path& bin_dir, const fs::path& folder) {
+  return ChildProcess::start({(bin_dir / "mallbotsd").string(), "--data-dir",
+                              (folder / "data").string(), "--runtime-dir",
+                              (folder / "run").string()});
+}
+
+Result<void> Stage::end(End how) {
+  if (how == End::kKilled) {
+    const auto broker = broker_pid();
+    if (!broker) return std::unexpected(broker.error());
+    daemon_->send(SIGKILL);  // the keeper first: it would make another broker
+    kill_process(*broker);
+  } else {
+    daemon_->send(SIGTERM);
+  }
+  const auto code = daemon_->wait(kStopLimitS);
+  const std::string said = log();
+  daemon_.reset();
+  if (!code) return std::unexpected(code.error());
+  if (how == End::kDrained && *code != 0)
+    return fail(ErrorCode::kIo, fmt::format("mallbotsd ended with code {}: {}", *code, said));
+  return {};
+}
+
+Result<void> Stage::start_again() {
+  auto daemon = start_daemon(bin_dir_, folder_);
+  if (!daemon) return std::unexpected(std::move(daemon).error());
+  daemon_.emplace(std::move(*daemon));
+  return {};
 }
 
 Result<std::unique_ptr<client::Connection>> Stage::connect() {

@@ -47,15 +47,25 @@ class Stage {
   ~Stage();
 
   [[nodiscard]] const std::string& runtime_dir() const noexcept { return runtime_dir_; }
+  /// Ends the daemon; what it wrote stays. Then start_again() brings it back on the same folders
+  /// and returns before it answers: connect as long as nobody does.
+  enum class End { kDrained, kKilled };  ///< SIGTERM, or keeper and broker with SIGKILL
+  [[nodiscard]] Result<void> end(End how);
+  [[nodiscard]] Result<void> start_again();
+  /// A connection as soon as the daemon answers. For the parent, which closes it before it forks.
+  [[nodiscard]] Result<std::unique_ptr<client::Connection>> connect();
+
   /// Process of the broker, the keeper's child.
   [[nodiscard]] Result<pid_t> broker_pid();
   /// For messages: what the daemon has said.
   [[nodiscard]] std::string log() const { return daemon_->output(); }
 
  private:
-  Stage(std::filesystem::path folder, ChildProcess daemon);
-  [[nodiscard]] Result<std::unique_ptr<client::Connection>> connect();
+  Stage(const RunContext& run, std::filesystem::path folder, ChildProcess daemon);
+  [[nodiscard]] static Result<ChildProcess> start_daemon(const std::filesystem::path& bin_dir,
+                                                         const std::filesystem::path& folder);
 
+  std::filesystem::path bin_dir_;
   std::filesystem::path folder_;
   std::string runtime_dir_;
   std::optional<ChildProcess> daemon_;

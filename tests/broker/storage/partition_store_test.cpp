@@ -39,6 +39,69 @@ INSTANTIATE_TEST_SUITE_P(Engines, PartitionStore,
                            return info.param == EngineChoice::kUring ? "Uring" : "Thread";
                          });
 
+TEST_P(PartitionStore, WhatWasCheckedWhileARoundWasOnItsWayIsWrittenAsIfCheckedLater) {
+  StoreBench plain(disk, dir / "plain");
+  StoreBench ahead(disk, dir / "ahead");
+  plain.open();
+  ahead.open();
+  FakePartition partition(64 << 10);
+  FakePartition same(64 << 10);
+  std::mt19937_64 dice(3);
+  for (int i = 0; i < 600; ++i) {
+    std::vector<std::size_t> sizes(1 + dice() % 5);
+    for (auto& size : sizes) size = dice() % 3000;
+    partition.append(sizes, i);
+    same.append(sizes, i);
+    ahead.store->check_ahead(same.ranges(ahead.store->cursor()));
+    if (i % 7 != 0) continue;
+    settle(disk);
+    ASSERT_EQ(plain.store->persist(partition.ranges(plain.store->cursor())),
+              ahead.store->persist(same.ranges(ahead.store->cursor())));
+  }
+  settle(disk);
+  plain.drain(partition);
+  ahead.drain(same);
+  plain.close();
+  ahead.close();
+  expect_all(read_back(disk, ahead.folder, ahead.store->segments()), same.next());
+  ASSERT_EQ(plain.store->segments().size(), ahead.store->segments().size());
+  EXPECT_GT(ahead.store->segments().size(), 3U);
+  for (const auto& segment : ahead.store->segments()) {
+    const auto footer = [&](const StoreBench& bench) {
+      return broker::read_footer(disk, bench.store->path_of(segment)).value();
+    };
+    const auto one = footer(plain);
+    const auto two = footer(ahead);
+    EXPECT_EQ(one.trailer.records, two.trailer.records);
+    EXPECT_EQ(one.trailer.data_end, two.trailer.data_end);
+    EXPECT_EQ(one.trailer.min_timestamp_ms, two.trailer.min_timestamp_ms);
+    EXPECT_EQ(one.trailer.running_max_ms, two.trailer.running_max_ms);
+  }
+}
+
+TEST_P(PartitionStore, DamageThatACheckAheadMeetsIsJudgedByTheNextRound) {
+  StoreBench bench(disk, dir / "p");
+  bench.open();
+  FakePartition partition(64 << 10);
+  partition.append({100});
+  (void)bench.store->persist(partition.ranges(bench.store->cursor()));
+  partition.append({100});
+  const auto good = partition.open().units;
+  partition.append({100});
+  partition.open().data.data()[good * shm::kUnitBytes + 70] ^= std::byte{4};
+  bench.store->check_ahead(partition.ranges(bench.store->cursor()));
+  EXPECT_TRUE(bench.heard.blocked.empty()) << "it judges nothing itself";
+  settle(disk);
+  (void)bench.round(partition);
+  EXPECT_EQ(bench.store->durable().offset, 2U);
+  ASSERT_EQ(bench.heard.blocked.size(), 1U);
+  EXPECT_EQ(bench.heard.blocked[0].from_units, good);
+  partition.seal();
+  bench.drain(partition);
+  ASSERT_EQ(bench.heard.replaced.size(), 1U);
+  EXPECT_EQ(bench.store->durable().offset, 3U);
+}
+
 TEST_P(PartitionStore, GivesBackWhatWasCommittedOverManySlotsAndSegments) {
   StoreBench bench(disk, dir / "p");
   bench.open();
