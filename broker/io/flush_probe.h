@@ -3,7 +3,7 @@
 //
 // Both end in the same commands to the device (FUA, or a write and a flush), but not in the same
 // waits: by plain calls they are equal on a device without FUA, through io_uring the linked
-// fdatasync is handed to a thread of its own and costs 40 us more (docs/decisions/0007). So each
+// fdatasync is handed to a thread of its own and costs 40 us more (docs/decisions/0009). So each
 // engine is measured as it will be used.
 #pragma once
 
