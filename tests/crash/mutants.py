@@ -30,8 +30,7 @@ SKIPPED = {".git", "build", ".cache", "__pycache__"}
 TEST_TIMEOUT_S = 150
 CONFIGURATIONS = {
     "release": ["-DCMAKE_BUILD_TYPE=Release", "-DMALLBOTS_BENCH=OFF"],
-    "crash": ["-DCMAKE_BUILD_TYPE=Release", "-DMALLBOTS_BENCH=OFF", "-DMALLBOTS_TESTS=OFF",
-              "-DMALLBOTS_CRASH_POINTS=ON"],
+    "crash": ["-DCMAKE_BUILD_TYPE=Release", "-DMALLBOTS_BENCH=OFF", "-DMALLBOTS_CRASH_POINTS=ON"],
 }
 
 
@@ -58,7 +57,7 @@ class Mutant:
 
     @property
     def targets(self):
-        return ["mallbotsd", "mallbots"] if self.kill_points else [self.target]
+        return ["mallbotsd", "mallbots", "crash_client"] if self.kill_points else [self.target]
 
     @property
     def caught_by(self):
