@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
 
 #include "clients/internal/group_member.h"
 #include "clients/internal/last_values.h"
@@ -25,10 +24,6 @@ constexpr std::uint32_t kPollsBetweenLooks = 64;
 constexpr std::uint32_t kSpinsBetweenLooks = 32;
 /// Of one partition's memory in a row, some 150 ns.
 constexpr std::uint32_t kLooksPerSpin = 64;
-/// A spinner that has caught up leaves the lines alone for a pause per record it was given last, at
-/// most so many: watched all the time, a producer hands over every record on its own, eight times
-/// slower. The next question of a dialogue comes later than one pause.
-constexpr std::size_t kLongestHold = 16;
 
 }  // namespace
 
@@ -83,7 +78,6 @@ class Consumer::Impl {
   bool unresolved_ = false;  ///< the last tend() could not do all: again soon, not at once
   BootNanos tended_ = 0;
   std::uint32_t polls_ = 0;
-  std::size_t given_ = 0;  ///< records, by the last poll
   std::size_t turn_ = 0;
   std::vector<Message> messages_;
   std::vector<Pending> pending_;
@@ -243,8 +237,6 @@ void Consumer::Impl::sleep(Deadline deadline) {
 
 /// One turn of a spinner. A single partition is watched without all that lies between.
 void Consumer::Impl::spin() noexcept {
-  std::size_t hold = std::min(std::exchange(given_, 0), kLongestHold);
-  for (; hold != 0; --hold) shm::cpu_relax();
   const auto& all = readings_.all();
   if (all.size() != 1 || all[0]->paused || all[0]->blocked || !all[0]->cursor)
     return shm::cpu_relax();
@@ -285,7 +277,6 @@ Result<std::span<const Message>> Consumer::Impl::poll(Deadline deadline, std::si
       if (!pending_.empty()) continue;
     }
     scan(max_records, deadline);
-    given_ += messages_.size();
     if (!messages_.empty()) return std::span<const Message>{messages_};
     if (!pending_.empty()) continue;
     if (!idle_until_more(deadline, spin_until)) return std::span<const Message>{};
