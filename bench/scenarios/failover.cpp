@@ -8,6 +8,7 @@
 
 #include <array>
 #include <atomic>
+#include <utility>
 
 #include "bench/harness/child_process.h"
 #include "bench/harness/clock.h"
@@ -65,10 +66,12 @@ Result<void> be_victim(const std::string& runtime_dir, Scene& scene) {
   if (!connection) return std::unexpected(connection.error());
   auto consumer = join(**connection);
   if (!consumer) return std::unexpected(consumer.error());
+  // Once: the heir takes its name away before it kills, and must not find it there again.
+  bool told = false;
   while (true) {
     const auto records = (*consumer)->poll(Deadline::after_ms(1'000));
     if (!records) return std::unexpected(records.error());
-    if (records->empty() || scene.victim.load() != 0) continue;
+    if (records->empty() || std::exchange(told, true)) continue;
     scene.partition.store(records->front().partition);
     scene.victim.store(::getpid());
   }
