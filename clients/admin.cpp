@@ -10,6 +10,7 @@ namespace {
 
 std::vector<shm::Setting> to_wire(const std::vector<TopicSetting>& settings) {
   std::vector<shm::Setting> wire;
+  wire.reserve(settings.size());
   for (const TopicSetting& setting : settings)
     wire.push_back({setting.key, setting.value, setting.is_default});
   return wire;

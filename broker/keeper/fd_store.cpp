@@ -19,6 +19,7 @@ std::vector<std::uint64_t> FdStore::ids(FdKind kind) const {
 
 std::vector<FdStore::Name> FdStore::names() const {
   std::vector<Name> all;
+  all.reserve(fds_.size());
   for (const auto& [name, fd] : fds_) all.push_back(name);
   return all;
 }

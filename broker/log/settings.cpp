@@ -277,6 +277,7 @@ Result<TopicSettings> altered_settings(const TopicSettings& before,
 
 std::vector<shm::Setting> describe_settings(const TopicSettings& settings) {
   std::vector<shm::Setting> all;
+  all.reserve(std::size(kRows));
   for (const Row& row : kRows)
     all.push_back({.key = std::string{row.key},
                    .value = row.get(settings),

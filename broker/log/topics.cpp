@@ -219,6 +219,7 @@ Topic* Topics::find(TopicId id) {
 }
 std::vector<Topic*> Topics::all() {
   std::vector<Topic*> list;
+  list.reserve(topics_.size());
   for (const auto& [name, topic] : topics_) list.push_back(topic.get());
   return list;
 }

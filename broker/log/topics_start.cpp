@@ -13,6 +13,7 @@ namespace {
 
 Result<TopicSettings> settings_of(const TopicEntry& entry) {
   std::vector<shm::Setting> settings;
+  settings.reserve(entry.settings.size());
   for (const auto& [key, value] : entry.settings) settings.push_back({key, value, false});
   return new_settings(static_cast<std::uint32_t>(entry.partitions.size()), settings);
 }

@@ -82,17 +82,19 @@ class MetricsServer::Server {
     request_ = shm::UniqueFd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     boost::system::error_code bad;
     if (address.tcp) {
-      acceptor_.open(Protocol{address.tcp->protocol()}, bad);
-      if (!bad) acceptor_.set_option(asio::socket_base::reuse_address{true}, bad);
-      if (!bad) acceptor_.bind(Protocol::endpoint{*address.tcp}, bad);
+      static_cast<void>(acceptor_.open(Protocol{address.tcp->protocol()}, bad));
+      if (!bad)
+        static_cast<void>(acceptor_.set_option(asio::socket_base::reuse_address{true}, bad));
+      if (!bad) static_cast<void>(acceptor_.bind(Protocol::endpoint{*address.tcp}, bad));
     } else {
       unix_path_ = address.unix_path;
       MALLBOTS_TRY(remove_stale_socket(unix_path_));
-      acceptor_.open(Protocol{asio::local::stream_protocol{}}, bad);
+      static_cast<void>(acceptor_.open(Protocol{asio::local::stream_protocol{}}, bad));
       if (!bad)
-        acceptor_.bind(Protocol::endpoint{asio::local::stream_protocol::endpoint{unix_path_}}, bad);
+        static_cast<void>(acceptor_.bind(
+            Protocol::endpoint{asio::local::stream_protocol::endpoint{unix_path_}}, bad));
     }
-    if (!bad) acceptor_.listen(asio::socket_base::max_listen_connections, bad);
+    if (!bad) static_cast<void>(acceptor_.listen(asio::socket_base::max_listen_connections, bad));
     if (bad || !request_)
       return fail(ErrorCode::kIo, fmt::format("metrics.listen: {}", bad.message()));
     thread_ = std::thread{[this] { serve(); }};
@@ -124,7 +126,7 @@ class MetricsServer::Server {
   [[nodiscard]] unsigned short port() const noexcept {
     boost::system::error_code bad;
     const auto endpoint = acceptor_.local_endpoint(bad);
-    if (bad || unix_path_.size() > 0) return 0;
+    if (bad || !unix_path_.empty()) return 0;
     asio::ip::tcp::endpoint tcp;
     std::memcpy(tcp.data(), endpoint.data(), std::min(endpoint.size(), tcp.capacity()));
     return tcp.port();

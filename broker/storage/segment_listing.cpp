@@ -58,8 +58,9 @@ class Lister {
     auto scanned = scan_file(disk_, *file, scan, [&](const shm::WalkStep& step) {
       list_.scanned_bytes = step.end_byte;
       auto goes_on = visit(step);
-      if (!goes_on) failure = std::unexpected(std::move(goes_on).error());
-      return goes_on && *goes_on;
+      if (goes_on) return *goes_on;
+      failure = std::unexpected(std::move(goes_on).error());
+      return false;
     });
     if (!scanned) return std::unexpected(std::move(scanned).error());
     if (!failure) return std::unexpected(std::move(failure).error());

@@ -44,7 +44,7 @@ Result<SegmentFile> open_file(const std::string& path) {
   file.path = path;
   file.fd = shm::UniqueFd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (!file.fd) return io_error(path);
-  struct stat status {};
+  struct stat status{};
   if (fstat(file.fd.get(), &status) != 0) return io_error(path);
   if (!S_ISREG(status.st_mode))
     return fail(ErrorCode::kIo, fmt::format("{} is no regular file", path));

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <map>
 #include <memory>
 
@@ -32,7 +33,8 @@ std::uint64_t rate(const Sample& before, const Sample& now, const std::string& t
       now.at_ns <= before.at_ns)
     return 0;
   const double seconds = static_cast<double>(now.at_ns - before.at_ns) / 1e9;
-  return static_cast<std::uint64_t>(static_cast<double>(is->second - was->second) / seconds + 0.5);
+  return static_cast<std::uint64_t>(
+      std::llround(static_cast<double>(is->second - was->second) / seconds));
 }
 
 Result<Sample> take_sample(Admin& admin, const std::vector<TopicSummary>& topics) {
