@@ -4,31 +4,25 @@
 
 using namespace mallbots;
 
+int failed(const Error& error) {
+  std::cerr << error.sentence() << '\n';
+  return static_cast<int>(error_entry(error.code).exit_code);
+}
+
 int main(int argc, char** argv) {
   auto connection =
       client::Connection::open({.runtime_dir = argc > 1 ? argv[1] : "", .name = "ledger"});
-  if (!connection) {
-    std::cerr << connection.error().sentence() << '\n';
-    return static_cast<int>(error_entry(connection.error().code).exit_code);
-  }
+  if (!connection) return failed(connection.error());
   auto ledger = client::Consumer::open(**connection);
-  if (!ledger) {
-    std::cerr << ledger.error().sentence() << '\n';
-    return 1;
-  }
-  if (auto joined = (*ledger)->subscribe({{"sales"}}, "ledger"); !joined) {
-    std::cerr << joined.error().sentence() << '\n';
-    return 1;
-  }
+  if (!ledger) return failed(ledger.error());
+  const auto joined = (*ledger)->subscribe({{"sales"}}, "ledger");
+  if (!joined) return failed(joined.error());
   for (;;) {
     const auto batch = (*ledger)->poll(Deadline::after_ms(1'000));
-    if (!batch) {
-      std::cerr << batch.error().sentence() << '\n';
-      if (client::is_setback(batch.error().code)) continue;  // told; reading goes on
-      return 1;
-    }
+    if (!batch && client::is_setback(batch.error().code)) continue;  // a gap; reading goes on
+    if (!batch) return failed(batch.error());
     for (const client::Message& sale : *batch)
       std::cout << sale.offset << ' ' << sale.key_text() << ' ' << sale.text() << std::endl;
-    if (!(*ledger)->commit()) return 1;  // what was printed is done with
+    if (const auto done = (*ledger)->commit(); !done) return failed(done.error());
   }
 }
