@@ -25,12 +25,19 @@ Result<void> GroupMember::join(std::span<const std::string> topics, const std::s
     const auto topic = readings_->topic(name, deadline);
     if (!topic) return std::unexpected(topic.error());
   }
+  Link& link = readings_->link();
+  if (!link.claim_group(group, this))
+    return fail(ErrorCode::kBadArgument, "another consumer of this connection is in group '" +
+                                             group + "'; open a connection for each member");
   const auto before = std::pair{topics_, group_};
   topics_.assign(topics.begin(), topics.end());
   group_ = group;
   instance_ = instance;
   const auto joined = send_join(deadline);
-  if (!joined) std::tie(topics_, group_) = before;
+  if (!joined) {
+    std::tie(topics_, group_) = before;
+    if (group_ != group) link.release_group(group, this);
+  }
   return joined;
 }
 
@@ -51,6 +58,7 @@ Result<void> GroupMember::send_join(Deadline deadline) {
 Result<void> GroupMember::leave(Deadline deadline) {
   if (!is_member()) return {};
   readings_->remove_group();
+  readings_->link().release_group(group_, this);
   group_.clear();
   // Nobody to tell if the broker is away: the session ends, or does not come back.
   if (!readings_->link().is_attached()) return {};
@@ -68,6 +76,7 @@ void GroupMember::attached_again(bool anew) {
 
 void GroupMember::expelled() {
   readings_->remove_group();
+  readings_->link().release_group(group_, this);
   group_.clear();
 }
 

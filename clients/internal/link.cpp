@@ -463,4 +463,15 @@ std::uint64_t Link::notices_so_far() const {
   return notices_dropped_ + notices_.size();
 }
 
+bool Link::claim_group(const std::string& group, const void* member) {
+  const std::scoped_lock lock{lock_};
+  return members_.try_emplace(group, member).first->second == member;
+}
+
+void Link::release_group(const std::string& group, const void* member) {
+  const std::scoped_lock lock{lock_};
+  if (const auto found = members_.find(group); found != members_.end() && found->second == member)
+    members_.erase(found);
+}
+
 }  // namespace mallbots::client

@@ -118,6 +118,11 @@ class Link {
   [[nodiscard]] std::vector<shm::Notice> notices_since(std::uint64_t& seen);
   [[nodiscard]] std::uint64_t notices_so_far() const;
 
+  /// The broker tells sessions apart, not consumers, so a session has one member in a group at
+  /// most. False: another than `member` is in it.
+  [[nodiscard]] bool claim_group(const std::string& group, const void* member);
+  void release_group(const std::string& group, const void* member);
+
  private:
   enum class State : std::uint8_t { kDown, kGreeting, kAttached };
   enum class Arrived : std::uint8_t { kNothing, kReply, kOther, kHangUp };
@@ -162,6 +167,7 @@ class Link {
   std::vector<std::byte> buffer_;
   std::map<std::uint64_t, std::deque<shm::Assignment>> assignments_;
   std::deque<shm::Notice> notices_;
+  std::map<std::string, const void*> members_;
   std::uint64_t notices_dropped_ = 0;
   std::atomic<std::uint32_t> request_id_{0};
   std::atomic<std::uint64_t> number_{0};

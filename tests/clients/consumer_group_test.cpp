@@ -91,6 +91,19 @@ TEST_F(ConsumerGroupTest, MembersShareThePartitionsAndMissNothing) {
   EXPECT_EQ(share({second.get()}, 100), all(200, 100));
 }
 
+TEST_F(ConsumerGroupTest, AConnectionHasOneMemberInAGroup) {
+  const auto first = consumer(*connection_);
+  ASSERT_OK(first->subscribe(kTopics, "g"));
+  const auto second = consumer(*connection_);
+  const auto refused = second->subscribe(kTopics, "g");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kBadArgument);
+  EXPECT_OK(second->subscribe(kTopics, "other"));
+  EXPECT_OK(first->subscribe(kTopics, "g"));
+  EXPECT_OK(first->unsubscribe());
+  EXPECT_OK(second->subscribe(kTopics, "g"));
+}
+
 TEST_F(ConsumerGroupTest, TheHeirStartsAtTheCommittedPosition) {
   append(40);
   const auto other = connect();
