@@ -31,6 +31,20 @@ std::string_view Message::trace_context() const noexcept {
   return {};
 }
 
+Result<OwnedMessage> as_message(const Record& record, const Message& where) {
+  if (!attribute_bytes(record))
+    return fail(ErrorCode::kTooLarge, "the headers of a record for '" + std::string{where.topic} +
+                                          "' are more than 65,535 bytes, or a name more than 255");
+  std::vector<std::byte> attributes;
+  put_attributes(record, attributes);
+  Message message = where;
+  message.key = record.key;
+  message.payload = record.payload;
+  message.attributes = attributes;
+  message.is_tombstone = record.is_tombstone;
+  return OwnedMessage{message};
+}
+
 OwnedMessage Message::copy() const { return OwnedMessage{*this}; }
 
 void OwnedMessage::assign(const Message& message) {

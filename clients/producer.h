@@ -52,6 +52,11 @@ struct Record {
   bool is_tombstone = false;
 };
 
+/// The record as a consumer would see it: for buses and tests without a broker. `where` gives
+/// topic, partition, offset and time stamp. TooLarge: headers of more than 65,535 bytes or a name
+/// of more than 255.
+[[nodiscard]] Result<OwnedMessage> as_message(const Record& record, const Message& where);
+
 struct SendOptions {
   /// Until when to wait; nothing: 30 s from the call on (without a clock read while all goes well).
   std::optional<Deadline> deadline{};

@@ -107,7 +107,8 @@ enum class ExitCode : std::uint8_t {
   X(Busy, kFailed, "another thread of this process is inside the same call",                       \
     "do not append from a signal handler; give each thread its own Producer")                      \
   X(NotDurable, kFailed, "the records are in the log, but were not flushed by the deadline",       \
-    "wait for them again; readers see them, but a power cut may still take them back")
+    "wait for them again; readers see them, but a power cut may still take them back")             \
+  X(Closed, kFailed, "the subscription was closed", "subscribe again to receive more")
 
 enum class ErrorCode : std::uint16_t {
   kNone = 0,

@@ -1,0 +1,122 @@
+// Engine: what is the same in every Subscription. It reads a Source into a DeliveryWindow, hands
+// out to any number of threads, settles, sends dead letters and tells the Source what is done.
+//
+// Who calls: any thread. The thread that finds nothing to hand out reads the Source for all of
+// them; the others wait for what it brings. Only one thread is inside the Source at a time.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "clients/consumer.h"
+#include "clients/toolkit/bus.h"
+#include "clients/toolkit/dead_letter.h"
+#include "clients/toolkit/internal/delivery_host.h"
+#include "clients/toolkit/internal/delivery_window.h"
+
+namespace mallbots::toolkit {
+
+/// Where a group member's messages come from. One thread at a time.
+class Source {
+ public:
+  virtual ~Source() = default;
+  /// Up to `max_records` messages, or none when the deadline passes. Inside, it calls `lost` for
+  /// partitions that go to other members.
+  [[nodiscard]] virtual Result<std::vector<client::OwnedMessage>> poll(Deadline deadline,
+                                                                       std::size_t max_records) = 0;
+  /// The group's position: all of the partition up to and with `done` is done.
+  [[nodiscard]] virtual Result<void> commit(const client::TopicPartition& partition,
+                                            Offset done) = 0;
+  virtual void leave() = 0;
+};
+
+/// BadArgument: no topic, or nothing may be in flight.
+[[nodiscard]] Result<void> check_options(const SubscribeOptions& options);
+
+struct EngineOptions {
+  SubscribeOptions subscribe;
+  Publisher* dead_letters = nullptr;           ///< outlives the engine
+  client::Acks acks = client::Acks::kDurable;  ///< of dead letters
+};
+
+/// One member as its user sees it; several share an engine where members share a window.
+struct Handle;
+
+class Engine final {
+ public:
+  explicit Engine(EngineOptions options)
+      : options_(std::move(options)), window_(options_.subscribe.max_in_flight) {}
+
+  /// Before the first receive.
+  void set_source(std::unique_ptr<Source> source) { source_ = std::move(source); }
+  /// Called by the Source inside poll(): commits what is done there, forgets the rest.
+  void lost(std::span<const client::TopicPartition> partitions);
+
+  void attach(Handle& handle);
+  [[nodiscard]] Result<std::optional<Delivery>> receive(const std::shared_ptr<Handle>& handle,
+                                                        Deadline deadline);
+  [[nodiscard]] Result<void> settle(Handle& handle, std::uint64_t ticket,
+                                    const Settlement& settlement);
+  [[nodiscard]] Result<void> close(Handle& handle, Deadline deadline);
+  /// Does not wait for what is handed out: it comes again.
+  void abandon(Handle& handle);
+
+ private:
+  using Lock = std::unique_lock<std::mutex>;
+
+  [[nodiscard]] std::optional<Delivery> hand_out(const std::shared_ptr<Handle>& handle);
+  [[nodiscard]] Result<void> read(Lock& lock, Deadline deadline);
+  void wait(Lock& lock, Deadline deadline);
+  void commit_progress();
+  void leave(Handle& handle);
+  [[nodiscard]] Result<void> finish(std::uint64_t ticket);
+  [[nodiscard]] Result<void> bury(std::uint64_t ticket, const Failure& failure, DeadReason reason);
+  [[nodiscard]] Result<void> postpone(std::uint64_t ticket, const Settlement& settlement,
+                                      std::uint32_t attempts);
+  [[nodiscard]] std::unexpected<Error> fenced(std::uint64_t ticket) const;
+
+  EngineOptions options_;
+  std::unique_ptr<Source> source_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  DeliveryWindow window_;
+  bool reading_ = false;  ///< somebody is inside the Source
+  std::size_t handles_ = 0;
+};
+
+struct Handle final : DeliveryHost {
+  explicit Handle(std::shared_ptr<Engine> of) : engine(std::move(of)) { engine->attach(*this); }
+  [[nodiscard]] Result<void> settle(std::uint64_t ticket, const Settlement& settlement) override {
+    return engine->settle(*this, ticket, settlement);
+  }
+
+  std::shared_ptr<Engine> engine;
+  // Under the engine's lock:
+  std::size_t out = 0;  ///< handed out and not settled
+  bool closed = false;
+  bool left = false;
+};
+
+class EngineSubscription final : public Subscription {
+ public:
+  explicit EngineSubscription(std::shared_ptr<Engine> engine)
+      : handle_(std::make_shared<Handle>(std::move(engine))) {}
+  ~EngineSubscription() override { handle_->engine->abandon(*handle_); }
+  EngineSubscription(const EngineSubscription&) = delete;
+  EngineSubscription& operator=(const EngineSubscription&) = delete;
+
+  [[nodiscard]] Result<std::optional<Delivery>> receive(Deadline deadline) override {
+    return handle_->engine->receive(handle_, deadline);
+  }
+  [[nodiscard]] Result<void> close(Deadline deadline) override {
+    return handle_->engine->close(*handle_, deadline);
+  }
+
+ private:
+  std::shared_ptr<Handle> handle_;
+};
+
+}  // namespace mallbots::toolkit

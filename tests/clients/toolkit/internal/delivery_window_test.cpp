@@ -1,0 +1,123 @@
+#include "clients/toolkit/internal/delivery_window.h"
+
+#include <gtest/gtest.h>
+
+namespace mallbots::test {
+namespace {
+
+using toolkit::DeliveryWindow;
+
+void add(DeliveryWindow& window, Offset offset, const std::string& key = {},
+         PartitionIndex partition = 0) {
+  window.add(client::OwnedMessage{client::Message{
+      .topic = "t", .partition = partition, .offset = offset, .key = client::as_bytes(key)}});
+}
+
+/// Offset of the next message handed out, and its ticket.
+std::pair<Offset, DeliveryWindow::Ticket> take(DeliveryWindow& window, BootNanos now = 0) {
+  const auto next = window.take(now);
+  return next ? std::pair{next->message->view().offset, next->ticket}
+              : std::pair{kNoOffset, DeliveryWindow::Ticket{0}};
+}
+
+TEST(DeliveryWindow, HandsOutNoMoreThanMayBeInFlight) {
+  DeliveryWindow window{2};
+  for (Offset offset = 0; offset < 3; ++offset) add(window, offset);
+  const auto first = take(window);
+  EXPECT_EQ(take(window).first, 1U);
+  EXPECT_EQ(take(window).first, kNoOffset);
+  EXPECT_TRUE(window.done(first.second));
+  EXPECT_EQ(take(window).first, 2U);
+}
+
+TEST(DeliveryWindow, AKeyWaitsForItsMessageAndOthersDoNot) {
+  DeliveryWindow window{8};
+  add(window, 0, "a");
+  add(window, 1, "a");
+  add(window, 2, "b");
+  const auto first = take(window);
+  EXPECT_EQ(take(window).first, 2U);
+  EXPECT_EQ(take(window).first, kNoOffset);
+  EXPECT_TRUE(window.again(first.second, 50, {}, 1));
+  EXPECT_EQ(take(window, 49).first, kNoOffset);
+  EXPECT_EQ(window.next_ready(), 50);
+  const auto again = take(window, 50);
+  EXPECT_EQ(again.first, 0U);
+  EXPECT_TRUE(window.done(again.second));
+  EXPECT_EQ(take(window, 50).first, 1U);
+}
+
+TEST(DeliveryWindow, ProgressStopsBelowTheFirstThatIsNotDone) {
+  DeliveryWindow window{8};
+  for (Offset offset = 10; offset < 14; ++offset) add(window, offset);
+  const auto a = take(window);
+  const auto b = take(window);
+  const auto c = take(window);
+  EXPECT_TRUE(window.done(b.second));
+  EXPECT_TRUE(window.take_progress().empty());
+  EXPECT_TRUE(window.done(a.second));
+  auto progress = window.take_progress();
+  ASSERT_EQ(progress.size(), 1U);
+  EXPECT_EQ(progress[0].done, 11U);
+  EXPECT_TRUE(window.take_progress().empty());
+  EXPECT_TRUE(window.done(c.second));
+  EXPECT_TRUE(window.done(take(window).second));
+  progress = window.take_progress();
+  ASSERT_EQ(progress.size(), 1U);
+  EXPECT_EQ(progress[0].done, 13U);
+}
+
+TEST(DeliveryWindow, OffsetsThatWereNeverGivenDoNotHoldProgressUp) {
+  DeliveryWindow window{8};
+  add(window, 3);
+  add(window, 9);
+  const auto first = take(window);
+  EXPECT_TRUE(window.done(first.second));
+  const auto progress = window.take_progress();
+  ASSERT_EQ(progress.size(), 1U);
+  EXPECT_EQ(progress[0].done, 8U);
+}
+
+TEST(DeliveryWindow, APartitionThatWentTakesItsMessagesAlong) {
+  DeliveryWindow window{2};
+  add(window, 0, "a", 0);
+  add(window, 1, "a", 0);
+  add(window, 0, "b", 1);
+  const auto lost = take(window);
+  window.drop({"t", 0});
+  EXPECT_EQ(window.in_flight(), 0U);
+  EXPECT_FALSE(window.done(lost.second));
+  EXPECT_FALSE(window.history(lost.second).has_value());
+  const auto kept = window.take(0);
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(kept->message->view().partition, 1U);
+  EXPECT_EQ(take(window).first, kNoOffset);
+  // It may come back, from where the group stands.
+  add(window, 0, "a", 0);
+  EXPECT_EQ(take(window).first, 0U);
+}
+
+TEST(DeliveryWindow, AStuckMessageBoundsWhatIsReadAhead) {
+  DeliveryWindow window{64};
+  add(window, 0, "stuck");
+  const auto stuck = take(window);
+  for (Offset offset = 1; offset <= 65'536; ++offset) {
+    ASSERT_GT(window.room(), 0U) << offset;
+    add(window, offset);
+    ASSERT_TRUE(window.done(take(window).second));
+  }
+  EXPECT_EQ(window.room(), 0U);
+  EXPECT_TRUE(window.done(stuck.second));
+  EXPECT_GT(window.room(), 0U);
+}
+
+TEST(Redelivery, GrowsToItsLongest) {
+  const toolkit::Redelivery redelivery{.first_ms = 100, .factor = 1.5, .max_ms = 400};
+  EXPECT_EQ(redelivery.delay_ms(1), 100);
+  EXPECT_EQ(redelivery.delay_ms(2), 150);
+  EXPECT_EQ(redelivery.delay_ms(3), 225);
+  EXPECT_EQ(redelivery.delay_ms(100'000), 400);
+}
+
+}  // namespace
+}  // namespace mallbots::test
