@@ -47,6 +47,7 @@ class Publisher {
   virtual ~Publisher() = default;
   /// Sends the records to the topic, in order per key. Those of one key become visible at once, all
   /// or none. After an error some keys may have been sent: publishing again gives at least once.
+  /// TooLarge: those of one partition together are more than a batch may be (client::Producer).
   [[nodiscard]] virtual Result<void> publish(const std::string& topic,
                                              std::span<const client::Record> records,
                                              const PublishOptions& options = {}) = 0;
