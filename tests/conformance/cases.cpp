@@ -66,19 +66,40 @@ Findings many_publishers_and_members_share_the_work_once(BusUnderTest& bus) {
   return findings;
 }
 
+/// Sends messages that nobody counts until the members have shared the partitions among them: with
+/// at least as many partitions as members that is when each of them gets some, and nothing moves
+/// any more. How many messages it took.
+std::size_t warm_up(BusUnderTest& bus, const std::string& topic, Crew& crew, std::size_t members,
+                    Findings& findings) {
+  const Deadline deadline = Deadline::after_ms(bus.patience_ms());
+  const auto own_key = [](const std::string& text) { return text; };
+  constexpr int kEach = 32;
+  for (std::size_t sent = 0; !deadline.has_passed();) {
+    const std::string prefix = "w" + std::to_string(sent) + "/";
+    add(findings, publish(bus, topic, numbers(kEach, prefix), own_key));
+    sent += kEach;
+    if (!crew.wait_for(sent)) return sent;
+    std::set<std::string> partitions;
+    std::set<std::size_t> active;
+    for (const Receipt& receipt : crew.done()) {
+      if (!receipt.text.starts_with(prefix)) continue;
+      partitions.insert(receipt.position.substr(0, receipt.position.find(':')));
+      active.insert(receipt.member);
+    }
+    if (active.size() >= std::min(members, partitions.size())) return sent;
+  }
+  findings.push_back("the members never shared the partitions among them");
+  return 0;
+}
+
 Findings settled_members_get_each_message_once(BusUnderTest& bus) {
   const std::string topic = bus.make_topic(4);
   Findings findings;
   Crew crew{bus};
   for (int i = 0; i < 3; ++i) crew.hire(group(topic, "g"), 2);
-  // Messages that nobody counts, until the members have shared the partitions among them.
-  for (int round = 0; round < 3; ++round) {
-    add(findings, publish(bus, topic, numbers(8, "w" + std::to_string(round) + "/")));
-    crew.wait_for(8 * (static_cast<std::size_t>(round) + 1));
-    std::this_thread::sleep_for(std::chrono::milliseconds{100});
-  }
+  const std::size_t warmed = warm_up(bus, topic, crew, 3, findings);
   add(findings, publish(bus, topic, numbers(2'000), key_of_number));
-  crew.wait_for(24 + 2'000);
+  crew.wait_for(warmed + 2'000);
   std::this_thread::sleep_for(std::chrono::milliseconds{100});
   crew.dismiss();
   auto texts = crew.texts();

@@ -13,6 +13,8 @@ namespace {
 /// While messages are out, what they settle must reach the group's position soon, although only the
 /// thread inside the Source may tell it.
 constexpr BootNanos kReadSliceNs = 20 * kMillisecond;
+/// Far deadlines overflow inside wait_for.
+constexpr BootNanos kLongestWait = 3'600 * kSecond;
 
 Deadline earlier(Deadline deadline, BootNanos at) {
   if (at == INT64_MAX) return deadline;
@@ -141,7 +143,7 @@ void Engine::wait(Lock& lock, Deadline deadline) {
   if (until.is_never())
     changed_.wait(lock);
   else
-    changed_.wait_for(lock, std::chrono::nanoseconds{until.remaining_ns()});
+    changed_.wait_for(lock, std::chrono::nanoseconds{std::min(until.remaining_ns(), kLongestWait)});
 }
 
 void Engine::lost(std::span<const client::TopicPartition> partitions) {
