@@ -40,6 +40,9 @@ struct PublishOptions {
   std::optional<Deadline> deadline{};
   /// A message that others act on must survive a power cut. Buses without a disk: kCommitted.
   client::Acks acks = client::Acks::kDurable;
+  /// Unix ms before which nobody is given the records; nothing: at once. Unsupported: this bus
+  /// cannot delay.
+  std::optional<UnixMillis> publish_at{};
 };
 
 class Publisher {

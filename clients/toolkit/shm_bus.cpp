@@ -114,6 +114,8 @@ void ShmBus::put_back(const std::string& topic, std::unique_ptr<client::Producer
 
 Result<void> ShmBus::publish(const std::string& topic, std::span<const client::Record> records,
                              const PublishOptions& options) {
+  if (options.publish_at)
+    return fail(ErrorCode::kUnsupported, "topic '" + topic + "': the broker cannot delay records");
   auto taken = take_producer(topic);
   if (!taken) return std::unexpected(std::move(taken).error());
   client::Producer& producer = **taken;
