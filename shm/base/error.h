@@ -108,7 +108,13 @@ enum class ExitCode : std::uint8_t {
     "do not append from a signal handler; give each thread its own Producer")                      \
   X(NotDurable, kFailed, "the records are in the log, but were not flushed by the deadline",       \
     "wait for them again; readers see them, but a power cut may still take them back")             \
-  X(Closed, kFailed, "the subscription was closed", "subscribe again to receive more")
+  X(Closed, kFailed, "the subscription was closed", "subscribe again to receive more")             \
+  X(WrongMode, kFailed,                                                                            \
+    "a group is either a queue or shares partitions, and this one is the other",                   \
+    "use another group name, or delete the group with `mallbots group delete`")                    \
+  X(NotHeld, kFailed, "the message is not held by this consumer",                                  \
+    "its lock expired or its session ended: it comes again, to this or another consumer")          \
+  X(AlreadySettled, kFailed, "the message was settled before", "settle each message once")
 
 enum class ErrorCode : std::uint16_t {
   kNone = 0,

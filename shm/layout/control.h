@@ -51,9 +51,14 @@ enum class MessageType : std::uint16_t {
   kStatus,
   kListClients,
   kGoodbye,
+  kJoinQueue = 40,
+  kLeaveQueue,
+  kSettle,
   kReply = 0x100,       ///< answers the request of the same id; body by the request's type
   kAssignment = 0x101,  ///< pushed: request id 0
   kNotice = 0x102,      ///< pushed: the session or a position is no longer what it was
+  kGrants = 0x110,      ///< pushed
+  kSettled = 0x111,     ///< pushed: answers a Settle
 };
 
 struct MessageHeader {
@@ -371,6 +376,95 @@ struct Notice {
   MALLBOTS_FIELDS(code, topic_id, partition, offset, detail)
 };
 
+// --- Queues: groups whose messages are handed out and acknowledged one by one
+
+/// Makes this session a member of the group in queue mode. Again: with other topics or limits, or
+/// after a restart of the broker. WrongMode: the group exists as one of readers.
+struct JoinQueue {
+  static constexpr MessageType kType = MessageType::kJoinQueue;
+  std::string group;
+  std::vector<std::string> topics;
+  std::uint32_t max_in_flight = 0;   ///< granted to this member and not settled, at most
+  std::uint32_t lock_ms = 0;         ///< of this member's grants
+  std::uint32_t max_deliveries = 0;  ///< of the group: the last join counts; 0: without end
+  MALLBOTS_FIELDS(group, topics, max_in_flight, lock_ms, max_deliveries)
+};
+/// Behind it the broker pushes `held` grants with `again`: all that the session holds.
+struct JoinQueueReply {
+  std::uint64_t group_id = 0;
+  std::uint32_t held = 0;
+  MALLBOTS_FIELDS(group_id, held)
+};
+/// What the member holds is free at once.
+struct LeaveQueue {
+  static constexpr MessageType kType = MessageType::kLeaveQueue;
+  std::uint64_t group_id = 0;
+  MALLBOTS_FIELDS(group_id)
+};
+struct Grant {
+  Offset offset = 0;
+  std::uint32_t attempt = 0;  ///< 1: handed out for the first time
+  MALLBOTS_FIELDS(offset, attempt)
+};
+/// Pushed: these records are the member's until it settles them, or until `lock_until_ns`.
+struct Grants {
+  static constexpr MessageType kType = MessageType::kGrants;
+  std::uint64_t group_id = 0;
+  std::uint64_t topic_id = 0;
+  PartitionIndex partition = 0;
+  std::int64_t lock_until_ns = 0;  ///< boot time
+  bool again = false;              ///< held since before the last join
+  std::vector<Grant> grants;
+  MALLBOTS_FIELDS(group_id, topic_id, partition, lock_until_ns, again, grants)
+};
+enum class Outcome : std::uint8_t {
+  kAck = 1,
+  kNack,    ///< again, after the note's delay
+  kReject,  ///< a dead letter
+  kExtend,  ///< its lock begins anew
+};
+struct SettleItem {
+  Offset offset = 0;
+  std::uint32_t attempt = 0;
+  Outcome outcome = Outcome::kAck;
+  MALLBOTS_FIELDS(offset, attempt, outcome)
+};
+/// Why a message was not acknowledged, and when it shall come again.
+struct SettleNote {
+  std::uint32_t item = 0;  ///< index into the items
+  std::uint32_t delay_ms = 0;
+  std::string type;
+  std::string text;
+  std::string handler;
+  MALLBOTS_FIELDS(item, delay_ms, type, text, handler)
+};
+/// Answered by a pushed Settled of the same number. Without items: the member is alive again and
+/// takes grants, after it let a lock expire.
+struct Settle {
+  static constexpr MessageType kType = MessageType::kSettle;
+  std::uint64_t group_id = 0;
+  std::uint64_t number = 0;
+  std::uint64_t topic_id = 0;
+  PartitionIndex partition = 0;
+  std::vector<SettleItem> items;
+  std::vector<SettleNote> notes;
+  MALLBOTS_FIELDS(group_id, number, topic_id, partition, items, notes)
+};
+struct SettleFault {
+  std::uint32_t item = 0;
+  ErrorCode code = ErrorCode::kNone;
+  MALLBOTS_FIELDS(item, code)
+};
+/// Pushed: what is not among the faults is done, and survives the death of any one process.
+struct Settled {
+  static constexpr MessageType kType = MessageType::kSettled;
+  std::uint64_t group_id = 0;
+  std::uint64_t number = 0;
+  std::int64_t lock_until_ns = 0;  ///< of the items that extended
+  std::vector<SettleFault> faults;
+  MALLBOTS_FIELDS(group_id, number, lock_until_ns, faults)
+};
+
 // --- Administration
 
 struct Setting {
@@ -458,7 +552,8 @@ struct GroupSummary {
   std::uint32_t members = 0;
   std::uint32_t partitions = 0;
   std::uint64_t lag = 0;
-  MALLBOTS_FIELDS(group, members, partitions, lag)
+  bool is_queue = false;
+  MALLBOTS_FIELDS(group, members, partitions, lag, is_queue)
 };
 struct ListGroupsReply {
   std::vector<GroupSummary> groups;
@@ -480,12 +575,28 @@ struct GroupRow {
   std::int64_t lag_time_ms = 0;
   std::string member;
   std::uint32_t pid = 0;
-  MALLBOTS_FIELDS(topic, partition, current_offset, end_offset, lag, lag_time_ms, member, pid)
+  // Queues only; `current_offset` is the low mark, `lag` counts what is not done.
+  std::uint32_t in_flight = 0;
+  std::uint32_t waiting = 0;       ///< for its time to come again
+  std::uint64_t redeliveries = 0;  ///< since the broker started
+  std::uint64_t dead_letters = 0;  ///< the same
+  MALLBOTS_FIELDS(topic, partition, current_offset, end_offset, lag, lag_time_ms, member, pid,
+                  in_flight, waiting, redeliveries, dead_letters)
+};
+/// A member of a queue.
+struct QueueMemberRow {
+  std::string name;
+  std::uint32_t pid = 0;
+  std::uint32_t in_flight = 0;
+  bool is_stuck = false;  ///< let a lock expire and has not been heard of since
+  MALLBOTS_FIELDS(name, pid, in_flight, is_stuck)
 };
 struct DescribeGroupReply {
   std::vector<GroupRow> rows;
   bool more = false;
-  MALLBOTS_FIELDS(rows, more)
+  bool is_queue = false;
+  std::vector<QueueMemberRow> members;  ///< of a queue; with the first page
+  MALLBOTS_FIELDS(rows, more, is_queue, members)
 };
 enum class SeekTo : std::uint8_t { kStart = 1, kEnd, kTime, kForward, kBackward };
 struct SeekGroup {

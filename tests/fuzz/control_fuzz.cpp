@@ -2,7 +2,7 @@
 // real commands over a real data directory. What may come of it: an answer, or the end of that
 // session. Anything else is a finding: a crash, a CHECK, a leak, another client that is not served.
 //
-// Input: packets one after the other, each {u8 kind, u8 size, bytes}. kind 0 to 31: a whole packet
+// Input: packets one after the other, each {u8 kind, u8 size, bytes}. kind 0 to 63: a whole packet
 // of that message type with the bytes as its body; above: the bytes raw, header included.
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -102,7 +102,7 @@ class Rig {
   }
 
   static std::vector<std::byte> packet(unsigned kind, std::span<const std::byte> bytes) {
-    if (kind >= 32) return {bytes.begin(), bytes.end()};
+    if (kind >= 64) return {bytes.begin(), bytes.end()};
     auto whole = shm::encode_packet(static_cast<shm::MessageType>(kind), 2, shm::Empty{});
     whole.insert(whole.end(), bytes.begin(), bytes.end());
     const auto size = static_cast<std::uint32_t>(bytes.size());

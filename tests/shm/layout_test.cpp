@@ -241,8 +241,13 @@ TEST(Layout, DocumentNamesEveryMessageByItsNumber) {
   MESSAGE(Status);
   MESSAGE(ListClients);
   MESSAGE(Goodbye);
+  MESSAGE(JoinQueue);
+  MESSAGE(LeaveQueue);
+  MESSAGE(Settle);
   MESSAGE(Assignment);
   MESSAGE(Notice);
+  MESSAGE(Grants);
+  MESSAGE(Settled);
 #undef MESSAGE
   EXPECT_EQ(as_written().messages, compiled);
 }
