@@ -81,6 +81,8 @@ ErrorCode append_code(const TopicMemory& topic, PartitionIndex partition,
       return ErrorCode::kCorrupt;
     case AppendStatus::kBusy:
       return ErrorCode::kBusy;
+    case AppendStatus::kNameTaken:
+      return ErrorCode::kNameTaken;
   }
   return ErrorCode::kCorrupt;
 }

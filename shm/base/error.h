@@ -114,7 +114,12 @@ enum class ExitCode : std::uint8_t {
     "use another group name, or delete the group with `mallbots group delete`")                    \
   X(NotHeld, kFailed, "the message is not held by this consumer",                                  \
     "its lock expired or its session ended: it comes again, to this or another consumer")          \
-  X(AlreadySettled, kFailed, "the message was settled before", "settle each message once")
+  X(AlreadySettled, kFailed, "the message was settled before", "settle each message once")         \
+  X(UnknownLetter, kFailed, "there is no such dead letter",                                        \
+    "`mallbots dlq list TOPIC -g GROUP` shows those that are left")                                \
+  X(NameTaken, kFailed, "another producer took the name over",                                     \
+    "what was not acknowledged may be sent again by the new holder; open the producer anew to "    \
+    "take the name back")
 
 enum class ErrorCode : std::uint16_t {
   kNone = 0,

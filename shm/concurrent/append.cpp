@@ -180,6 +180,11 @@ Appender::Step Appender::run_section(Word held, const AppendOptions& options,
     outcome.status = AppendStatus::kRevoked;
     return Step::kDone;
   }
+  if (is_seat_taken(*seat_.cell)) {
+    release(slot, held);
+    outcome.status = AppendStatus::kNameTaken;
+    return Step::kDone;
+  }
   const auto end = end_under_ownership(held);
   if (!end) {
     release(slot, held);

@@ -39,6 +39,7 @@ enum class AppendStatus : std::uint8_t {
   kUnmapped,  ///< the open slot could not be mapped (no broker to ask)
   kDamaged,   ///< the slot's header contradicts itself; the broker must look at it
   kBusy,
+  kNameTaken,  ///< another holder of the producer's name was let in; final
 };
 
 struct AppendOutcome {

@@ -142,4 +142,19 @@ inline void void_sequence(ProducerCell& cell, std::uint8_t which) noexcept {
                         half.end_units.load(std::memory_order_relaxed), sequence};
 }
 
+/// Broker: nobody begins an append through this cell any more. Then fence where its session holds a
+/// word; after that all that it has committed can be seen.
+inline void take_seat(ProducerCell& cell) noexcept {
+  CRASH_POINT("cells.take_seat");
+  // SYNC seat: seq_cst store here, before the words are read; seq_cst load in is_seat_taken.
+  cell.producer_id.store(kSeatTaken, std::memory_order_seq_cst);
+}
+
+/// Producer, after an acquire.
+[[nodiscard]] inline bool is_seat_taken(const ProducerCell& cell) noexcept {
+  // SYNC seat: seq_cst load here, after the acquire; seq_cst store in take_seat. One of the two
+  // sees the other, so nothing is appended behind the back of the new holder.
+  return cell.producer_id.load(std::memory_order_seq_cst) == kSeatTaken;
+}
+
 }  // namespace mallbots::shm

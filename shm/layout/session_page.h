@@ -51,12 +51,15 @@ struct SequenceHalf {
 };
 static_assert(sizeof(SequenceHalf) == 24);
 
+/// A cell's `producer_id` when another holder of its name has come: nothing is appended through it.
+inline constexpr std::uint64_t kSeatTaken = ~std::uint64_t{0};
+
 /// One per (partition, producer).
 struct ProducerCell {
   SequenceHalf halves[2];
   // Written by the broker, so that the one after it knows whose cell this is.
   std::atomic<std::uint64_t> partition_id;
-  std::atomic<std::uint64_t> producer_id;  ///< stored last; 0: no producer's cell
+  std::atomic<std::uint64_t> producer_id;  ///< stored last; 0: no producer's cell; or kSeatTaken
 };
 static_assert(offsetof(ProducerCell, halves) == 0);
 static_assert(offsetof(ProducerCell, partition_id) == 48);

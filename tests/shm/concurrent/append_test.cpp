@@ -222,6 +222,17 @@ TEST_F(AppenderTest, RevokedSessionAppendsNothing) {
   EXPECT_EQ(append(other, "c").offset, 1U);
 }
 
+TEST_F(AppenderTest, WhoseSeatWasTakenAppendsNothingMoreAndLeavesTheWordFree) {
+  auto writer = appender(0);
+  ASSERT_EQ(append(writer, "a").status, AppendStatus::kAppended);
+  shm::take_seat(*broker.memory().seat(0).cell);
+  EXPECT_EQ(append(writer, "b").status, AppendStatus::kNameTaken);
+  EXPECT_EQ(append(writer, "c").status, AppendStatus::kNameTaken);
+  EXPECT_EQ(broker.end_offset(), 1U);
+  auto other = appender(1);
+  EXPECT_EQ(append(other, "d").offset, 1U);
+}
+
 TEST_F(AppenderTest, SlotThatCannotBeMappedIsSaidAndNotAskedForAllTheTime) {
   broker.memory().refuse(true);
   auto writer = appender(0);
