@@ -119,7 +119,9 @@ enum class ExitCode : std::uint8_t {
     "`mallbots dlq list TOPIC -g GROUP` shows those that are left")                                \
   X(NameTaken, kFailed, "another producer took the name over",                                     \
     "what was not acknowledged may be sent again by the new holder; open the producer anew to "    \
-    "take the name back")
+    "take the name back")                                                                          \
+  X(InDoubt, kFailed, "the broker's memory was lost while it was appending the record",            \
+    "read the end of the log to see whether the record is there before it is sent again")
 
 enum class ErrorCode : std::uint16_t {
   kNone = 0,

@@ -87,7 +87,11 @@ enum class TopicFlag : std::uint32_t {
   kMemoryOnly = 1,      ///< storage=memory
   kHeaderChecksum = 2,  ///< checksum=header: no payload hash
   kExclusive = 4,       ///< producers=exclusive
+  kSequenced = 8,       ///< ingest=sequenced: records are handed in, nobody else appends
 };
+
+/// What the broker's sequencer does, so that a client knows whether to write its eventfd.
+enum class SequencerSleep : std::uint32_t { kAwake = 0, kParked = 1 };
 
 struct BoardHeader {
   PageHeader page;
@@ -101,6 +105,7 @@ struct BoardHeader {
   std::int64_t flush_interval_ns;
   alignas(kLinePairBytes) std::atomic<std::uint32_t> state;  ///< BoardState
   std::atomic<std::uint32_t> incarnation;                    ///< of the broker that serves now
+  std::atomic<std::uint32_t> sequencer;                      ///< SequencerSleep
   std::byte reserved[kPageBytes - 2 * kLinePairBytes];
 };
 static_assert(offsetof(BoardHeader, topic_id) == 16);
@@ -113,6 +118,7 @@ static_assert(offsetof(BoardHeader, stall_limit_ns) == 48);
 static_assert(offsetof(BoardHeader, flush_interval_ns) == 56);
 static_assert(offsetof(BoardHeader, state) == 128);
 static_assert(offsetof(BoardHeader, incarnation) == 132);
+static_assert(offsetof(BoardHeader, sequencer) == 136);
 
 /// Followed by `partitions` PartitionBoards.
 [[nodiscard]] constexpr std::size_t board_bytes(std::uint32_t partitions) noexcept {

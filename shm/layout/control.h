@@ -51,6 +51,8 @@ enum class MessageType : std::uint16_t {
   kStatus,
   kListClients,
   kGoodbye,
+  kOpenRing,
+  kCloseRing,
   kJoinQueue = 40,
   kLeaveQueue,
   kSettle,
@@ -250,6 +252,33 @@ struct OpenProducerReply {
   std::uint16_t producer_epoch = 0;
   std::uint64_t last_sequence = 0;
   MALLBOTS_FIELDS(cell, producer_id, producer_epoch, last_sequence)
+};
+
+/// Of a topic with ingest=sequenced: makes this session a producer of the partition. `producer_id`
+/// 0 asks for a new identity; one of a ring that the session has open gets that ring again.
+/// `scope` is for topics whose type asks what else the ring is about; else 0.
+/// Descriptors of the answer: the ring (read-write), the eventfd that wakes the sequencer.
+struct OpenRing {
+  static constexpr MessageType kType = MessageType::kOpenRing;
+  std::uint64_t topic_id = 0;
+  PartitionIndex partition = 0;
+  std::uint64_t producer_id = 0;
+  std::uint64_t scope = 0;
+  MALLBOTS_FIELDS(topic_id, partition, producer_id, scope)
+};
+struct OpenRingReply {
+  std::uint32_t ring = 0;
+  std::uint64_t producer_id = 0;
+  std::uint64_t last_sequence = 0;
+  std::uint32_t data_bytes = 0;
+  MALLBOTS_FIELDS(ring, producer_id, last_sequence, data_bytes)
+};
+/// What was handed in before is still served; what has no answer when this is answered never gets
+/// one.
+struct CloseRing {
+  static constexpr MessageType kType = MessageType::kCloseRing;
+  std::uint32_t ring = 0;
+  MALLBOTS_FIELDS(ring)
 };
 
 /// Makes this session the exclusive producer of the partition. Without `take_over`: LeaseHeld if

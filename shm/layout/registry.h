@@ -39,6 +39,28 @@ static_assert(sizeof(FenceNote) == 32);
 
 inline constexpr std::uint32_t kMaxFenceNotes = 4096;
 
+/// The session of the broker itself, by which it appends: no entry of the registry, no client.
+inline constexpr SessionIndex kBrokerSession = kMaxSessions;
+
+/// Whose an ingest ring is: what a ring says of itself its client may have written.
+struct RingEntry {
+  std::atomic<std::uint64_t> partition_id;  ///< 0: free; stored last
+  std::uint64_t producer_id;
+  std::uint16_t session;
+  std::uint16_t producer_epoch;
+  std::uint32_t data_bytes;
+  std::uint64_t scope;  ///< what OpenRing said; 0: only the partition
+};
+static_assert(offsetof(RingEntry, partition_id) == 0);
+static_assert(offsetof(RingEntry, producer_id) == 8);
+static_assert(offsetof(RingEntry, session) == 16);
+static_assert(offsetof(RingEntry, producer_epoch) == 18);
+static_assert(offsetof(RingEntry, data_bytes) == 20);
+static_assert(offsetof(RingEntry, scope) == 24);
+static_assert(sizeof(RingEntry) == 32);
+
+inline constexpr std::uint32_t kMaxRings = 4096;
+
 struct Registry {
   PageHeader page;
   std::atomic<std::uint64_t> next_slot_id;
@@ -48,6 +70,7 @@ struct Registry {
   std::uint32_t log_epoch;
   alignas(kPageBytes) SessionEntry sessions[kMaxSessions];
   alignas(kPageBytes) FenceNote fences[kMaxFenceNotes];
+  alignas(kPageBytes) RingEntry rings[kMaxRings];
 };
 static_assert(offsetof(Registry, next_slot_id) == 16);
 static_assert(offsetof(Registry, next_lease) == 24);
@@ -56,6 +79,7 @@ static_assert(offsetof(Registry, incarnation) == 40);
 static_assert(offsetof(Registry, log_epoch) == 44);
 static_assert(offsetof(Registry, sessions) == 4096);
 static_assert(offsetof(Registry, fences) == 4096 + kMaxSessions * 64);
-static_assert(sizeof(Registry) == 4096 + kMaxSessions * 64 + kMaxFenceNotes * 32);
+static_assert(offsetof(Registry, rings) == 4096 + kMaxSessions * 64 + kMaxFenceNotes * 32);
+static_assert(sizeof(Registry) == 4096 + kMaxSessions * 64 + kMaxFenceNotes * 32 + kMaxRings * 32);
 
 }  // namespace mallbots::shm

@@ -12,6 +12,7 @@
 
 #include "shm/layout/board.h"
 #include "shm/layout/control.h"
+#include "shm/layout/ingest.h"
 #include "shm/layout/knock.h"
 #include "shm/layout/record.h"
 #include "shm/layout/registry.h"
@@ -90,6 +91,7 @@ const Table kCompiled{
     FIELD(BoardHeader, flush_interval_ns),
     FIELD(BoardHeader, state),
     FIELD(BoardHeader, incarnation),
+    FIELD(BoardHeader, sequencer),
     FIELD(BoardHeader, reserved),
     WHOLE(PageHeader),
     FIELD(PageHeader, magic),
@@ -153,6 +155,48 @@ const Table kCompiled{
     FIELD(Registry, log_epoch),
     FIELD(Registry, sessions),
     FIELD(Registry, fences),
+    FIELD(Registry, rings),
+    WHOLE(RingEntry),
+    FIELD(RingEntry, partition_id),
+    FIELD(RingEntry, producer_id),
+    FIELD(RingEntry, session),
+    FIELD(RingEntry, producer_epoch),
+    FIELD(RingEntry, data_bytes),
+    FIELD(RingEntry, scope),
+    WHOLE(IngestHeader),
+    FIELD(IngestHeader, page),
+    FIELD(IngestHeader, partition_id),
+    FIELD(IngestHeader, producer_id),
+    FIELD(IngestHeader, data_bytes),
+    FIELD(IngestHeader, handed_in),
+    FIELD(IngestHeader, answered),
+    FIELD(IngestHeader, last_sequence),
+    FIELD(IngestHeader, closed),
+    FIELD(IngestHeader, answers),
+    WHOLE(IngestEntry),
+    FIELD(IngestEntry, state),
+    FIELD(IngestEntry, data_at),
+    FIELD(IngestEntry, data_bytes),
+    FIELD(IngestEntry, request_bytes),
+    FIELD(IngestEntry, records),
+    FIELD(IngestEntry, kind),
+    FIELD(IngestEntry, flags),
+    FIELD(IngestEntry, sequence),
+    FIELD(IngestEntry, expected),
+    FIELD(IngestEntry, arguments),
+    WHOLE(IngestAnswer),
+    FIELD(IngestAnswer, number),
+    FIELD(IngestAnswer, code),
+    FIELD(IngestAnswer, flags),
+    FIELD(IngestAnswer, value),
+    FIELD(IngestAnswer, timestamp_ms),
+    FIELD(IngestAnswer, extras),
+    WHOLE(IngestRecord),
+    FIELD(IngestRecord, payload_bytes),
+    FIELD(IngestRecord, key_bytes),
+    FIELD(IngestRecord, attribute_bytes),
+    FIELD(IngestRecord, type),
+    FIELD(IngestRecord, flags),
     WHOLE(SessionEntry),
     FIELD(SessionEntry, state),
     FIELD(SessionEntry, pid),
@@ -241,6 +285,8 @@ TEST(Layout, DocumentNamesEveryMessageByItsNumber) {
   MESSAGE(Status);
   MESSAGE(ListClients);
   MESSAGE(Goodbye);
+  MESSAGE(OpenRing);
+  MESSAGE(CloseRing);
   MESSAGE(JoinQueue);
   MESSAGE(LeaveQueue);
   MESSAGE(Settle);
