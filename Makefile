@@ -67,3 +67,13 @@ endef
 bench: build
 	@bench/run.sh
 endif
+ifneq ($(wildcard tests/soak/main.cpp),)
+define HELP +=
+
+  make soak         everybody killed at random for ten minutes, the history checked (SOAK_SECONDS=600, SEED=number,
+                    SABOTAGE=drop|double|swap to see it fail)
+endef
+.PHONY: soak
+soak: build
+	@build/release/bin/soak
+endif

@@ -49,6 +49,7 @@ class Daemon {
   [[nodiscard]] std::string runtime_dir() const { return folder_ / "run"; }
   [[nodiscard]] std::string socket_path() const { return runtime_dir() + "/control.sock"; }
   [[nodiscard]] const TempDir& folder() const { return folder_; }
+  void keep_folder() noexcept { folder_.keep(); }
   [[nodiscard]] std::vector<std::string> command() const;
 
  private:

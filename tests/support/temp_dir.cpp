@@ -17,6 +17,7 @@ TempDir::TempDir(const fs::path& parent) {
 }
 
 TempDir::~TempDir() {
+  if (is_kept_) return;
   std::error_code ignored;  // a test that took its own rights away has failed already
   fs::remove_all(path_, ignored);
 }

@@ -17,11 +17,14 @@ class TempDir {
   TempDir& operator=(const TempDir&) = delete;
   ~TempDir();
 
+  /// Somebody wants to look at it: it stays.
+  void keep() noexcept { is_kept_ = true; }
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
   [[nodiscard]] std::string operator/(const std::string& name) const { return path_ / name; }
 
  private:
   std::filesystem::path path_;
+  bool is_kept_ = false;
 };
 
 }  // namespace mallbots::test

@@ -1,0 +1,106 @@
+// A history: what the parties of a run did, were told and saw, one line per event, so that somebody
+// who knows nothing of the broker can say afterwards whether its promises held (checks.h).
+//
+// A line is words between single spaces: TIME WHO WHAT and the words of that event. TIME is boot
+// time in nanoseconds, WHO one life of one party (a restarted process is another one). Each party
+// writes a file of its own, in its order, a line with one write(2), so that SIGKILL loses no line;
+// a last line without its end was never written.
+//
+//   WHAT       words                                       TIME, meaning
+//   send       TOPIC VALUE KEY BATCH                       before the call; BATCH: VALUE of the
+//   first
+//                                                          of an atomic batch; KEY: - if none
+//   acked      TOPIC VALUE PARTITION OFFSET                after the call; OFFSET ?: accepted
+//   before failed     TOPIC VALUE ERROR                           after the call: it is not in the
+//   log due        TOPIC VALUE UNIX_MS                         before the call: not in the log
+//   earlier started    TOPIC PARTITION OFFSET                      a plain reader begins there read
+//   TOPIC PARTITION OFFSET VALUE KEY STAMP_MS   before the poll that gave it ended      TOPIC
+//   PARTITION OFFSET                      a plain reader has read all below it, and
+//                                                          the partition has no more
+//   gained     TOPIC GROUP PARTITION                       when told
+//   dropped    TOPIC GROUP PARTITION                       when told
+//   given      TOPIC GROUP PARTITION OFFSET VALUE KEY      before the poll that gave it to a member
+//   committed  TOPIC GROUP PARTITION OFFSET                after the commit; all below is done
+//   drained    TOPIC GROUP PARTITION OFFSET                the group is done up to the log's end
+//   kill       TARGET SIGNAL                               after the signal; TARGET: a WHO or
+//   broker
+//
+// A process without a `send`'s `acked` or `failed` does not know its outcome: both are right.
+//
+// Pure but for load_history (reads files). One thread. Damaged lines are values: BadArgument with
+// file and line.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "shm/base/clock.h"
+#include "shm/base/ids.h"
+#include "shm/base/result.h"
+
+namespace mallbots::test {
+
+enum class What : std::uint8_t {
+  kSend,
+  kAcked,
+  kFailed,
+  kDue,
+  kStarted,
+  kRead,
+  kEnded,
+  kGained,
+  kDropped,
+  kGiven,
+  kCommitted,
+  kDrained,
+  kKill,
+  kRestarted,
+};
+
+/// A word of the history, by number; 0 is the empty one.
+using Word = std::uint32_t;
+
+struct Event {
+  BootNanos time_ns = 0;
+  What what = What::kKill;
+  Word who = 0;
+  Word topic = 0;  ///< kill: the target
+  Word group = 0;
+  Word value = 0;
+  Word key = 0;  ///< failed: the error; kill: the signal
+  Word batch = 0;
+  PartitionIndex partition = 0;
+  Offset offset = kNoOffset;
+  std::int64_t stamp_ms = 0;  ///< Unix time; restarted: boot time in nanoseconds
+};
+
+class History {
+ public:
+  History() { static_cast<void>(word("")); }
+
+  /// Adds the lines of `text`, which came from `source`.
+  [[nodiscard]] Result<void> add(std::string_view text, const std::string& source);
+
+  /// In the order in which they were added; of one party, its own order.
+  [[nodiscard]] const std::vector<Event>& events() const noexcept { return events_; }
+  [[nodiscard]] const std::string& text(Word word) const { return words_[word]; }
+
+ private:
+  [[nodiscard]] Word word(std::string_view text);
+  [[nodiscard]] bool parse(std::string_view line);
+
+  std::deque<std::string> words_;
+  std::unordered_map<std::string_view, Word> numbers_;
+  std::vector<Event> events_;
+};
+
+/// All files of the folder that end in .history.
+[[nodiscard]] Result<History> load_history(const std::filesystem::path& folder);
+
+}  // namespace mallbots::test
