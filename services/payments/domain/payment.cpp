@@ -1,0 +1,121 @@
+#include "services/payments/domain/payment.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "services/runtime/text.h"
+
+namespace mallbots::payments {
+namespace {
+
+using Events = std::vector<PaymentEvent>;
+using State = Payment::State;
+
+std::unexpected<Refusal> not_now(const Payment& payment, std::string_view what) {
+  static constexpr std::array<std::string_view, 5> kStates = {"unknown", "held", "bound",
+                                                              "captured", "voided"};
+  if (payment.state == State::kNone) {
+    return refuse(RefusalKind::kUnknown, "there is no such payment");
+  }
+  return refuse(RefusalKind::kWrongState,
+                fmt::format("the payment is {}: it cannot be {}",
+                            kStates[static_cast<std::size_t>(payment.state)], what));
+}
+
+Decision<void> is_an_amount(const Money& amount, const Currency& currency) {
+  const bool is_good = amount.minor > 0 && amount.minor <= Money::kMaxMinor;
+  if (is_good && amount.currency == currency) return {};
+  return refuse(RefusalKind::kInvalid, fmt::format("{} cannot be paid", to_text(amount)));
+}
+
+}  // namespace
+
+void Payment::apply(const PaymentEvent& event) {
+  struct {
+    Payment& payment;
+    void operator()(const PaymentAuthorized& authorized) const {
+      const Money nothing{0, authorized.amount.currency};
+      payment = {State::kHeld, authorized.customer_id, "", authorized.amount, nothing, nothing};
+    }
+    void operator()(const PaymentBound& bound) const {
+      payment.state = State::kBound;
+      payment.order_id = bound.order_id;
+    }
+    void operator()(const PaymentCaptured& captured) const {
+      payment.state = State::kCaptured;
+      payment.captured = captured.amount;
+    }
+    void operator()(const PaymentVoided&) const { payment.state = State::kVoided; }
+    void operator()(const PaymentRefunded& refund) const {
+      payment.refunded = payment.refunded + refund.amount;
+    }
+  } then{*this};
+  std::visit(then, event);
+}
+
+PaymentDecision authorize(const Payment& payment, std::string_view customer_id,
+                          const Money& amount) {
+  auto customer = checked_text("the customer's id", customer_id);
+  if (!customer) return std::unexpected(customer.error());
+  if (auto good = is_an_amount(amount, amount.currency); !good) {
+    return std::unexpected(good.error());
+  }
+  if (payment.state == State::kNone) return Events{PaymentAuthorized{*std::move(customer), amount}};
+  if (payment.customer_id == *customer && payment.held == amount) return Events{};
+  return not_now(payment, "authorized anew");
+}
+
+PaymentDecision bind(const Payment& payment, const Claim& claim) {
+  if (payment.state == State::kNone) return not_now(payment, "bound");
+  if (payment.customer_id != claim.customer_id) {
+    return refuse(RefusalKind::kForbidden, "the payment is another customer's");
+  }
+  if (!payment.order_id.empty()) {
+    if (payment.order_id == claim.order_id && payment.state != State::kVoided) return Events{};
+    return refuse(RefusalKind::kWrongState, "the payment was used for another order");
+  }
+  if (payment.state != State::kHeld) return not_now(payment, "bound");
+  if (claim.total.currency != payment.held.currency || claim.total > payment.held) {
+    return refuse(RefusalKind::kInvalid, fmt::format("{} are held, the order costs {}",
+                                                     to_text(payment.held), to_text(claim.total)));
+  }
+  auto order = checked_text("the order's id", claim.order_id);
+  if (!order) return std::unexpected(order.error());
+  return Events{PaymentBound{*std::move(order)}};
+}
+
+PaymentDecision capture(const Payment& payment, const Money& amount) {
+  if (payment.state == State::kCaptured && payment.captured == amount) return Events{};
+  if (payment.state != State::kBound) return not_now(payment, "captured");
+  if (auto good = is_an_amount(amount, payment.held.currency); !good) {
+    return std::unexpected(good.error());
+  }
+  if (amount > payment.held) {
+    return refuse(RefusalKind::kInvalid, fmt::format("{} are held, {} were to be captured",
+                                                     to_text(payment.held), to_text(amount)));
+  }
+  return Events{PaymentCaptured{amount}};
+}
+
+PaymentDecision void_hold(const Payment& payment) {
+  if (payment.state == State::kVoided) return Events{};
+  if (payment.state == State::kHeld || payment.state == State::kBound) {
+    return Events{PaymentVoided{}};
+  }
+  return not_now(payment, "voided");
+}
+
+PaymentDecision refund_down_to(const Payment& payment, const Money& keep, std::string_view reason) {
+  if (payment.state != State::kCaptured) return not_now(payment, "refunded");
+  if (keep.currency != payment.captured.currency || keep.minor < 0) {
+    return refuse(RefusalKind::kInvalid, fmt::format("{} cannot be kept", to_text(keep)));
+  }
+  const Money kept = payment.captured - payment.refunded;
+  if (keep >= kept) return Events{};
+  auto good_reason = checked_text("the reason", reason);
+  if (!good_reason) return std::unexpected(good_reason.error());
+  return Events{PaymentRefunded{kept - keep, *std::move(good_reason)}};
+}
+
+}  // namespace mallbots::payments
