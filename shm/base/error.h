@@ -53,8 +53,8 @@ enum class ExitCode : std::uint8_t {
     "send less at once, or create the topic with larger slot.bytes (record.max is half a slot)")   \
   X(Timeout, kFailed, "the deadline passed before it could be done",                               \
     "try again; nothing was appended. If it lasts, look at `mallbots status` for a stalled disk")  \
-  X(Conflict, kConflict, "the expected offset is not the next offset",                             \
-    "read on from the actual offset and decide again")                                             \
+  X(Conflict, kConflict, "the expected offset or version is not the actual one",                   \
+    "read on from the actual one and decide again")                                                \
   X(OutOfSequence, kFailed, "the producer's sequence number leaves a gap",                         \
     "send the missing records first, or open a new producer")                                      \
   X(LeaseLost, kFailed, "another producer took the partition over",                                \
@@ -121,7 +121,11 @@ enum class ExitCode : std::uint8_t {
     "what was not acknowledged may be sent again by the new holder; open the producer anew to "    \
     "take the name back")                                                                          \
   X(InDoubt, kFailed, "the broker's memory was lost while it was appending the record",            \
-    "read the end of the log to see whether the record is there before it is sent again")
+    "read the end of the log to see whether the record is there before it is sent again")          \
+  X(UnknownStream, kFailed, "there is no stream of that id",                                       \
+    "`mallbots events streams TOPIC` shows the ids; an append creates a stream")                   \
+  X(BadStreamId, kUsage, "that cannot be the id of a stream",                                      \
+    "use 1 to 200 bytes of UTF-8 without control characters or a leading '$'")
 
 enum class ErrorCode : std::uint16_t {
   kNone = 0,

@@ -56,6 +56,7 @@ enum class MessageType : std::uint16_t {
   kJoinQueue = 40,
   kLeaveQueue,
   kSettle,
+  kListStreams = 48,
   kReply = 0x100,       ///< answers the request of the same id; body by the request's type
   kAssignment = 0x101,  ///< pushed: request id 0
   kNotice = 0x102,      ///< pushed: the session or a position is no longer what it was
@@ -341,6 +342,29 @@ struct FindTime {
 struct FindTimeReply {
   Offset offset = 0;
   MALLBOTS_FIELDS(offset)
+};
+
+/// Of a topic with type=events: its streams from number `from` on, in the order in which they came
+/// (0, 1, 2 ...), a page. The broker knows no ids: the record at `last_offset` has it as its key.
+struct ListStreams {
+  static constexpr MessageType kType = MessageType::kListStreams;
+  std::uint64_t topic_id = 0;
+  PartitionIndex partition = 0;
+  std::uint32_t from = 0;
+  MALLBOTS_FIELDS(topic_id, partition, from)
+};
+struct StreamRow {
+  std::uint64_t version = 0;
+  std::uint64_t first_version = 0;  ///< above `version`: no event is to be read
+  Offset last_offset = 0;
+  bool deleted = false;
+  MALLBOTS_FIELDS(version, first_version, last_offset, deleted)
+};
+struct ListStreamsReply {
+  std::vector<StreamRow> streams;
+  std::uint32_t next = 0;
+  bool more = false;
+  MALLBOTS_FIELDS(streams, next, more)
 };
 
 // --- Groups

@@ -34,7 +34,7 @@ enum class RecordType : std::uint8_t {
   kData = 2,
   kDamaged = 3,    ///< stands for the offsets [offset, offset + sequence) that were lost
   kTombstone = 4,  ///< the key is deleted
-  kControl = 5,    ///< group journal, timer: internal topics only
+  kControl = 5,    ///< the broker's own notes: readers of the topic skip them
 };
 
 enum RecordFlag : std::uint8_t {
@@ -88,6 +88,7 @@ enum class AttributeId : std::uint16_t {
   kSourceOffset = 7,   ///< u64 offset in the delay log
   kDeliveryCount = 8,  ///< u32
   kTraceContext = 9,   ///< W3C traceparent, 55 bytes of text
+  kFirstVersion = 10,  ///< u64: the stream's events of lower versions are not to be read any more
 };
 
 [[nodiscard]] constexpr std::uint64_t record_seed(PartitionId partition, LogEpoch epoch) noexcept {

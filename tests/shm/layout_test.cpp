@@ -292,6 +292,7 @@ TEST(Layout, DocumentNamesEveryMessageByItsNumber) {
   MESSAGE(Settle);
   MESSAGE(Assignment);
   MESSAGE(Notice);
+  MESSAGE(ListStreams);
   MESSAGE(Grants);
   MESSAGE(Settled);
 #undef MESSAGE
