@@ -125,7 +125,14 @@ enum class ExitCode : std::uint8_t {
   X(UnknownStream, kFailed, "there is no stream of that id",                                       \
     "`mallbots events streams TOPIC` shows the ids; an append creates a stream")                   \
   X(BadStreamId, kUsage, "that cannot be the id of a stream",                                      \
-    "use 1 to 200 bytes of UTF-8 without control characters or a leading '$'")
+    "use 1 to 200 bytes of UTF-8 without control characters or a leading '$'")                     \
+  X(StoreFailed, kFailed, "the service's database refused a statement",                            \
+    "nothing of the transaction was kept; the message names the statement and the reason")         \
+  X(Undecodable, kFailed, "the payload is not what the message's name and version say",            \
+    "give the type a step from that version, or let the message go to the dead letters")           \
+  X(Incompatible, kConflict, "the set of messages breaks what was released",                       \
+    "keep the released form and add a new version beside it")                                      \
+  X(Refused, kFailed, "a rule of the service refuses it", "the message says which")
 
 enum class ErrorCode : std::uint16_t {
   kNone = 0,

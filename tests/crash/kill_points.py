@@ -45,6 +45,8 @@ def points_found():
     found = {}
     for room in ("shm", "broker", "clients"):
         for path in glob.glob(f"{ROOT}/{room}/**/*", recursive=True):
+            if path.startswith(f"{ROOT}/clients/toolkit/"):
+                continue  # tests/clients/toolkit/crash_test.cpp goes through those
             if path.endswith((".h", ".cpp")):
                 with open(path) as file:
                     for name in re.findall(r'CRASH_POINT\("([^"]+)"\)', file.read()):
