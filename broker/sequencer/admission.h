@@ -43,19 +43,21 @@ struct HandedIn {
   shm::IngestKind kind = shm::IngestKind::kAppend;
   std::uint64_t sequence = 0;  ///< of the first record; checked by the sequencer
   std::uint64_t expected = 0;  ///< kAppend: an offset (checked by the append), else by kind
+  Offset next = 0;  ///< the first record's offset if it is appended now: nobody else appends here
   std::span<const std::uint64_t, shm::kIngestArguments> arguments;
   std::span<const std::byte> request;  ///< what the kind brings beside records, e.g. a stream's id
-  /// admit() may point attributes elsewhere (its own memory, untouched until the next admit()) and
-  /// set type and flags. Total size with headers: at most the topic's record.max.
+  /// admit() may point attributes elsewhere (its own memory, untouched until the next admit()), the
+  /// key into `request`, and set type and flags. Total size with headers: at most the topic's
+  /// record.max.
   std::span<shm::RecordInput> records;
 };
 
 struct Verdict {
   enum class What : std::uint8_t { kAccepted, kRefused, kAnswered };
   What what = What::kAccepted;
-  ErrorCode code = ErrorCode::kNone;  ///< refused: why
-  std::uint64_t value = 0;            ///< refused or answered: for the answer
-  std::uint64_t extras[shm::kIngestExtras] = {};
+  ErrorCode code = ErrorCode::kNone;              ///< refused: why
+  std::uint64_t value = 0;                        ///< refused or answered: for the answer
+  std::uint64_t extras[shm::kIngestExtras] = {};  ///< of the answer, refused or answered
 
   [[nodiscard]] static Verdict accepted() noexcept { return {}; }
   [[nodiscard]] static Verdict refused(ErrorCode code, std::uint64_t value) noexcept {

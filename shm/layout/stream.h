@@ -45,6 +45,24 @@ enum class Expect : std::uint8_t {
   kVersion,  ///< its last event has exactly this version; 0: as kNone
 };
 
+/// What a client asks of an event topic through its ingest ring (IngestEntry::kind). The request
+/// part of the entry's data is the stream's id; all but the look-up bring records: the events, or
+/// for the others one empty record that the broker completes.
+enum class StreamRequest : std::uint16_t {
+  kAppend = 16,  ///< arguments: Expect, version. Answer: first offset; extras 0: last version
+  kLookUp,       ///< answer: last version; extras as in StreamAnswer
+  kTruncate,     ///< arguments: first version to be kept. Answer as kAppend's
+  kRemove,       ///< arguments: Expect, version. Answer as kAppend's
+};
+
+/// Extras of a look-up's answer, and of a Conflict, whose value is the actual version.
+enum StreamAnswer : std::size_t {
+  kStreamStateExtra = 0,  ///< StreamCondition
+  kFirstVersionExtra = 1,
+  kLastOffsetExtra = 2,  ///< of the last event
+};
+enum class StreamCondition : std::uint64_t { kNone = 0, kExists = 1, kDeleted = 2 };
+
 /// How many events the tree has whose root is event `version` (1 and up).
 [[nodiscard]] constexpr StreamVersion tree_events(StreamVersion version) noexcept {
   for (;;) {
