@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "services/orders/domain/line.h"
+#include "services/runtime/limits.h"
 
 namespace mallbots::orders {
 

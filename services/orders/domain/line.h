@@ -23,9 +23,6 @@ struct Line {
   friend bool operator==(const Line&, const Line&) = default;
 };
 
-inline constexpr std::uint32_t kMaxQuantity = 100'000;
-inline constexpr std::size_t kMaxLines = 2'000;
-
 /// Zero of `currency` without lines. kInvalid: the sum is more than an amount may be, or a line has
 /// another currency.
 [[nodiscard]] Decision<Money> total(std::span<const Line> lines, Currency currency = {});
