@@ -116,8 +116,13 @@ class Delivery {
   /// attempt. An error of the dead letter's publication is returned, and the message comes again.
   [[nodiscard]] Result<void> nack(const Failure& failure,
                                   std::optional<std::int64_t> delay_ms = {});
+  /// Was not tried: again after the delay, and not counted as an attempt.
+  [[nodiscard]] Result<void> defer(std::int64_t delay_ms = 0);
   /// Will never be done: a dead letter now.
   [[nodiscard]] Result<void> reject(const Failure& failure);
+
+  /// As ack() of each, in one step; all are of one Subscription. Their messages end with it.
+  [[nodiscard]] static Result<void> ack_all(std::span<Delivery> deliveries);
 
  private:
   [[nodiscard]] std::shared_ptr<DeliveryHost> take_host() noexcept;
@@ -128,12 +133,23 @@ class Delivery {
   std::uint32_t attempt_;
 };
 
+/// Which messages receive_many() may give together.
+enum class Reach : std::uint8_t {
+  kOneKey,  ///< the next one and those behind it with its topic and key; without key only itself
+  kAll,
+};
+
 class Subscription {
  public:
   virtual ~Subscription() = default;
   /// The next message; nothing if the deadline passes first. Errors that are no setback end the
   /// subscription. Closed: close() was called.
   [[nodiscard]] virtual Result<std::optional<Delivery>> receive(Deadline deadline) = 0;
+  /// Up to `max` messages at once, for one thread that handles those of one key in this order, and
+  /// when one fails gives the later ones of its key back (defer). None if the deadline passes
+  /// first.
+  [[nodiscard]] virtual Result<std::vector<Delivery>> receive_many(std::size_t max, Reach reach,
+                                                                   Deadline deadline) = 0;
   /// No more deliveries; waits until those handed out are settled, then gives up the membership.
   /// Timeout: some were not; they come again to another member. May be called twice.
   [[nodiscard]] virtual Result<void> close(Deadline deadline) = 0;

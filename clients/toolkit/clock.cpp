@@ -24,6 +24,19 @@ class SystemClock final : public Clock {
 
 }  // namespace
 
+bool Clock::pause_until(BootNanos at_ns, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  const std::stop_callback wake{stop, [&] {
+                                  const std::scoped_lock lock{mutex};
+                                  changed.notify_all();
+                                }};
+  std::unique_lock lock{mutex};
+  while (!stop.stop_requested() && now_ns() < at_ns) wait(lock, changed, Deadline::never(), at_ns);
+  lock.unlock();  // before the callback goes: it may be about to take it
+  return !stop.stop_requested();
+}
+
 Clock& system_clock() noexcept {
   static SystemClock clock;
   return clock;

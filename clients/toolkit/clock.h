@@ -7,6 +7,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <stop_token>
 
 #include "shm/base/clock.h"
 
@@ -24,6 +25,8 @@ class Clock {
   /// has come. May return early: the caller looks again.
   virtual void wait(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
                     Deadline patience, BootNanos at_ns) = 0;
+  /// Waits until then; false: `stop` came before.
+  virtual bool pause_until(BootNanos at_ns, const std::stop_token& stop);
 };
 
 /// Boot time and wall time of the machine.

@@ -47,17 +47,7 @@ bool Context::is_cancelled() const noexcept {
 
 bool Context::wait_ms(std::int64_t milliseconds) {
   const BootNanos until = clock().now_ns() + std::max<std::int64_t>(milliseconds, 0) * kMillisecond;
-  std::mutex mutex;
-  std::condition_variable changed;
-  const std::stop_callback wake{around_->cancelled, [&] {
-                                  const std::scoped_lock lock{mutex};
-                                  changed.notify_all();
-                                }};
-  std::unique_lock lock{mutex};
-  while (!is_cancelled() && clock().now_ns() < until)
-    clock().wait(lock, changed, Deadline::never(), std::min(until, deadline_ns_));
-  lock.unlock();  // before the callback goes, which may be about to take it
-  return !is_cancelled();
+  return clock().pause_until(std::min(until, deadline_ns_), around_->cancelled) && !is_cancelled();
 }
 
 void Context::put(const void* type, void* value) {

@@ -6,8 +6,9 @@
 // that has ever subscribed is done with them, and publish() waits (Timeout) rather than keep more
 // than max_records; before the first group the last max_records are kept for it. With `keep_all`
 // nothing is forgotten, and every new group reads from the start. Members of one group share its
-// messages; a group remembers its position after its last member has left. Everything ends with the
-// process; kDurable means kCommitted.
+// messages; a group remembers its position after its last member has left. Records that are
+// published for later (publish_at) get their place when their time has come. Everything ends with
+// the process; kDurable means kCommitted.
 //
 // Who calls: any thread; the bus must outlive its subscriptions.
 //
@@ -23,12 +24,35 @@
 #include <string>
 
 #include "clients/toolkit/bus.h"
+#include "clients/toolkit/clock.h"
 
 namespace mallbots::toolkit {
 
 struct InProcessOptions {
   std::size_t max_records = 65'536;  ///< per topic
   bool keep_all = false;
+  Clock* clock = nullptr;  ///< of delays and stamps; outlives the bus. Null: system_clock()
+};
+
+/// What a bus still has to do, so that a test can wait until all is done.
+struct Backlog {
+  struct Group {
+    std::string group;
+    std::size_t members = 0;
+    std::size_t unread = 0;
+    std::size_t in_flight = 0;   ///< handed out
+    std::size_t ready = 0;       ///< may be handed out
+    std::size_t waiting = 0;     ///< for their key or their delay
+    std::size_t receiving = 0;   ///< threads that ask for more
+    BootNanos next_ns = kNever;  ///< when the first delayed one comes
+
+    [[nodiscard]] std::size_t open() const noexcept { return unread + in_flight + ready + waiting; }
+  };
+  std::vector<Group> groups;
+  std::size_t scheduled = 0;   ///< records whose time has not come
+  BootNanos next_ns = kNever;  ///< when the first of them comes
+  /// Equal in two looks: nothing happened between them, so the first one was no mixture.
+  std::uint64_t changes = 0;
 };
 
 class InProcessBus final : public Publisher, public Subscriber {
@@ -44,6 +68,8 @@ class InProcessBus final : public Publisher, public Subscriber {
   /// Members of a group must name the same topics (BadArgument). The first one's options count.
   [[nodiscard]] Result<std::unique_ptr<Subscription>> subscribe(
       const SubscribeOptions& options) override;
+
+  [[nodiscard]] Backlog backlog();
 
  private:
   class Topics;

@@ -10,6 +10,8 @@ namespace mallbots::toolkit {
 namespace {
 
 constexpr std::int64_t kUsualMs = 30'000;
+/// Within which a member that waits for records notices that it is to leave.
+constexpr BootNanos kSliceNs = 100 * kMillisecond;
 
 /// One member of a group in the broker.
 class ConsumerSource final : public Source {
@@ -32,15 +34,14 @@ class ConsumerSource final : public Source {
     return consumer_->subscribe(options.topics, options.group);
   }
 
-  Result<std::vector<client::OwnedMessage>> poll(Deadline deadline,
-                                                 std::size_t max_records) override {
-    const auto messages = consumer_->poll(deadline, max_records);
-    if (!messages) return std::unexpected(messages.error());
-    std::vector<client::OwnedMessage> own;
-    own.reserve(messages->size());
-    for (const client::Message& message : *messages) own.emplace_back(message);
-    return own;
+  /// Never longer than a slice: the consumer cannot be woken from outside.
+  Result<std::span<const client::Message>> poll(const PollLimit& limit,
+                                                std::size_t max_records) override {
+    BootNanos left = std::min(limit.patience.remaining_ns(), kSliceNs);
+    if (limit.at_ns != kNever) left = std::min(left, limit.at_ns - boot_now_ns());
+    return consumer_->poll(Deadline::after_ns(left), max_records);
   }
+  void wake() override {}
 
   Result<void> commit(const client::TopicPartition& partition, Offset done) override {
     return consumer_->commit(client::Message{

@@ -1,6 +1,7 @@
 #include "clients/toolkit/internal/delivery_window.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 namespace mallbots::toolkit {
@@ -11,153 +12,263 @@ constexpr std::size_t kLookAhead = 16;
 /// Done offsets above one that is not done are only remembered here: a bound for what comes again
 /// when the process dies.
 constexpr Offset kMaxSpread = 65'536;
+/// Lanes that stand empty are kept for the next message of their key, up to so many.
+constexpr std::size_t kIdleLanes = 4'096;
+/// A ticket is its serial number and, below, the index of its entry: older ones are smaller.
+constexpr std::uint64_t kIndexBits = 24;
 
 }  // namespace
 
 std::size_t DeliveryWindow::room() const noexcept {
   const bool spread = std::ranges::any_of(partitions_, [](const auto& one) {
     const Marks& marks = one.second;
-    return !marks.open.empty() && marks.last - *marks.open.begin() >= kMaxSpread;
+    return !marks.open.empty() && marks.last - marks.open.front().offset >= kMaxSpread;
   });
   if (spread) return 0;
-  const std::size_t most = max_in_flight_ * kLookAhead;
-  return entries_.size() < most ? most - entries_.size() : 0;
+  const std::size_t most = std::min(max_in_flight_ * kLookAhead, std::size_t{1} << kIndexBits);
+  return open() < most ? most - open() : 0;
 }
 
-DeliveryWindow::PartitionKey DeliveryWindow::partition_of(const Entry& entry) {
-  const client::Message& message = entry.message->view();
-  return {std::string{message.topic}, message.partition};
-}
+// --- Coming in
 
-void DeliveryWindow::add(client::OwnedMessage&& message) {
-  const Ticket ticket = next_ticket_++;
-  Entry& entry = entries_[ticket];
-  entry.ticket = ticket;
-  entry.message = std::make_shared<const client::OwnedMessage>(std::move(message));
-  const client::Message& view = entry.message->view();
-  Marks& marks = partitions_[partition_of(entry)];
-  if (marks.told_end == kNoOffset) marks.told_end = view.offset;
-  marks.open.insert(view.offset);
-  marks.last = view.offset;
-  if (view.key.empty()) {
-    make_ready(entry);
-    return;
+DeliveryWindow::Marks& DeliveryWindow::marks_of(const client::Message& message) {
+  if (last_marks_ == nullptr || last_marks_->partition != message.partition ||
+      last_marks_->topic != message.topic) {
+    last_marks_ = &partitions_[{std::string{message.topic}, message.partition}];
+    if (last_marks_->told_end == kNoOffset) {
+      last_marks_->topic = message.topic;
+      last_marks_->partition = message.partition;
+      last_marks_->told_end = message.offset;
+    }
   }
-  // A topic's name has no zero byte, so no two pairs of topic and key meet in one lane.
-  entry.lane.append(view.topic).append(1, '\0').append(view.key_text());
-  auto& lane = lanes_[entry.lane];
-  lane.push_back(ticket);
-  if (lane.size() == 1) make_ready(entry);
+  return *last_marks_;
 }
 
-void DeliveryWindow::make_ready(Entry& entry) {
-  if (entry.not_before == 0)
-    ready_.insert(entry.ticket);
-  else
+DeliveryWindow::Lane* DeliveryWindow::lane_of(const client::Message& message) {
+  if (message.key.empty()) return nullptr;
+  // A topic's name has no zero byte, so no two pairs of topic and key meet in one lane.
+  lane_name_.assign(message.topic).append(1, '\0').append(message.key_text());
+  const auto found = lanes_.find(lane_name_);
+  if (found != lanes_.end()) return &found->second;
+  if (lanes_.size() >= open() + kIdleLanes)
+    std::erase_if(lanes_, [](const auto& lane) { return lane.second.head == kNone; });
+  return &lanes_[lane_name_];
+}
+
+DeliveryWindow::Index DeliveryWindow::new_entry() {
+  if (free_.empty()) {
+    entries_.emplace_back();
+    return static_cast<Index>(entries_.size() - 1);
+  }
+  const Index index = free_.back();
+  free_.pop_back();
+  return index;
+}
+
+void DeliveryWindow::add(const client::Message& message) {
+  Lane* const lane = lane_of(message);
+  const Index index = new_entry();
+  Entry& entry = entries_[index];
+  entry.ticket = next_serial_++ << kIndexBits | index;
+  if (entry.message == nullptr) entry.message = std::make_shared<client::OwnedMessage>();
+  entry.message->assign(message);
+  entry.state = State::kWaiting;
+  Marks& marks = marks_of(message);
+  entry.marks = &marks;
+  entry.mark = marks.popped + marks.open.size();
+  marks.open.push_back({message.offset});
+  marks.last = message.offset;
+  entry.lane = lane;
+  if (lane == nullptr) return queue(index);
+  entry.before = lane->tail;
+  (lane->tail == kNone ? lane->head : entries_[lane->tail].behind) = index;
+  lane->tail = index;
+  if (lane->head == index) queue(index);
+}
+
+/// Makes it one that may be handed out, now or at its time.
+void DeliveryWindow::queue(Index index) {
+  const Entry& entry = entries_[index];
+  if (entry.lane != nullptr) entry.lane->queued = true;
+  if (entry.not_before == 0) {
+    ready_.push_back(entry.ticket);
+    std::ranges::push_heap(ready_, std::greater{});
+  } else {
     delayed_.emplace(entry.not_before, entry.ticket);
+  }
+}
+
+// --- Going out
+
+DeliveryWindow::HandedOut DeliveryWindow::hand_out(Index index) {
+  Entry& entry = entries_[index];
+  entry.state = State::kOut;
+  ++entry.attempts;
+  ++in_flight_;
+  if (entry.lane != nullptr) ++entry.lane->out;
+  return {entry.ticket, entry.message, entry.attempts};
+}
+
+void DeliveryWindow::take_many(BootNanos now, std::size_t max, Reach reach,
+                               std::vector<HandedOut>& out) {
+  while (!delayed_.empty() && delayed_.begin()->first <= now) {
+    ready_.push_back(delayed_.begin()->second);
+    std::ranges::push_heap(ready_, std::greater{});
+    delayed_.erase(delayed_.begin());
+  }
+  const std::size_t most = out.size() + std::min(max, max_in_flight_ - in_flight_);
+  while (!ready_.empty() && out.size() < most) {
+    std::ranges::pop_heap(ready_, std::greater{});
+    Index index = index_of(ready_.back());
+    ready_.pop_back();
+    Lane* const lane = entries_[index].lane;
+    if (lane != nullptr) lane->queued = false;
+    do {
+      out.push_back(hand_out(index));
+      index = entries_[index].behind;
+    } while (index != kNone && out.size() < most && entries_[index].not_before <= now);
+    if (reach == Reach::kOneKey) return;
+  }
 }
 
 std::optional<DeliveryWindow::HandedOut> DeliveryWindow::take(BootNanos now) {
-  while (!delayed_.empty() && delayed_.begin()->first <= now) {
-    ready_.insert(delayed_.begin()->second);
-    delayed_.erase(delayed_.begin());
-  }
-  if (ready_.empty() || in_flight_ >= max_in_flight_) return std::nullopt;
-  Entry& entry = entries_.at(*ready_.begin());
-  ready_.erase(ready_.begin());
-  entry.is_out = true;
-  ++entry.attempts;
-  ++in_flight_;
-  return HandedOut{entry.ticket, entry.message, entry.attempts};
+  std::vector<HandedOut> one;
+  take_many(now, 1, Reach::kOneKey, one);
+  if (one.empty()) return std::nullopt;
+  return std::move(one.front());
 }
 
 BootNanos DeliveryWindow::next_ready() const noexcept {
   return delayed_.empty() ? INT64_MAX : delayed_.begin()->first;
 }
 
+// --- Coming back
+
+/// kNone: its partition was taken away.
+DeliveryWindow::Index DeliveryWindow::index_of(Ticket ticket) const noexcept {
+  const auto index = static_cast<Index>(ticket & ((std::uint64_t{1} << kIndexBits) - 1));
+  return index < entries_.size() && entries_[index].ticket == ticket &&
+                 entries_[index].state != State::kFree
+             ? index
+             : kNone;
+}
+
+DeliveryWindow::Index DeliveryWindow::handed_out(Ticket ticket) const noexcept {
+  const Index index = index_of(ticket);
+  return index != kNone && entries_[index].state == State::kOut ? index : kNone;
+}
+
 std::optional<DeliveryWindow::History> DeliveryWindow::history(Ticket ticket) const {
-  const auto found = entries_.find(ticket);
-  if (found == entries_.end()) return std::nullopt;
-  const Entry& entry = found->second;
-  return History{entry.message, entry.attempts, entry.first, entry.first_failed_ms};
+  const Index index = handed_out(ticket);
+  if (index == kNone) return std::nullopt;
+  const Entry& entry = entries_[index];
+  if (entry.first == nullptr) return History{.message = entry.message, .attempts = entry.attempts};
+  return History{entry.message, entry.attempts, entry.first->failure, entry.first->at_ms};
 }
 
 bool DeliveryWindow::done(Ticket ticket) {
-  const auto found = entries_.find(ticket);
-  if (found == entries_.end()) return false;
+  const Index index = handed_out(ticket);
+  if (index == kNone) return false;
+  const Entry& entry = entries_[index];
+  Marks& marks = *entry.marks;
+  marks.open[entry.mark - marks.popped].done = true;
+  for (; !marks.open.empty() && marks.open.front().done; ++marks.popped) marks.open.pop_front();
+  if (!std::exchange(marks.is_changed, true)) changed_.push_back(&marks);
+  Lane* const lane = entry.lane;
   --in_flight_;
-  const Entry& entry = found->second;
-  partitions_[partition_of(entry)].open.erase(entry.message->view().offset);
-  forget(found);
+  if (lane != nullptr) --lane->out;
+  unlink(index);
+  free_entry(index);
+  if (lane != nullptr && lane->out == 0 && lane->head != kNone && !lane->queued) queue(lane->head);
   return true;
 }
 
-/// Lets the next one of its key go.
-void DeliveryWindow::forget(std::map<Ticket, Entry>::iterator entry) {
-  const std::string name = std::move(entry->second.lane);
-  entries_.erase(entry);
-  if (name.empty()) return;
-  const auto lane = lanes_.find(name);
-  lane->second.pop_front();
-  if (lane->second.empty())
-    lanes_.erase(lane);
-  else
-    make_ready(entries_.at(lane->second.front()));
+/// After a failed or not tried one: its lane goes on when all that is out of it is settled.
+void DeliveryWindow::settled(Index index) {
+  Entry& entry = entries_[index];
+  entry.state = State::kWaiting;
+  --in_flight_;
+  if (entry.lane == nullptr)
+    queue(index);
+  else if (--entry.lane->out == 0)
+    queue(entry.lane->head);
 }
 
 bool DeliveryWindow::again(Ticket ticket, BootNanos not_before, const Failure& failure,
                            UnixMillis failed_ms) {
-  const auto found = entries_.find(ticket);
-  if (found == entries_.end()) return false;
-  --in_flight_;
-  Entry& entry = found->second;
-  entry.is_out = false;
+  const Index index = handed_out(ticket);
+  if (index == kNone) return false;
+  Entry& entry = entries_[index];
   entry.not_before = not_before;
-  if (entry.first_failed_ms == 0) {
-    entry.first = failure;
-    entry.first_failed_ms = failed_ms;
-  }
-  make_ready(entry);
+  if (entry.first == nullptr)
+    entry.first = std::make_unique<FirstFailure>(FirstFailure{failure, failed_ms});
+  settled(index);
   return true;
+}
+
+bool DeliveryWindow::put_back(Ticket ticket, BootNanos not_before) {
+  const Index index = handed_out(ticket);
+  if (index == kNone) return false;
+  entries_[index].not_before = not_before;
+  --entries_[index].attempts;
+  settled(index);
+  return true;
+}
+
+void DeliveryWindow::unlink(Index index) {
+  const Entry& entry = entries_[index];
+  if (entry.lane == nullptr) return;
+  (entry.before == kNone ? entry.lane->head : entries_[entry.before].behind) = entry.behind;
+  (entry.behind == kNone ? entry.lane->tail : entries_[entry.behind].before) = entry.before;
+}
+
+void DeliveryWindow::free_entry(Index index) {
+  Entry& entry = entries_[index];
+  std::shared_ptr<client::OwnedMessage> message = std::move(entry.message);
+  entry = Entry{};
+  // Its bytes serve the next one, unless a delivery still shows them.
+  if (message.use_count() == 1) entry.message = std::move(message);
+  free_.push_back(index);
 }
 
 std::vector<DeliveryWindow::Progress> DeliveryWindow::take_progress() {
   std::vector<Progress> progress;
-  for (auto& [key, marks] : partitions_) {
-    const Offset end = marks.open.empty() ? marks.last + 1 : *marks.open.begin();
-    if (end <= marks.told_end) continue;
-    marks.told_end = end;
-    progress.push_back({{key.first, key.second}, end - 1});
+  for (Marks* marks : changed_) {
+    marks->is_changed = false;
+    const Offset end = marks->open.empty() ? marks->last + 1 : marks->open.front().offset;
+    if (end <= marks->told_end) continue;
+    marks->told_end = end;
+    progress.push_back({{marks->topic, marks->partition}, end - 1});
   }
+  changed_.clear();
   return progress;
 }
 
 void DeliveryWindow::drop(const client::TopicPartition& partition) {
-  const PartitionKey key{partition.topic, partition.partition};
-  if (partitions_.erase(key) == 0) return;
-  std::set<std::string> lanes;
-  for (auto at = entries_.begin(); at != entries_.end();) {
-    Entry& entry = at->second;
-    if (partition_of(entry) != key) {
-      ++at;
-      continue;
+  const auto gone = partitions_.find({partition.topic, partition.partition});
+  if (gone == partitions_.end()) return;
+  for (Index index = 0; index < entries_.size(); ++index) {
+    const Entry& entry = entries_[index];
+    if (entry.state == State::kFree || entry.marks != &gone->second) continue;
+    Lane* const lane = entry.lane;
+    if (entry.state == State::kOut) {
+      --in_flight_;
+      if (lane != nullptr) --lane->out;
+    } else if (lane != nullptr && lane->head == index) {
+      lane->queued = false;
     }
-    if (entry.is_out) --in_flight_;
-    ready_.erase(entry.ticket);
     delayed_.erase({entry.not_before, entry.ticket});
-    if (!entry.lane.empty()) lanes.insert(std::move(entry.lane));
-    at = entries_.erase(at);
+    unlink(index);
+    free_entry(index);
   }
+  std::erase_if(ready_, [this](Ticket ticket) { return index_of(ticket) == kNone; });
+  std::ranges::make_heap(ready_, std::greater{});
+  std::erase(changed_, &gone->second);
+  if (last_marks_ == &gone->second) last_marks_ = nullptr;
+  partitions_.erase(gone);
   // Whoever names partitions himself may have spread a key over several.
-  for (const std::string& name : lanes) {
-    auto& lane = lanes_.at(name);
-    const bool first_went = !entries_.contains(lane.front());
-    std::erase_if(lane, [&](Ticket ticket) { return !entries_.contains(ticket); });
-    if (lane.empty())
-      lanes_.erase(name);
-    else if (first_went)
-      make_ready(entries_.at(lane.front()));
-  }
+  for (auto& [name, lane] : lanes_)
+    if (lane.head != kNone && lane.out == 0 && !lane.queued) queue(lane.head);
 }
 
 }  // namespace mallbots::toolkit

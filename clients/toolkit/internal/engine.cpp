@@ -13,13 +13,9 @@ namespace {
 /// While messages are out, what they settle must reach the group's position soon, although only the
 /// thread inside the Source may tell it.
 constexpr BootNanos kReadSliceNs = 20 * kMillisecond;
-/// Far deadlines overflow inside wait_for.
-constexpr BootNanos kLongestWait = 3'600 * kSecond;
 
-Deadline earlier(Deadline deadline, BootNanos at) {
-  if (at == INT64_MAX) return deadline;
-  const BootNanos wait = std::max<BootNanos>(at - boot_now_ns(), 0);
-  return wait < deadline.remaining_ns() ? Deadline::after_ns(wait) : deadline;
+Deadline earlier(Deadline deadline, BootNanos slice_ns) {
+  return deadline.remaining_ns() < slice_ns ? deadline : Deadline::after_ns(slice_ns);
 }
 
 }  // namespace
@@ -73,8 +69,30 @@ Result<void> Delivery::nack(const Failure& failure, std::optional<std::int64_t> 
                 {.outcome = Outcome::kNack, .failure = failure, .delay_ms = delay_ms});
 }
 
+Result<void> Delivery::defer(std::int64_t delay_ms) {
+  return settle(take_host(), ticket_, {.outcome = Outcome::kDefer, .delay_ms = delay_ms});
+}
+
 Result<void> Delivery::reject(const Failure& failure) {
   return settle(take_host(), ticket_, {.outcome = Outcome::kReject, .failure = failure});
+}
+
+Result<void> Delivery::ack_all(std::span<Delivery> deliveries) {
+  if (deliveries.empty()) return {};
+  const std::shared_ptr<DeliveryHost> host = deliveries.front().host_;
+  std::vector<std::uint64_t> tickets;
+  tickets.reserve(deliveries.size());
+  for (Delivery& delivery : deliveries) {
+    if (delivery.host_ == nullptr || delivery.host_ != host)
+      return fail(ErrorCode::kBadArgument,
+                  "a delivery was settled before, or is of another subscription");
+    tickets.push_back(delivery.ticket_);
+  }
+  for (Delivery& delivery : deliveries) {
+    delivery.host_.reset();
+    delivery.message_.reset();  // its memory serves the next one
+  }
+  return host->settle_done(tickets);
 }
 
 // --- Engine: handing out
@@ -94,56 +112,81 @@ void Engine::attach(Handle& handle) {
   ++handles_;
 }
 
-std::optional<Delivery> Engine::hand_out(const std::shared_ptr<Handle>& handle) {
-  auto next = window_.take(boot_now_ns());
-  if (!next) return std::nullopt;
-  ++handle->out;
-  return Delivery{handle, next->ticket, std::move(next->message), next->attempt};
+std::vector<Delivery> Engine::hand_out(const std::shared_ptr<Handle>& handle,
+                                       const Wanted& wanted) {
+  taken_.clear();
+  window_.take_many(options_.clock->now_ns(), wanted.max, wanted.reach, taken_);
+  std::vector<Delivery> deliveries;
+  deliveries.reserve(taken_.size());
+  for (DeliveryWindow::HandedOut& next : taken_)
+    deliveries.emplace_back(handle, next.ticket, std::move(next.message), next.attempt);
+  handle->out += deliveries.size();
+  if (!deliveries.empty()) wake_receiver();
+  return deliveries;
 }
 
-Result<std::optional<Delivery>> Engine::receive(const std::shared_ptr<Handle>& handle,
-                                                Deadline deadline) {
+/// One more of those that wait finds something to do.
+void Engine::wake_receiver() {
+  if (waiting_ > 0 && (window_.ready() > 0 || !reading_)) receivable_.notify_one();
+}
+
+void Engine::count_change() noexcept {
+  if (options_.changes != nullptr) options_.changes->fetch_add(1);
+}
+
+Result<std::vector<Delivery>> Engine::receive(const std::shared_ptr<Handle>& handle,
+                                              const Wanted& wanted) {
   Lock lock{mutex_};
+  ++receivers_;
+  auto received = receive(lock, handle, wanted);
+  --receivers_;
+  count_change();
+  return received;
+}
+
+Result<std::vector<Delivery>> Engine::receive(Lock& lock, const std::shared_ptr<Handle>& handle,
+                                              const Wanted& wanted) {
   for (;;) {
     if (handle->closed)
       return fail(ErrorCode::kClosed,
                   "the subscription of group '" + options_.subscribe.group + "' was closed");
-    if (auto delivery = hand_out(handle)) return delivery;
-    const bool last_look = deadline.has_passed();
+    if (auto deliveries = hand_out(handle, wanted); !deliveries.empty()) return deliveries;
+    const bool last_look = wanted.deadline.has_passed();
     if (!reading_ && window_.room() > 0) {
-      if (auto done = read(lock, deadline); !done) return std::unexpected(std::move(done).error());
-      if (last_look && !handle->closed) return hand_out(handle);
+      MALLBOTS_TRY(read(lock, wanted.deadline));
+      if (last_look && !handle->closed) return hand_out(handle, wanted);
       continue;
     }
-    if (last_look) return std::nullopt;
-    wait(lock, deadline);
+    if (last_look) return std::vector<Delivery>{};
+    ++waiting_;
+    wait(lock, receivable_, wanted.deadline, window_.next_ready());
+    --waiting_;
   }
 }
 
 /// One turn inside the Source. Its errors are told to the caller only: they are told once.
 Result<void> Engine::read(Lock& lock, Deadline deadline) {
   const std::size_t room = window_.room();
-  Deadline until = earlier(deadline, window_.next_ready());
-  if (window_.in_flight() > 0) until = earlier(until, boot_now_ns() + kReadSliceNs);
+  const PollLimit limit{
+      .patience = window_.in_flight() > 0 ? earlier(deadline, kReadSliceNs) : deadline,
+      .at_ns = window_.next_ready()};
   reading_ = true;
   lock.unlock();
-  auto messages = source_->poll(until, room);
+  const auto messages = source_->poll(limit, room);
   lock.lock();
   reading_ = false;
   if (messages)
-    for (client::OwnedMessage& message : *messages) window_.add(std::move(message));
+    for (const client::Message& message : *messages) window_.add(message);
+  count_change();
   commit_progress();
-  changed_.notify_all();
-  if (!messages) return std::unexpected(std::move(messages).error());
+  wake_receiver();
+  at_rest_.notify_all();
+  if (!messages) return std::unexpected(messages.error());
   return {};
 }
 
-void Engine::wait(Lock& lock, Deadline deadline) {
-  const Deadline until = earlier(deadline, window_.next_ready());
-  if (until.is_never())
-    changed_.wait(lock);
-  else
-    changed_.wait_for(lock, std::chrono::nanoseconds{std::min(until.remaining_ns(), kLongestWait)});
+void Engine::wait(Lock& lock, std::condition_variable& event, Deadline deadline, BootNanos at_ns) {
+  options_.clock->wait(lock, event, deadline, at_ns);
 }
 
 void Engine::lost(std::span<const client::TopicPartition> partitions) {
@@ -161,25 +204,41 @@ void Engine::commit_progress() {
 
 // --- Engine: settling
 
+void Engine::handle_settled(Handle& handle, std::size_t count) {
+  handle.out -= count;
+  count_change();
+  wake_receiver();
+  if (handle.closed) at_rest_.notify_all();
+}
+
+Result<void> Engine::settle_done(Handle& handle, std::span<const std::uint64_t> tickets) {
+  const Lock lock{mutex_};
+  std::optional<std::uint64_t> taken_away;
+  for (const std::uint64_t ticket : tickets)
+    if (!window_.done(ticket)) taken_away = ticket;
+  if (!reading_ && handles_ > 0) commit_progress();
+  handle_settled(handle, tickets.size());
+  if (taken_away) return fenced(*taken_away);
+  return {};
+}
+
 Result<void> Engine::settle(Handle& handle, std::uint64_t ticket, const Settlement& settlement) {
+  if (settlement.outcome == Outcome::kAck) return settle_done(handle, {&ticket, 1});
   Lock lock{mutex_};
   const auto history = window_.history(ticket);
   lock.unlock();
   Result<void> settled = fenced(ticket);
   if (history) {
     const std::uint32_t most = options_.subscribe.max_deliveries;
-    if (settlement.outcome == Outcome::kAck)
-      settled = finish(ticket);
-    else if (settlement.outcome == Outcome::kReject)
+    if (settlement.outcome == Outcome::kReject)
       settled = bury(ticket, settlement.failure, DeadReason::kRejected);
-    else if (most != 0 && history->attempts >= most)
+    else if (settlement.outcome == Outcome::kNack && most != 0 && history->attempts >= most)
       settled = bury(ticket, settlement.failure, DeadReason::kAttempts);
     else
       settled = postpone(ticket, settlement, history->attempts);
   }
   lock.lock();
-  --handle.out;
-  changed_.notify_all();
+  handle_settled(handle, 1);
   return settled;
 }
 
@@ -192,11 +251,16 @@ Result<void> Engine::finish(std::uint64_t ticket) {
 
 Result<void> Engine::postpone(std::uint64_t ticket, const Settlement& settlement,
                               std::uint32_t attempts) {
-  const std::int64_t delay_ms =
-      settlement.delay_ms.value_or(options_.subscribe.redelivery.delay_ms(attempts));
-  const BootNanos at = boot_now_ns() + std::max<std::int64_t>(delay_ms, 0) * kMillisecond;
+  const bool was_tried = settlement.outcome != Outcome::kDefer;
+  const std::int64_t delay_ms = settlement.delay_ms.value_or(
+      was_tried ? options_.subscribe.redelivery.delay_ms(attempts) : 0);
+  const BootNanos at =
+      delay_ms <= 0 && !was_tried ? 0 : options_.clock->now_ns() + delay_ms * kMillisecond;
   const Lock lock{mutex_};
-  if (!window_.again(ticket, at, settlement.failure, wall_now_ms())) return fenced(ticket);
+  const bool is_back =
+      was_tried ? window_.again(ticket, at, settlement.failure, options_.clock->wall_ms())
+                : window_.put_back(ticket, at);
+  if (!is_back) return fenced(ticket);
   return {};
 }
 
@@ -206,7 +270,7 @@ Result<void> Engine::bury(std::uint64_t ticket, const Failure& failure, DeadReas
   const auto history = window_.history(ticket);
   lock.unlock();
   if (!history) return fenced(ticket);
-  const UnixMillis now_ms = wall_now_ms();
+  const UnixMillis now_ms = options_.clock->wall_ms();
   const bool is_first = history->first_failed_ms == 0;
   const client::Message& message = history->message->view();
   const DeadLetter letter{message,
@@ -233,14 +297,20 @@ std::unexpected<Error> Engine::fenced(std::uint64_t ticket) const {
 
 // --- Engine: the end
 
+/// The last member waits for whoever is inside the Source, which it is about to leave.
+bool Engine::is_busy(const Handle& handle) const noexcept {
+  return handle.out > 0 || (reading_ && handles_ == 1);
+}
+
 Result<void> Engine::close(Handle& handle, Deadline deadline) {
   Lock lock{mutex_};
   handle.closed = true;
-  changed_.notify_all();
-  while (!handle.left && (handle.out > 0 || reading_) && !deadline.has_passed())
-    wait(lock, deadline);
+  receivable_.notify_all();
+  source_->wake();
+  while (!handle.left && is_busy(handle) && !deadline.has_passed())
+    wait(lock, at_rest_, deadline, kNever);
   if (handle.left) return {};
-  if (handle.out > 0 || reading_)
+  if (is_busy(handle))
     return fail(ErrorCode::kTimeout, std::to_string(handle.out) + " deliveries of group '" +
                                          options_.subscribe.group +
                                          "' are not settled; they come again");
@@ -251,9 +321,21 @@ Result<void> Engine::close(Handle& handle, Deadline deadline) {
 void Engine::abandon(Handle& handle) {
   Lock lock{mutex_};
   handle.closed = true;
-  changed_.notify_all();
-  changed_.wait(lock, [&] { return !reading_; });
+  receivable_.notify_all();
+  source_->wake();
+  while (!handle.left && reading_ && handles_ == 1) wait(lock, at_rest_, Deadline::never(), kNever);
   if (!handle.left) leave(handle);
+}
+
+Engine::Load Engine::load() {
+  const Lock lock{mutex_};
+  const std::size_t ready = window_.ready();
+  return {.members = handles_,
+          .receiving = receivers_,
+          .in_flight = window_.in_flight(),
+          .ready = ready,
+          .waiting = window_.open() - window_.in_flight() - ready,
+          .next_ns = window_.next_ready()};
 }
 
 void Engine::leave(Handle& handle) {
@@ -261,6 +343,13 @@ void Engine::leave(Handle& handle) {
   if (--handles_ > 0) return;
   commit_progress();
   source_->leave();
+}
+
+Result<std::optional<Delivery>> EngineSubscription::receive(Deadline deadline) {
+  auto deliveries = handle_->engine->receive(handle_, {1, Reach::kOneKey, deadline});
+  if (!deliveries) return std::unexpected(std::move(deliveries).error());
+  if (deliveries->empty()) return std::nullopt;
+  return std::move(deliveries->front());
 }
 
 }  // namespace mallbots::toolkit

@@ -61,6 +61,53 @@ TEST(InProcessBus, MembersOfAGroupNameTheSameTopics) {
   EXPECT_EQ(other.error().code, ErrorCode::kBadArgument);
 }
 
+TEST(InProcessBus, WhatIsForLaterComesWhenItsTimeHasCome) {
+  InProcessBus bus;
+  const auto subscription = bus.subscribe({.topics = {"t"}, .group = "g"});
+  const client::Record later{.payload = client::as_bytes("later")};
+  const UnixMillis at = wall_now_ms() + 30;
+  ASSERT_TRUE(bus.publish("t", {&later, 1}, {.publish_at = at}));
+  publish(bus, "t", 0, 1);
+  EXPECT_EQ(bus.backlog().scheduled, 1U);
+  auto first = (*subscription)->receive(Deadline::after_ms(10'000));
+  ASSERT_TRUE(first && *first);
+  EXPECT_EQ((*first)->message().text(), "0");
+  EXPECT_TRUE((*first)->ack());
+  auto second = (*subscription)->receive(Deadline::after_ms(10'000));
+  ASSERT_TRUE(second && *second);
+  EXPECT_EQ((*second)->message().text(), "later");
+  EXPECT_EQ((*second)->message().offset, 1U);
+  EXPECT_GE(wall_now_ms(), at);
+  EXPECT_TRUE((*second)->ack());
+}
+
+TEST(InProcessBus, ABacklogSaysWhatIsNotDone) {
+  InProcessBus bus;
+  const auto subscription = bus.subscribe({.topics = {"t"}, .group = "g", .max_in_flight = 1});
+  publish(bus, "t", 0, 3);
+  EXPECT_EQ(bus.backlog().groups.at(0).unread, 3U);
+  auto delivery = (*subscription)->receive(Deadline::passed());
+  ASSERT_TRUE(delivery && *delivery);
+  const auto load = bus.backlog().groups.at(0);
+  EXPECT_EQ(load.in_flight, 1U);
+  EXPECT_EQ(load.open(), 3U);
+  EXPECT_TRUE((*delivery)->nack({.type = "t"}, 3'600'000));
+  EXPECT_EQ(bus.backlog().groups.at(0).in_flight, 0U);
+  EXPECT_NE(bus.backlog().groups.at(0).next_ns, toolkit::kNever);
+}
+
+TEST(InProcessBus, ADeferredMessageIsNotCountedAsTried) {
+  InProcessBus bus;
+  const auto subscription = bus.subscribe({.topics = {"t"}, .group = "g", .max_deliveries = 1});
+  publish(bus, "t", 0, 1);
+  for (int i = 0; i < 5; ++i) {
+    auto delivery = (*subscription)->receive(Deadline::after_ms(10'000));
+    ASSERT_TRUE(delivery && *delivery);
+    EXPECT_EQ((*delivery)->attempt(), 1U);
+    EXPECT_TRUE((*delivery)->defer());
+  }
+}
+
 TEST(InProcessBus, RefusesWhatCouldReceiveNothing) {
   InProcessBus bus;
   EXPECT_EQ(bus.subscribe({.group = "g"}).error().code, ErrorCode::kBadArgument);

@@ -9,8 +9,8 @@ using toolkit::DeliveryWindow;
 
 void add(DeliveryWindow& window, Offset offset, const std::string& key = {},
          PartitionIndex partition = 0) {
-  window.add(client::OwnedMessage{client::Message{
-      .topic = "t", .partition = partition, .offset = offset, .key = client::as_bytes(key)}});
+  window.add(client::Message{
+      .topic = "t", .partition = partition, .offset = offset, .key = client::as_bytes(key)});
 }
 
 /// Offset of the next message handed out, and its ticket.
@@ -109,6 +109,63 @@ TEST(DeliveryWindow, AStuckMessageBoundsWhatIsReadAhead) {
   EXPECT_EQ(window.room(), 0U);
   EXPECT_TRUE(window.done(stuck.second));
   EXPECT_GT(window.room(), 0U);
+}
+
+std::vector<std::pair<Offset, DeliveryWindow::Ticket>> take_many(DeliveryWindow& window,
+                                                                 std::size_t max,
+                                                                 toolkit::Reach reach) {
+  std::vector<DeliveryWindow::HandedOut> taken;
+  window.take_many(0, max, reach, taken);
+  std::vector<std::pair<Offset, DeliveryWindow::Ticket>> all;
+  for (const auto& one : taken) all.emplace_back(one.message->view().offset, one.ticket);
+  return all;
+}
+
+TEST(DeliveryWindow, OneReceiverMayHaveSeveralOfAKeyInOrderAndNobodyElseTheNext) {
+  DeliveryWindow window{8};
+  for (Offset offset = 0; offset < 4; ++offset) add(window, offset, offset == 2 ? "b" : "a");
+  const auto run = take_many(window, 2, toolkit::Reach::kOneKey);
+  ASSERT_EQ(run.size(), 2U);
+  EXPECT_EQ(run[0].first, 0U);
+  EXPECT_EQ(run[1].first, 1U);
+  EXPECT_EQ(take(window).first, 2U);
+  EXPECT_EQ(take(window).first, kNoOffset);
+  EXPECT_TRUE(window.done(run[0].second));
+  EXPECT_EQ(take(window).first, kNoOffset);
+  EXPECT_TRUE(window.done(run[1].second));
+  EXPECT_EQ(take(window).first, 3U);
+}
+
+TEST(DeliveryWindow, WhatComesBackFromARunKeepsItsOrderAndItsAttempts) {
+  DeliveryWindow window{8};
+  for (Offset offset = 0; offset < 3; ++offset) add(window, offset, "a");
+  const auto run = take_many(window, 3, toolkit::Reach::kOneKey);
+  ASSERT_EQ(run.size(), 3U);
+  EXPECT_TRUE(window.done(run[0].second));
+  EXPECT_TRUE(window.again(run[1].second, 50, {.type = "t"}, 1));
+  EXPECT_TRUE(window.put_back(run[2].second, 0));
+  EXPECT_FALSE(window.put_back(run[2].second, 0)) << "it was given back before";
+  EXPECT_EQ(take(window, 49).first, kNoOffset);
+  auto next = window.take(50);
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->message->view().offset, 1U);
+  EXPECT_EQ(next->attempt, 2U);
+  EXPECT_TRUE(window.done(next->ticket));
+  next = window.take(50);
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->message->view().offset, 2U);
+  EXPECT_EQ(next->attempt, 1U);
+}
+
+TEST(DeliveryWindow, AReachOfAllTakesEveryKeyAndThoseWithout) {
+  DeliveryWindow window{8};
+  add(window, 0, "a");
+  add(window, 1);
+  add(window, 2, "b");
+  add(window, 3, "a");
+  EXPECT_EQ(take_many(window, 3, toolkit::Reach::kAll).size(), 3U);
+  EXPECT_EQ(window.in_flight(), 3U);
+  EXPECT_EQ(window.open(), 4U);
 }
 
 TEST(Redelivery, GrowsToItsLongest) {
