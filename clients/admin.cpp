@@ -54,9 +54,9 @@ Result<void> Admin::alter_topic(const std::string& name, const std::vector<Topic
                                 shm::AlterTopic{name, to_wire(settings)}, deadline));
 }
 
-Result<std::vector<TopicSummary>> Admin::list_topics(Deadline deadline) {
+Result<std::vector<TopicSummary>> Admin::list_topics(Deadline deadline, bool internal) {
   std::vector<TopicSummary> all;
-  for (shm::ListTopics page;;) {
+  for (shm::ListTopics page{.internal = internal};;) {
     const auto reply = connection_->link().ask<shm::ListTopicsReply>(page, deadline);
     if (!reply) return std::unexpected(reply.error());
     for (const shm::TopicRow& row : reply->topics)

@@ -136,7 +136,9 @@ class Admin {
                                          const std::vector<TopicSetting>& settings,
                                          Deadline deadline = usual());
   /// In the order of their names.
-  [[nodiscard]] Result<std::vector<TopicSummary>> list_topics(Deadline deadline = usual());
+  /// `internal`: the broker's own topics, too.
+  [[nodiscard]] Result<std::vector<TopicSummary>> list_topics(Deadline deadline = usual(),
+                                                              bool internal = false);
   /// Errors: UnknownTopic.
   [[nodiscard]] Result<TopicDescription> describe_topic(const std::string& name,
                                                         Deadline deadline = usual());

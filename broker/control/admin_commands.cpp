@@ -76,6 +76,11 @@ Result<void> check_users(const TopicSettings& settings) {
   return {};
 }
 
+Result<void> not_internal(const Topic& topic) {
+  if (!topic.is_internal()) return {};
+  return fail(ErrorCode::kNotPermitted, "'" + topic.name() + "' is one of the broker's own topics");
+}
+
 }  // namespace
 
 Result<Reply> Commands::create_topic(const Request& request, const shm::CreateTopic& message) {
@@ -101,6 +106,7 @@ Result<Reply> Commands::delete_topic(const Request& request, const shm::DeleteTo
   MALLBOTS_TRY(not_draining());
   const Topic* topic = parts_.topics.find(message.name);
   if (topic == nullptr) return fail(ErrorCode::kUnknownTopic, "'" + message.name + "'");
+  MALLBOTS_TRY(not_internal(*topic));
   const TopicId id = topic->id();
   MALLBOTS_TRY(parts_.topics.remove(message.name));
   parts_.groups.topic_deleted(id);
@@ -124,6 +130,7 @@ Result<Reply> Commands::alter_topic(const Request& request, const shm::AlterTopi
   MALLBOTS_TRY(not_draining());
   Topic* topic = parts_.topics.find(message.name);
   if (topic == nullptr) return fail(ErrorCode::kUnknownTopic, "'" + message.name + "'");
+  MALLBOTS_TRY(not_internal(*topic));
   const auto settings = altered_settings(topic->settings(), message.settings);
   if (!settings) return std::unexpected(settings.error());
   MALLBOTS_TRY(check_users(*settings));
@@ -135,7 +142,7 @@ Result<Reply> Commands::alter_topic(const Request& request, const shm::AlterTopi
 
 Result<Reply> Commands::list_topics(const Request& request, const shm::ListTopics& message) {
   shm::ListTopicsReply reply;
-  for (const Topic* topic : parts_.topics.all()) {
+  for (const Topic* topic : message.internal ? parts_.topics.all() : parts_.topics.users()) {
     if (topic->name() <= message.after) continue;
     if (!may(request.who, *topic, shm::Intent::kConsume) &&
         !may(request.who, *topic, shm::Intent::kProduce))
@@ -169,7 +176,7 @@ Result<Reply> Commands::describe_topic(const Request& request, const shm::Descri
 Result<Reply> Commands::status(const Request& request, const shm::Status& /*message*/) {
   MALLBOTS_TRY(administrator(request.who, "the status"));
   std::uint32_t partitions = 0;
-  const auto topics = parts_.topics.all();
+  const auto topics = parts_.topics.users();
   for (const Topic* topic : topics) partitions += topic->partitions();
   const auto space = parts_.disk.space(parts_.config.data_dir);
   return reply_with(

@@ -96,6 +96,7 @@ bool Commands::may(const Session& who, const Topic& topic, shm::Intent intent) {
   auto found = allow_lists_.find(text);
   if (found == allow_lists_.end())
     found = allow_lists_.emplace(text, AllowList::parse(text, false).value_or(AllowList{})).first;
+  if (topic.is_internal() && intent == shm::Intent::kProduce) return false;
   return found->second.allows(who.uid);
 }
 

@@ -115,7 +115,14 @@ Result<void> Partition::take_over(const std::string& folder, RecoveredPartition 
   return {};
 }
 
-/// Where in the slots the record at `offset` is, or will be.
+LogWriter& Partition::writer() {
+  CHECK(parts_.own_session != nullptr);
+  if (!writer_)
+    writer_ = std::make_unique<LogWriter>(LogWriter::Parts{
+        parts_.topic_board, parts_.board, parts_.knock, ring_, *parts_.own_session, flush_now_});
+  return *writer_;
+}
+
 PersistCursor Partition::cursor_at(Offset offset) const {
   PersistCursor cursor{ring_.slots().front().slot_gen, 0, offset};
   for (const HotSlot& slot : ring_.slots()) {
@@ -411,6 +418,19 @@ std::optional<UnixMillis> Partition::time_of(Offset offset) const {
     if (found) break;
   }
   return found;
+}
+
+bool Partition::drop_before(Offset offset) {
+  if (!store_ || store_->busy()) return false;
+  const auto segments = store_->segments();
+  const auto stays = std::ranges::find_if(segments, [&](const SegmentInfo& segment) {
+    return segment.end_offset > offset || segment.state == SegmentState::kOpen ||
+           segment.state == SegmentState::kClosing;
+  });
+  const auto count = static_cast<std::size_t>(stays - segments.begin());
+  if (count == 0 || !store_->drop_oldest(count)) return false;
+  publish_positions();
+  return true;
 }
 
 bool Partition::retain(const TopicSettings& settings, UnixMillis now_ms, bool age_may_delete) {

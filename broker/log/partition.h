@@ -7,6 +7,7 @@
 #include <string>
 
 #include "broker/io/disk.h"
+#include "broker/log/log_writer.h"
 #include "broker/log/settings.h"
 #include "broker/log/slot_ring.h"
 #include "broker/storage/partition_store.h"
@@ -37,7 +38,8 @@ class Partition final : private StoreListener {
     shm::PartitionBoard& board;
     shm::KnockLine& knock;
     PartitionEvents& events;
-    Disk* disk = nullptr;  ///< null: storage=memory
+    shm::SessionPage* own_session = nullptr;  ///< of the broker itself, for its LogWriter
+    Disk* disk = nullptr;                     ///< null: storage=memory
     SparePool* spares = nullptr;
     DurableNote* note = nullptr;
   };
@@ -81,6 +83,11 @@ class Partition final : private StoreListener {
   [[nodiscard]] PartitionStore* store() noexcept { return store_.get(); }
   [[nodiscard]] const PartitionStore* store() const noexcept { return store_.get(); }
 
+  /// The broker's own producer here.
+  [[nodiscard]] LogWriter& writer();
+  /// The next duty() persists what is committed, whoever waits for it.
+  void flush_soon() noexcept { flush_now_ = true; }
+
   [[nodiscard]] PartitionIndex index() const noexcept { return identity_.index; }
   [[nodiscard]] PartitionId id() const noexcept { return identity_.partition; }
   [[nodiscard]] LogEpoch log_epoch() const noexcept { return log_epoch_; }
@@ -91,10 +98,14 @@ class Partition final : private StoreListener {
   [[nodiscard]] Result<shm::FindSegmentReply> find_segment(Offset offset, shm::UniqueFd& fd) const;
   /// First offset at or after the time; the end if there is none. Looks at files and memory.
   [[nodiscard]] Result<Offset> find_time(UnixMillis time_ms) const;
+  /// Where in the slots the record at `offset` is, or will be; `offset` is in memory.
+  [[nodiscard]] PersistCursor cursor_at(Offset offset) const;
   /// Stamp of the first record at or behind `offset` (for lag in seconds); nothing at the end.
   [[nodiscard]] std::optional<UnixMillis> time_of(Offset offset) const;
   /// Drops what retention lets go. True if something went.
   bool retain(const TopicSettings& settings, UnixMillis now_ms, bool age_may_delete);
+  /// Drops the closed segments that hold nothing at or behind `offset`. True if one went.
+  bool drop_before(Offset offset);
   /// Refuses appends, e.g. while the disk is full; kNone allows them again.
   void set_readonly(ErrorCode code);
   /// Why appends are refused; kNone: they are not.
@@ -116,7 +127,6 @@ class Partition final : private StoreListener {
   void check_ahead();
   [[nodiscard]] std::size_t find_ranges(std::span<CommittedRange> ranges) const;
   [[nodiscard]] bool may_retire(SlotGen slot_gen) const noexcept;
-  [[nodiscard]] PersistCursor cursor_at(Offset offset) const;
   void publish_positions();
   [[nodiscard]] std::uint64_t tail_mark() const noexcept;
 
@@ -126,6 +136,7 @@ class Partition final : private StoreListener {
   LogEpoch log_epoch_;
   SlotRing ring_;
   std::unique_ptr<PartitionStore> store_;
+  std::unique_ptr<LogWriter> writer_;
   BootNanos dirty_since_ = 0;  ///< 0: clean
   bool flush_now_ = false;
   std::uint64_t noted_tail_ = 0;

@@ -11,6 +11,11 @@
 
 namespace mallbots::broker {
 
+/// The session that stands in a word while the broker itself appends (LogWriter): no client's, in
+/// no registry, not to be expelled. It dies with its broker, so an heir frees its words at once.
+inline constexpr SessionIndex kBrokerSession = shm::kMaxSessions;
+static_assert(kBrokerSession + 1 < 1U << 14U, "the owner field of a word has 14 bits");
+
 class SessionPages {
  public:
   /// nullptr: no such session.

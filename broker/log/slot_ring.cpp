@@ -74,6 +74,9 @@ Result<void> SlotRing::take_over() {
       return fail(ErrorCode::kCorrupt,
                   "the header of slot " + std::to_string(slot.slot_gen) + " contradicts the board");
     shm::unmark_retiring(slot.header());
+    // The predecessor itself may have died as the holder. Its cells went with it.
+    static_cast<void>(
+        shm::free_word_of_dead(slot.header(), slot.slot_gen, kBrokerSession, [](std::uint32_t) {}));
     slot.fenced = is_sealed(slot);
     slots_.push_back(std::move(slot));
   }

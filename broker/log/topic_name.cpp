@@ -36,6 +36,7 @@ Result<void> check_topic_name(const std::string& name) {
   if (name.empty()) return refuse("is empty");
   if (name.size() > shm::kMaxNameBytes) return refuse("is longer than 200 bytes");
   if (name.front() == '.') return refuse("begins with '.'");
+  if (is_internal_name(name)) return refuse("begins with '_': such topics are the broker's own");
   for (std::size_t i = 0; i < name.size();) {
     const auto lead = static_cast<unsigned char>(name[i]);
     if (lead < 0x20 || lead == 0x7F) return refuse("has a control character");

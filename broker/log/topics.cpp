@@ -92,6 +92,16 @@ Result<void> Topics::save() {
 Result<Topic*> Topics::create(const std::string& name, const TopicSettings& settings) {
   MALLBOTS_TRY(check_topic_name(name));
   if (topics_.contains(name)) return fail(ErrorCode::kTopicExists, "'" + name + "'");
+  return make(name, settings);
+}
+
+Result<Topic*> Topics::internal(const std::string& name, const TopicSettings& settings) {
+  CHECK(is_internal_name(name));
+  if (Topic* const known = find(name); known != nullptr) return known;
+  return make(name, settings);
+}
+
+Result<Topic*> Topics::make(const std::string& name, const TopicSettings& settings) {
   std::uint64_t memory = memory_cost_bytes(settings);
   std::uint64_t disk = disk_cost_bytes(settings).value_or(0);
   for (const auto& [other, topic] : topics_) {
@@ -221,6 +231,12 @@ std::vector<Topic*> Topics::all() {
   std::vector<Topic*> list;
   list.reserve(topics_.size());
   for (const auto& [name, topic] : topics_) list.push_back(topic.get());
+  return list;
+}
+
+std::vector<Topic*> Topics::users() {
+  std::vector<Topic*> list = all();
+  std::erase_if(list, [](const Topic* topic) { return topic->is_internal(); });
   return list;
 }
 

@@ -15,6 +15,7 @@
 
 #include "broker/log/partition.h"
 #include "broker/log/session_pages.h"
+#include "broker/log/topic_name.h"
 #include "broker/storage/catalogue.h"
 #include "broker/storage/epoch_log.h"
 
@@ -31,6 +32,8 @@ class Topic {
  public:
   [[nodiscard]] TopicId id() const noexcept { return id_; }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  /// One of the broker's own (Topics::internal).
+  [[nodiscard]] bool is_internal() const noexcept { return is_internal_name(name_); }
   [[nodiscard]] const TopicSettings& settings() const noexcept { return settings_; }
   [[nodiscard]] std::uint32_t partitions() const noexcept {
     return static_cast<std::uint32_t>(partitions_.size());
@@ -90,6 +93,10 @@ class Topics final : private PartitionEvents {
 
   /// Durable when it returns. Errors: TopicExists, BadTopicName, MemoryFull, DiskBudget, DiskFull.
   [[nodiscard]] Result<Topic*> create(const std::string& name, const TopicSettings& settings);
+  /// A topic of the broker's own, made with these settings if it is not there yet (its settings
+  /// stay as they were made, but for alter()). Like any topic it is durable, recovered by start(),
+  /// and counts for memory.max and disk.max. Errors: MemoryFull, DiskBudget, DiskFull.
+  [[nodiscard]] Result<Topic*> internal(const std::string& name, const TopicSettings& settings);
   /// Revoke, seal, tell (TopicGone), unlink. Durable when it returns.
   [[nodiscard]] Result<void> remove(const std::string& name);
   [[nodiscard]] Result<void> alter(const std::string& name, const TopicSettings& settings);
@@ -97,6 +104,8 @@ class Topics final : private PartitionEvents {
   [[nodiscard]] Topic* find(TopicId id);
   /// In the order of their names.
   [[nodiscard]] std::vector<Topic*> all();
+  /// Without the broker's own.
+  [[nodiscard]] std::vector<Topic*> users();
 
   /// `wanted`: the identity to go on with, if this session has it in that partition; else a new
   /// one is made.
@@ -140,7 +149,9 @@ class Topics final : private PartitionEvents {
   void health_changed(TopicId topic, PartitionIndex partition, StoreHealth health,
                       const Error& error) override;
 
+  [[nodiscard]] Result<Topic*> make(const std::string& name, const TopicSettings& settings);
   [[nodiscard]] Result<std::unique_ptr<Topic>> build(const TopicEntry& entry, bool memory_kept);
+  [[nodiscard]] Result<void> make_own_session();
   [[nodiscard]] Result<void> take_shared(Topic& topic);
   [[nodiscard]] Result<void> map_shared(Topic& topic);
   [[nodiscard]] Result<void> make_shared_memory(Topic& topic);
@@ -165,6 +176,7 @@ class Topics final : private PartitionEvents {
 
   Parts parts_;
   TopicsOptions options_;
+  shm::Mapping own_session_;  ///< the page of kBrokerSession; no client ever sees it
   std::optional<EpochLog> epochs_;
   std::map<std::string, std::unique_ptr<Topic>> topics_;
   std::map<TopicId, Topic*> by_id_;

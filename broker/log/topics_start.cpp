@@ -25,6 +25,7 @@ Result<void> Topics::start(bool memory_kept,
   auto epochs = EpochLog::load(parts_.disk, parts_.data.epochs_path());
   if (!epochs) return std::unexpected(std::move(epochs).error());
   epochs_ = std::move(*epochs);
+  MALLBOTS_TRY(make_own_session());
   auto catalogue = load_catalogue(parts_.disk, parts_.data);
   if (!catalogue) return std::unexpected(std::move(catalogue).error());
   auto clean = take_clean_mark(parts_.disk, parts_.data);
@@ -71,6 +72,17 @@ Result<void> Topics::start(bool memory_kept,
     topics_[topic.name_] = std::move(item.topic);
   }
   if (memory_kept) restore_producers();
+  return {};
+}
+
+/// Not with the keeper: an heir begins with its own, and only frees the words of this one.
+Result<void> Topics::make_own_session() {
+  auto fd = shm::create_memory("mallbots-broker-session", sizeof(shm::SessionPage));
+  if (!fd) return std::unexpected(std::move(fd).error());
+  auto page = shm::Mapping::of(fd->get(), sizeof(shm::SessionPage), shm::Access::kReadWrite);
+  if (!page) return std::unexpected(std::move(page).error());
+  own_session_ = std::move(*page);
+  own_session_.as<shm::SessionPage>()->header.session = kBrokerSession;
   return {};
 }
 
@@ -229,6 +241,7 @@ Result<void> Topics::open_partitions(Topic& topic, bool kept,
                            board_of(topic.board_map_, i),
                            knock_of(topic.knock_map_, i),
                            *this,
+                           own_session_.as<shm::SessionPage>(),
                            on_disk ? &parts_.disk : nullptr,
                            &parts_.spares,
                            on_disk ? &topic.note_map_.as<DurableNote>()[i] : nullptr};

@@ -16,6 +16,7 @@ struct TopicOptions {
   std::uint32_t partitions = 0;
   std::vector<std::string> settings;
   bool execute = false;
+  bool all = false;
 };
 using Options = std::shared_ptr<TopicOptions>;
 
@@ -54,10 +55,10 @@ Result<ExitCode> create(const Context& context, const TopicOptions& options) {
                   size_cell(made->memory_bytes).text, disk.text));
 }
 
-Result<ExitCode> list(const Context& context) {
+Result<ExitCode> list(const Context& context, bool internal) {
   const auto connection = connect(context, "topic list");
   if (!connection) return std::unexpected(connection.error());
-  const auto topics = Admin{**connection}.list_topics();
+  const auto topics = Admin{**connection}.list_topics(Deadline::after_ms(30'000), internal);
   if (!topics) return std::unexpected(topics.error());
   Table table{kTopicColumns};
   for (const TopicSummary& topic : *topics) table.add(row_of(topic));
@@ -187,7 +188,8 @@ void add_topic(CLI::App& root, Context& context) {
   set_action(command, context, [options, &context] { return create(context, *options); });
 
   command = add_command(*topic, "list", "All topics", "  mallbots topic list\n");
-  set_action(command, context, [&context] { return list(context); });
+  command->add_flag("--all", options->all, "The broker's own topics, too");
+  set_action(command, context, [options, &context] { return list(context, options->all); });
 
   command = add_command(*topic, "describe", "A topic's settings and partitions",
                         "  mallbots topic describe orders\n"

@@ -37,7 +37,7 @@ enum class ExitCode : std::uint8_t {
     "use it, choose another name, or delete it with `mallbots topic delete NAME --execute`")       \
   X(TopicGone, kFailed, "the topic was deleted while in use", "stop using it, or create it anew")  \
   X(BadTopicName, kUsage, "the name cannot be a topic name",                                       \
-    "use 1 to 200 bytes of UTF-8 without control characters, '/' or a leading '.'")                \
+    "use 1 to 200 bytes of UTF-8 without control characters, '/' or a leading '.' or '_'")         \
   X(BadPartition, kUsage, "the partition is out of range",                                         \
     "`mallbots topic describe NAME` shows how many partitions it has, counted from 0")             \
   X(UnknownSetting, kUsage, "there is no setting of that name",                                    \

@@ -554,7 +554,8 @@ struct AlterTopic {
 struct ListTopics {
   static constexpr MessageType kType = MessageType::kListTopics;
   std::string after;
-  MALLBOTS_FIELDS(after)
+  bool internal = false;  ///< the broker's own topics, too
+  MALLBOTS_FIELDS(after, internal)
 };
 struct TopicRow {
   std::string name;

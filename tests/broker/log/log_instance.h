@@ -93,9 +93,8 @@ class LogInstance {
   /// As after SIGTERM.
   void drain_and_start();
 
-  [[nodiscard]] broker::Topic& make(const std::string& name,
-                                    std::vector<shm::Setting> settings = {},
-                                    std::uint32_t partitions = 1);
+  broker::Topic& make(const std::string& name, std::vector<shm::Setting> settings = {},
+                      std::uint32_t partitions = 1);
   [[nodiscard]] broker::Topic& topic(const std::string& name);
 
   /// A client of one partition: parts over mappings of its own.
@@ -110,6 +109,7 @@ class LogInstance {
   [[nodiscard]] std::unique_ptr<Client> attach(broker::Topic& topic, PartitionIndex partition = 0);
 
   broker::Topics& topics() { return *topics_; }
+  broker::Disk& disk() { return *disk_; }
   FakeSessions& sessions() { return *sessions_; }
   shm::Registry& registry() { return *registry_; }
   std::vector<std::string> findings;
