@@ -25,6 +25,7 @@ struct TopicSettings {
   bool memory_only = false;      ///< storage=memory
   bool header_checksum = false;  ///< checksum=header: payloads are not hashed
   bool exclusive = false;        ///< producers=exclusive
+  bool events = false;           ///< type=events: streams; implies sequenced
   bool small = false;            ///< class=small; only chooses other defaults
   bool retention_consumed = false;
   Reset reset = Reset::kStart;

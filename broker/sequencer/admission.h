@@ -43,7 +43,7 @@ struct HandedIn {
   shm::IngestKind kind = shm::IngestKind::kAppend;
   std::uint64_t sequence = 0;  ///< of the first record; checked by the sequencer
   std::uint64_t expected = 0;  ///< kAppend: an offset (checked by the append), else by kind
-  Offset next = 0;  ///< the first record's offset if it is appended now: nobody else appends here
+  Offset next = kNoOffset;     ///< admit() may set it: the offset that the first record must get
   std::span<const std::uint64_t, shm::kIngestArguments> arguments;
   std::span<const std::byte> request;  ///< what the kind brings beside records, e.g. a stream's id
   /// admit() may point attributes elsewhere (its own memory, untouched until the next admit()), the

@@ -63,7 +63,7 @@ Verdict StreamAdmission::admit(HandedIn& entry) {
                             entry.request.size()};
   if (check_stream_id(id) != ErrorCode::kNone) return Verdict::refused(ErrorCode::kBadStreamId, 0);
   key_ = stream_key(id);
-  StreamState state = table_.state_of(key_);
+  StreamState state = table_->state_of(key_);
   for (shm::RecordInput& record : entry.records) record.key = entry.request;
   switch (static_cast<StreamRequest>(entry.kind)) {
     case StreamRequest::kAppend:
@@ -83,6 +83,7 @@ Verdict StreamAdmission::admit_events(HandedIn& entry, StreamState state) {
   if (code != ErrorCode::kNone) return refused(code, state);
   if (state.version == 0 && !may_grow_.load()) return refused(ErrorCode::kMemoryFull, state);
   links_.resize(entry.records.size());
+  entry.next = table_->end();
   auto next = with_events(state, entry.next, links_);
   if (!next) return refused(next.error().code, state);
   next_ = std::move(*next);
@@ -125,6 +126,7 @@ Verdict StreamAdmission::admit_note(HandedIn& entry, StreamState state) {
     return verdict;
   }
   next_ = std::move(*next);
+  entry.next = table_->end();
   attributes_.resize(std::max(attributes_.size(), 2 * kNumberBytes));
   std::byte* at = shm::stream_detail::put_number(attributes_.data(),
                                                  shm::AttributeId::kStreamVersion, next_.version);
@@ -141,7 +143,7 @@ Verdict StreamAdmission::admit_note(HandedIn& entry, StreamState state) {
 void StreamAdmission::appended(const HandedIn& entry, Offset first, UnixMillis /*timestamp_ms*/,
                                std::span<std::uint64_t, shm::kIngestExtras> extras) {
   CHECK(first == entry.next);  // the records say so already
-  table_.put(key_, next_, first + entry.records.size());
+  table_->put(key_, next_, first + entry.records.size());
   extras[0] = next_.version;
 }
 

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <vector>
 
 #include "broker/sequencer/admission.h"
@@ -20,7 +21,8 @@ namespace mallbots::broker {
 
 class StreamAdmission final : public Admission {
  public:
-  explicit StreamAdmission(StreamTable& table) noexcept : table_(table) {}
+  explicit StreamAdmission(std::shared_ptr<StreamTable> table) noexcept
+      : table_(std::move(table)) {}
 
   [[nodiscard]] Verdict admit(HandedIn& entry) override;
   void appended(const HandedIn& entry, Offset first, UnixMillis timestamp_ms,
@@ -37,7 +39,7 @@ class StreamAdmission final : public Admission {
   [[nodiscard]] Verdict admit_note(HandedIn& entry, StreamState state);
   [[nodiscard]] bool put_attributes(std::span<shm::RecordInput> records);
 
-  StreamTable& table_;
+  std::shared_ptr<StreamTable> table_;
   std::atomic<bool> may_grow_{true};
   // Of the entry admitted last.
   StreamKey key_;

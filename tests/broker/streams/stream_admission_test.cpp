@@ -46,6 +46,7 @@ class Sequenced {
                    .records = records};
     Outcome outcome{.verdict = admission.admit(entry)};
     if (outcome.verdict.what != Verdict::What::kAccepted) return outcome;
+    EXPECT_EQ(entry.next, end);
     outcome.first = end;
     for (const shm::RecordInput& record : records) {
       shm::RecordHeader header{};
@@ -65,7 +66,7 @@ class Sequenced {
     StreamRecord record;
     std::vector<std::byte> attributes;
   };
-  StreamTable table;
+  std::shared_ptr<StreamTable> table = std::make_shared<StreamTable>();
   StreamAdmission admission{table};
   std::vector<Logged> log;
   Offset end = 0;
@@ -115,7 +116,7 @@ TEST(StreamAdmission, DeletedStreamsKeepTheirVersion) {
   EXPECT_EQ(look.verdict.extras[shm::kStreamStateExtra], 2U);
   EXPECT_EQ(broker.ask({.expect = Expect::kExists}).verdict.code, ErrorCode::kConflict);
   EXPECT_EQ(broker.ask({.expect = Expect::kNone}).extras[0], 5U);
-  EXPECT_EQ(broker.table.state_of(stream_key("cart-1")).first, 5U);
+  EXPECT_EQ(broker.table->state_of(stream_key("cart-1")).first, 5U);
 }
 
 TEST(StreamAdmission, RefusesWhatIsNoRequestOfAnEventTopic) {
