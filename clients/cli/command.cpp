@@ -85,6 +85,7 @@ void add_all(CLI::App& root, Context& context) {
   add_topic(root, context);
   add_produce(root, context);
   add_consume(root, context);
+  add_dlq(root, context);
   add_group(root, context);
   add_status(root, context);
   add_clients(root, context);

@@ -38,6 +38,7 @@ void add_all(CLI::App& root, Context& context);
 void add_topic(CLI::App& root, Context& context);
 void add_produce(CLI::App& root, Context& context);
 void add_consume(CLI::App& root, Context& context);
+void add_dlq(CLI::App& root, Context& context);
 void add_group(CLI::App& root, Context& context);
 void add_status(CLI::App& root, Context& context);
 void add_clients(CLI::App& root, Context& context);

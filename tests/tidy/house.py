@@ -11,7 +11,7 @@ INCLUDES = {
     "shm/": ["shm/"],
     "broker/": ["shm/"],
     "clients/": ["shm/", "clients/*.h", "clients/internal/"],
-    "clients/cli/": ["shm/", "clients/*.h", "clients/internal/"],
+    "clients/cli/": ["shm/", "clients/*.h", "clients/internal/", "clients/toolkit/"],
     "clients/examples/": ["clients/*.h", "shm/base/"],
     "clients/toolkit/": ["clients/*.h", "shm/base/"],
     "services/": ["clients/*.h", "clients/toolkit/", "shm/base/", "services/runtime/"],
