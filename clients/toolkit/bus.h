@@ -104,6 +104,7 @@ class Delivery {
   /// Valid as long as this object.
   [[nodiscard]] const client::Message& message() const noexcept { return message_->view(); }
   [[nodiscard]] const client::Message* operator->() const noexcept { return &message_->view(); }
+  [[nodiscard]] bool is_settled() const noexcept { return host_ == nullptr; }
   /// 1 at the first delivery.
   [[nodiscard]] std::uint32_t attempt() const noexcept { return attempt_; }
 

@@ -21,13 +21,22 @@ std::unexpected<HandlerFailure> not_now(std::string type, std::string text, std:
 
 // --- Context
 
+void Context::complete(Draft& draft) {
+  const Cause& from = cause();
+  const std::uint64_t number = published_++;
+  if (draft.id.empty())
+    draft.id = derived_message_id(from.causation_id, around_->handler->group, number);
+  fill(draft, from);
+}
+
 void Context::publish(std::string topic, Draft draft) {
-  fill(draft, cause());
+  complete(draft);
   outputs_.push_back({std::move(topic), std::move(draft)});
 }
 
 Result<void> Context::publish_now(const std::string& topic, Draft draft) {
-  return toolkit::publish(*around_->bus, topic, {&draft, 1}, cause());
+  complete(draft);
+  return toolkit::publish(*around_->bus, topic, {&draft, 1});
 }
 
 const Cause& Context::cause() {

@@ -72,6 +72,13 @@ struct HandlerInfo {
   std::string name;
   std::string group;
   std::vector<std::string> topics;
+  std::uint32_t max_deliveries = 0;  ///< 0: for ever
+
+  /// Whether a message that failed like this in this attempt dies now.
+  [[nodiscard]] bool is_last(const HandlerFailure& failure, std::uint32_t attempt) const noexcept {
+    return failure.again == Again::kNever ||
+           (failure.again == Again::kCounted && max_deliveries != 0 && attempt >= max_deliveries);
+  }
 };
 
 /// What a handler published, in the order in which it did.
@@ -97,7 +104,9 @@ class Context {
   [[nodiscard]] const HandlerInfo& handler() const noexcept { return *around_->handler; }
   [[nodiscard]] Clock& clock() const noexcept { return *around_->clock; }
 
-  // --- Publishing. Correlation, causation and trace of the message being handled go on.
+  // --- Publishing. Correlation, causation and trace of the message being handled go on. An id that
+  // the draft does not have follows from the message's, the group's and how many were published
+  // before it: a redelivery publishes under the same ids.
 
   /// With the success of the handler, before its message is done; not at all if it fails.
   void publish(std::string topic, Draft draft);
@@ -109,6 +118,12 @@ class Context {
   void set_trace(std::string trace);
   /// Takes over what publish() collected: for a middleware that writes it with a transaction.
   [[nodiscard]] std::vector<Output> take_outputs() noexcept { return std::exchange(outputs_, {}); }
+  [[nodiscard]] bool has_outputs() const noexcept { return !outputs_.empty(); }
+  /// The handler is about to run (again): nothing is published yet.
+  void begin() noexcept {
+    outputs_.clear();
+    published_ = 0;
+  }
 
   // --- Time. A handler that may take long asks whether it should still go on.
 
@@ -135,6 +150,7 @@ class Context {
  private:
   template <class T>
   static constexpr char tag = 0;
+  void complete(Draft& draft);
   void put(const void* type, void* value);
   [[nodiscard]] void* find(const void* type) const noexcept;
 
@@ -142,6 +158,7 @@ class Context {
   const Message* message_;
   std::optional<Cause> cause_;
   std::vector<Output> outputs_;
+  std::uint64_t published_ = 0;
   BootNanos deadline_ns_ = kNever;
   std::vector<std::pair<const void*, void*>> values_;
 };

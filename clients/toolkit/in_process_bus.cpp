@@ -35,18 +35,21 @@ class InProcessBus::Topics {
     std::size_t max_records;
   };
   void fetch(const Wanted& wanted, bool& woken, std::vector<client::OwnedMessage>& fetched);
+  void taken_over(std::span<const std::string> names, const std::string& group);
   void wake(bool& woken);
   void done(const std::string& name, const std::string& group, Offset done);
 
   [[nodiscard]] std::size_t unread(std::span<const std::string> names, const std::string& group);
   void show_scheduled(Backlog& backlog);
+  [[nodiscard]] std::vector<client::OwnedMessage> records(const std::string& name);
   [[nodiscard]] Clock& clock() const noexcept { return *options_.clock; }
   [[nodiscard]] std::atomic<std::uint64_t>& changes() noexcept { return changes_; }
 
  private:
   struct Position {
-    Offset fetched = 0;  ///< next to be given to a member
-    Offset done = 0;     ///< all below is done
+    Offset fetched = 0;     ///< next to be given to a member
+    Offset taken_over = 0;  ///< all below is known to the members' window
+    Offset done = 0;        ///< all below is done
   };
   struct Topic {
     Offset start = 0;
@@ -146,7 +149,7 @@ BootNanos InProcessBus::Topics::next_due() const {
 void InProcessBus::Topics::add_group(const std::string& name, const std::string& group) {
   const Lock lock{mutex_};
   Topic& topic = topics_[name];
-  topic.groups.try_emplace(group, Position{topic.start, topic.start});
+  topic.groups.try_emplace(group, Position{topic.start, topic.start, topic.start});
 }
 
 void InProcessBus::Topics::fetch(const Wanted& wanted, bool& woken,
@@ -166,6 +169,15 @@ void InProcessBus::Topics::fetch(const Wanted& wanted, bool& woken,
     if (!fetched.empty() || is_over || std::exchange(woken, false)) return;
     options_.clock->wait(lock, arrived_, wanted.limit.patience,
                          std::min(wanted.limit.at_ns, next_due()));
+  }
+}
+
+void InProcessBus::Topics::taken_over(std::span<const std::string> names,
+                                      const std::string& group) {
+  const Lock lock{mutex_};
+  for (const std::string& name : names) {
+    Position& position = topics_[name].groups[group];
+    position.taken_over = position.fetched;
   }
 }
 
@@ -200,7 +212,7 @@ std::size_t InProcessBus::Topics::unread(std::span<const std::string> names,
   std::size_t count = 0;
   for (const std::string& name : names) {
     Topic& topic = topics_[name];
-    count += topic.start + topic.records.size() - topic.groups[group].fetched;
+    count += topic.start + topic.records.size() - topic.groups[group].taken_over;
   }
   return count;
 }
@@ -209,6 +221,13 @@ void InProcessBus::Topics::show_scheduled(Backlog& backlog) {
   const Lock lock{mutex_};
   backlog.scheduled = scheduled_.size();
   backlog.next_ns = next_due();
+}
+
+std::vector<client::OwnedMessage> InProcessBus::Topics::records(const std::string& name) {
+  const Lock lock{mutex_};
+  const auto found = topics_.find(name);
+  if (found == topics_.end()) return {};
+  return {found->second.records.begin(), found->second.records.end()};
 }
 
 namespace {
@@ -244,6 +263,7 @@ class TopicsSource final : public Source {
     for (const client::OwnedMessage& message : fetched_) views_.push_back(message.view());
     return views_;
   }
+  void taken_over() override { topics_->taken_over(names_, group_); }
   void wake() override { topics_->wake(woken_); }
   Result<void> commit(const client::TopicPartition& partition, Offset done) override {
     topics_->done(partition.topic, group_, done);
@@ -294,6 +314,10 @@ Result<std::unique_ptr<Subscription>> InProcessBus::subscribe(const SubscribeOpt
                 "a member of group '" + options.group + "' names other topics than the first one");
   }
   return std::make_unique<EngineSubscription>(group.engine);
+}
+
+std::vector<client::OwnedMessage> InProcessBus::records(const std::string& topic) {
+  return topics_->records(topic);
 }
 
 Backlog InProcessBus::backlog() {

@@ -70,6 +70,8 @@ class InProcessBus final : public Publisher, public Subscriber {
       const SubscribeOptions& options) override;
 
   [[nodiscard]] Backlog backlog();
+  /// What is kept of a topic, in order.
+  [[nodiscard]] std::vector<client::OwnedMessage> records(const std::string& topic);
 
  private:
   class Topics;

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "clients/toolkit/dead_letter.h"
+#include "shm/base/hash.h"
 
 namespace mallbots::toolkit {
 namespace {
@@ -23,6 +24,19 @@ std::string position_of(const client::Message& record) {
 bool is_ours(std::string_view header) {
   return header.starts_with(kMessagePrefix) || header.starts_with(kDeadLetterPrefix) ||
          header == kTraceState;
+}
+
+std::string as_uuid(std::uint64_t high, std::uint64_t low, std::uint64_t version) {
+  high = (high & ~std::uint64_t{0xf000}) | version << 12;
+  low = (low & 0x3fff'ffff'ffff'ffff) | 0x8000'0000'0000'0000;
+  std::string text;
+  text.reserve(36);
+  for (int digit = 0; digit < 32; ++digit) {
+    if (digit == 8 || digit == 12 || digit == 16 || digit == 20) text.push_back('-');
+    const std::uint64_t half = digit < 16 ? high : low;
+    text.push_back(kHex[half >> (60 - 4 * (digit % 16)) & 0xf]);
+  }
+  return text;
 }
 
 }  // namespace
@@ -62,17 +76,14 @@ Message Message::with_payload(std::span<const std::byte> payload) const noexcept
 std::string new_message_id() {
   thread_local std::mt19937_64 random{std::random_device{}() ^
                                       (static_cast<std::uint64_t>(std::random_device{}()) << 32)};
-  const std::uint64_t time = static_cast<std::uint64_t>(wall_coarse_ms());
-  const std::uint64_t high = time << 16 | 0x7000 | (random() & 0x0fff);
-  const std::uint64_t low = (random() & 0x3fff'ffff'ffff'ffff) | 0x8000'0000'0000'0000;
-  std::string text;
-  text.reserve(36);
-  for (int digit = 0; digit < 32; ++digit) {
-    if (digit == 8 || digit == 12 || digit == 16 || digit == 20) text.push_back('-');
-    const std::uint64_t half = digit < 16 ? high : low;
-    text.push_back(kHex[half >> (60 - 4 * (digit % 16)) & 0xf]);
-  }
-  return text;
+  const auto time = static_cast<std::uint64_t>(wall_coarse_ms());
+  return as_uuid(time << 16 | (random() & 0x0fff), random(), 7);
+}
+
+std::string derived_message_id(std::string_view cause, std::string_view by, std::uint64_t number) {
+  const std::string all = std::string{cause}.append(1, '\0').append(by);
+  return as_uuid(xxh3(all.data(), all.size(), 2 * number),
+                 xxh3(all.data(), all.size(), 2 * number + 1), 8);
 }
 
 void fill(Draft& draft, const Cause& cause) {

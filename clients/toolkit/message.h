@@ -118,6 +118,11 @@ struct Draft {
 /// A new message id: 128 bits as a UUID of version 7 (RFC 9562), so that ids sort by time.
 [[nodiscard]] std::string new_message_id();
 
+/// The same id whenever `by` (a group) publishes its `number`th message because of `cause`, so that
+/// who sees it twice can tell. A UUID of version 8.
+[[nodiscard]] std::string derived_message_id(std::string_view cause, std::string_view by,
+                                             std::uint64_t number);
+
 /// Gives id, correlation, causation and trace where the draft has none.
 void fill(Draft& draft, const Cause& cause);
 

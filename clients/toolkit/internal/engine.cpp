@@ -177,6 +177,7 @@ Result<void> Engine::read(Lock& lock, Deadline deadline) {
   reading_ = false;
   if (messages)
     for (const client::Message& message : *messages) window_.add(message);
+  source_->taken_over();
   count_change();
   commit_progress();
   wake_receiver();

@@ -35,6 +35,8 @@ class Source {
   /// now and then. Inside, it calls `lost` for partitions that go to other members.
   [[nodiscard]] virtual Result<std::span<const client::Message>> poll(const PollLimit& limit,
                                                                       std::size_t max_records) = 0;
+  /// What the last poll gave has been taken over.
+  virtual void taken_over() {}
   /// Ends a poll that waits, or the next one, soon.
   virtual void wake() = 0;
   /// The group's position: all of the partition up to and with `done` is done.

@@ -1,0 +1,477 @@
+// What the router promises, over the in-process bus with a clock in the test's hand.
+#include "clients/toolkit/router.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <future>
+#include <latch>
+#include <map>
+#include <set>
+
+#include "clients/toolkit/dead_letter.h"
+#include "clients/toolkit/testkit/test_kit.h"
+
+#define ASSERT_OK(result) ASSERT_TRUE((result).has_value()) << (result).error().sentence()
+#define EXPECT_OK(result) EXPECT_TRUE((result).has_value()) << (result).error().sentence()
+
+namespace mallbots::test {
+namespace {
+
+using toolkit::Context;
+using toolkit::Handled;
+using toolkit::Message;
+using toolkit::TestKit;
+using Strings = std::vector<std::string>;
+
+/// A gate that stays open once it was opened.
+class Gate {
+ public:
+  void open() { promise_.set_value(); }
+  void wait() const { future_.wait(); }
+
+ private:
+  std::promise<void> promise_;
+  std::shared_future<void> future_{promise_.get_future()};
+};
+
+class RouterTest : public testing::Test {
+ protected:
+  toolkit::Router& router() { return kit_.router(); }
+  void publish(const std::string& topic, const std::string& text, const std::string& key = {}) {
+    ASSERT_OK(kit_.publish(topic, {.payload = text, .key = key, .id = text}));
+  }
+  void quiet() { ASSERT_OK(kit_.wait_until_quiet()); }
+
+  TestKit kit_;
+};
+
+Handled nothing(Context& /*context*/, const Message& /*message*/) { return {}; }
+
+TEST_F(RouterTest, M4_1_WhatAHandlerPublishesGoesOut) {
+  ASSERT_OK(router().add({.name = "convert", .topics = {"celsius"}, .group = "converter"},
+                         [](Context& context, const Message& message) -> Handled {
+                           const int celsius = std::stoi(std::string{message.payload()});
+                           context.publish("fahrenheit",
+                                           {.payload = std::to_string(celsius * 9 / 5 + 32)});
+                           return {};
+                         }));
+  ASSERT_OK(kit_.start());
+  publish("celsius", "100");
+  quiet();
+  ASSERT_EQ(kit_.published_texts("fahrenheit"), Strings{"212"});
+  const auto out = kit_.published("fahrenheit");
+  EXPECT_EQ(Message{out[0].view()}.causation_id(), "100");
+  EXPECT_EQ(Message{out[0].view()}.correlation_id(), "gen_100");
+}
+
+TEST_F(RouterTest, M4_2_AFailedMessageComesAgainUntilItSucceedsAndItsOutputsGoOutOnce) {
+  std::atomic<int> tries{0};
+  ASSERT_OK(router().add({.name = "h", .topics = {"in"}, .group = "g"},
+                         [&](Context& context, const Message& message) -> Handled {
+                           context.publish("out", {.payload = std::string{message.payload()}});
+                           EXPECT_EQ(static_cast<int>(message.attempt()), tries + 1);
+                           if (++tries < 3) return toolkit::try_again("NotYet", "later");
+                           return {};
+                         }));
+  ASSERT_OK(kit_.start());
+  publish("in", "a");
+  quiet();
+  EXPECT_EQ(tries, 3);
+  EXPECT_EQ(kit_.published_texts("out"), Strings{"a"});
+}
+
+TEST_F(RouterTest, M6_5_AnExceptionIsAFailureAndTheHandlerGoesOn) {
+  std::atomic<int> tries{0};
+  ASSERT_OK(router().add({.name = "h", .topics = {"in"}, .group = "g", .max_deliveries = 2},
+                         [&](Context& /*context*/, const Message& message) -> Handled {
+                           if (message.payload() == "bad") {
+                             ++tries;
+                             throw std::out_of_range{"no such seat"};
+                           }
+                           return {};
+                         }));
+  ASSERT_OK(kit_.start());
+  publish("in", "bad");
+  publish("in", "good");
+  quiet();
+  EXPECT_EQ(tries, 2);
+  const auto letters = kit_.published("in.g.dlq");
+  ASSERT_EQ(letters.size(), 1U);
+  EXPECT_EQ(letters[0]->header(toolkit::kDeadType), "std::out_of_range");
+  EXPECT_EQ(letters[0]->header(toolkit::kDeadText), "no such seat");
+  EXPECT_EQ(letters[0]->header(toolkit::kDeadHandler), "h");
+}
+
+TEST_F(RouterTest, M6_2_WhatIsGivenUpIsADeadLetterAtOnceAndTheQueueGoesOn) {
+  std::atomic<int> handled{0};
+  ASSERT_OK(router().add({.name = "h", .topics = {"in"}, .group = "g"},
+                         [&](Context& /*context*/, const Message& message) -> Handled {
+                           ++handled;
+                           if (message.payload() == "{") return toolkit::give_up("Malformed", "{");
+                           return {};
+                         }));
+  ASSERT_OK(kit_.start());
+  publish("in", "{", "k");
+  publish("in", "{}", "k");
+  quiet();
+  EXPECT_EQ(handled, 2);
+  EXPECT_EQ(kit_.published("in.g.dlq").size(), 1U);
+}
+
+TEST_F(RouterTest, M9_5_ARedeliveryPublishesUnderTheSameIds) {
+  std::mutex mutex;
+  std::set<std::string> ids;
+  std::atomic<int> tries{0};
+  ASSERT_OK(router().add({.name = "h", .topics = {"in"}, .group = "g"},
+                         [&](Context& context, const Message& /*message*/) -> Handled {
+                           EXPECT_OK(context.publish_now("out", {.payload = "1"}));
+                           EXPECT_OK(context.publish_now("out", {.payload = "2"}));
+                           if (++tries < 3) return toolkit::try_again("NotYet", "later");
+                           return {};
+                         }));
+  ASSERT_OK(kit_.start());
+  publish("in", "a");
+  quiet();
+  const auto outputs = kit_.published("out");
+  EXPECT_EQ(outputs.size(), 6U);
+  for (const auto& one : outputs) ids.insert(Message{one.view()}.id());
+  EXPECT_EQ(ids.size(), 2U);
+}
+
+TEST_F(RouterTest, OrderPerKeyIsKeptByMoreWorkersThanPartitions) {
+  std::mutex mutex;
+  std::map<std::string, Strings> seen;
+  std::map<std::string, int> failures;
+  ASSERT_OK(router().add({.name = "h", .topics = {"in"}, .group = "g", .workers = 8},
+                         [&](Context& /*context*/, const Message& message) -> Handled {
+                           const std::scoped_lock lock{mutex};
+                           const std::string text{message.payload()};
+                           if (text.ends_with('3') && failures[text]++ < 2)
+                             return toolkit::try_again("NotYet", "later");
+                           seen[std::string{message.key()}].push_back(text);
+                           return {};
+                         }));
+  for (int i = 0; i < 400; ++i) publish("in", std::to_string(i), "key" + std::to_string(i % 16));
+  ASSERT_OK(kit_.start());
+  quiet();
+  ASSERT_EQ(seen.size(), 16U);
+  for (const auto& [key, texts] : seen) {
+    EXPECT_EQ(texts.size(), 25U) << key;
+    EXPECT_TRUE(std::ranges::is_sorted(texts, {}, [](const auto& t) { return std::stoi(t); }))
+        << key;
+  }
+}
+
+TEST_F(RouterTest, AFailingKeyDelaysNobodyElse) {
+  Gate others_done;
+  std::atomic<int> others{0};
+  ASSERT_OK(router().add({.name = "h", .topics = {"in"}, .group = "g", .max_deliveries = 0},
+                         [&](Context& /*context*/, const Message& message) -> Handled {
+                           if (message.key() == "stuck" && others < 50)
+                             return toolkit::try_again("Stuck", "still");
+                           if (message.key() != "stuck") ++others;
+                           return {};
+                         }));
+  publish("in", "s", "stuck");
+  for (int i = 0; i < 50; ++i) publish("in", std::to_string(i), "k" + std::to_string(i));
+  ASSERT_OK(kit_.start());
+  quiet();
+  EXPECT_EQ(others, 50);
+}
+
+TEST_F(RouterTest, SeveralWorkersHandleDifferentKeysAtOnce) {
+  std::latch all_at_work{4};
+  ASSERT_OK(router().add({.name = "h", .topics = {"in"}, .group = "g", .workers = 4},
+                         [&](Context& /*context*/, const Message& /*message*/) -> Handled {
+                           all_at_work.arrive_and_wait();
+                           return {};
+                         }));
+  for (int i = 0; i < 4; ++i) publish("in", std::to_string(i), "k" + std::to_string(i));
+  ASSERT_OK(kit_.start());
+  quiet();
+}
+
+TEST_F(RouterTest, NoMoreThanMaxInFlightAreHandedOut) {
+  Gate gate;
+  std::latch begun{1};
+  ASSERT_OK(router().add({.name = "h", .topics = {"in"}, .group = "g", .max_in_flight = 5},
+                         [&](Context& /*context*/, const Message& message) -> Handled {
+                           if (message.payload() == "0") begun.count_down();
+                           gate.wait();
+                           return {};
+                         }));
+  for (int i = 0; i < 40; ++i) publish("in", std::to_string(i));
+  ASSERT_OK(kit_.start());
+  begun.wait();
+  EXPECT_EQ(kit_.bus().backlog().groups.at(0).in_flight, 5U);
+  gate.open();
+  quiet();
+}
+
+TEST_F(RouterTest, M4_3_CloseLetsTheHandlerFinishAndWhatIsLeftComesLater) {
+  Gate gate;
+  std::latch begun{1};
+  std::atomic<int> handled{0};
+  std::atomic<bool> was_cancelled{false};
+  const auto slow = [&](Context& context, const Message& /*message*/) -> Handled {
+    if (handled == 0) begun.count_down();
+    gate.wait();
+    was_cancelled = was_cancelled || context.is_cancelled();
+    ++handled;
+    return {};
+  };
+  ASSERT_OK(router().add({.name = "h", .topics = {"in"}, .group = "g"}, slow));
+  publish("in", "first");
+  publish("in", "second");
+  ASSERT_OK(kit_.start());
+  begun.wait();
+  auto closed = std::async(std::launch::async, [&] { return router().close(); });
+  const auto is_closing = [&] {
+    return router().health().handlers.at(0).state == toolkit::HandlerState::kClosing;
+  };
+  while (!is_closing()) std::this_thread::yield();
+  gate.open();
+  ASSERT_OK(closed.get());
+  EXPECT_EQ(handled, 1);
+  EXPECT_FALSE(was_cancelled) << "cancelled within the grace period (D5)";
+  toolkit::Router next{kit_.bus(), {.clock = &kit_.clock()}};
+  Strings rest;
+  ASSERT_OK(next.add({.name = "h", .topics = {"in"}, .group = "g"},
+                     [&](Context& /*context*/, const Message& message) -> Handled {
+                       rest.emplace_back(message.payload());
+                       return {};
+                     }));
+  ASSERT_OK(next.start());
+  quiet();
+  EXPECT_EQ(rest, Strings{"second"});
+}
+
+TEST_F(RouterTest, AfterTheGracePeriodTheContextIsCancelledAndTheMessageComesAgain) {
+  std::latch begun{1};
+  ASSERT_OK(router().add({.name = "h", .topics = {"in"}, .group = "g"},
+                         [&](Context& context, const Message& /*message*/) -> Handled {
+                           begun.count_down();
+                           if (!context.wait_ms(3'600'000))
+                             return toolkit::not_now("Cancelled", "closing", 0);
+                           return {};
+                         }));
+  publish("in", "a");
+  ASSERT_OK(kit_.start());
+  begun.wait();
+  ASSERT_OK(router().close(1));
+  auto again = kit_.bus().subscribe({.topics = {"in"}, .group = "g"});
+  ASSERT_OK(again);
+  auto delivery = (*again)->receive(Deadline::after_ms(10'000));
+  ASSERT_TRUE(delivery && *delivery);
+  EXPECT_EQ((*delivery)->attempt(), 1U);
+  EXPECT_OK((*delivery)->ack());
+}
+
+TEST_F(RouterTest, AHandlerThatNeverEndsIsNamed) {
+  Gate gate;
+  std::latch begun{1};
+  toolkit::Router router{kit_.bus(), {.cancel_ms = 1}};
+  ASSERT_OK(router.add({.name = "deaf", .topics = {"in"}, .group = "g"},
+                       [&](Context& /*context*/, const Message& /*message*/) -> Handled {
+                         begun.count_down();
+                         gate.wait();
+                         return {};
+                       }));
+  publish("in", "a");
+  ASSERT_OK(router.start());
+  begun.wait();
+  const auto closed = router.close(1);
+  ASSERT_FALSE(closed);
+  EXPECT_EQ(closed.error().code, ErrorCode::kTimeout);
+  EXPECT_NE(closed.error().detail.find("deaf"), std::string::npos);
+  gate.open();
+}
+
+TEST_F(RouterTest, M4_4_ReadyOnlyWhileItRuns) {
+  ASSERT_OK(router().add({.name = "h", .topics = {"in"}, .group = "g"}, nothing));
+  EXPECT_FALSE(router().health().is_ready);
+  ASSERT_OK(kit_.start());
+  EXPECT_TRUE(router().health().is_ready);
+  EXPECT_TRUE(router().health().is_healthy);
+  ASSERT_OK(router().close());
+  EXPECT_FALSE(router().health().is_ready);
+  EXPECT_FALSE(kit_.start()) << "a second life";
+}
+
+TEST_F(RouterTest, M4_5_RefusesASecondHandlerOfANameOrGroup) {
+  ASSERT_OK(router().add({.name = "h", .topics = {"in"}, .group = "g"}, nothing));
+  const auto name = router().add({.name = "h", .topics = {"in"}, .group = "other"}, nothing);
+  ASSERT_FALSE(name);
+  EXPECT_EQ(name.error().code, ErrorCode::kBadArgument);
+  const auto group = router().add({.name = "other", .topics = {"in"}, .group = "g"}, nothing);
+  ASSERT_FALSE(group);
+  EXPECT_NE(group.error().detail.find("share group 'g'"), std::string::npos);
+  EXPECT_FALSE(router().add({.name = "x", .topics = {"in"}}, nothing)) << "no group";
+  EXPECT_FALSE(router().add({.name = "x", .group = "x"}, nothing)) << "no topic";
+}
+
+TEST_F(RouterTest, M4_5_AHandlerIsAddedAndStoppedWhileOthersGoOnD4) {
+  std::atomic<int> stays{0};
+  std::atomic<int> goes{0};
+  const auto forward = [](std::atomic<int>& count) {
+    return [&count](Context& context, const Message& /*message*/) -> Handled {
+      ++count;
+      context.publish("out", {.payload = "x"});
+      return {};
+    };
+  };
+  ASSERT_OK(router().add({.name = "stays", .topics = {"in"}, .group = "stays"}, forward(stays)));
+  ASSERT_OK(kit_.start());
+  ASSERT_OK(router().add({.name = "goes", .topics = {"in"}, .group = "goes"}, forward(goes)));
+  publish("in", "1");
+  quiet();
+  EXPECT_EQ(stays, 1);
+  EXPECT_EQ(goes, 1);
+  ASSERT_OK(router().stop("goes"));
+  publish("in", "2");
+  quiet();
+  EXPECT_EQ(stays, 2);
+  EXPECT_EQ(goes, 1);
+  EXPECT_EQ(kit_.published("out").size(), 3U) << "the publisher they share still works (D4)";
+  EXPECT_FALSE(router().stop("goes"));
+  ASSERT_OK(router().add({.name = "renamed", .topics = {"in"}, .group = "goes"}, forward(goes)));
+  quiet();
+  EXPECT_EQ(goes, 2) << "the group goes on where it was, under another handler's name (M8.5)";
+}
+
+TEST_F(RouterTest, ABatchHandlerGetsManyAndSaysTheOutcomeOfEach) {
+  std::vector<std::size_t> sizes;
+  std::map<std::string, int> tries;
+  Strings done;
+  ASSERT_OK(router().add_batch({.name = "h", .topics = {"in"}, .group = "g"}, {.max_messages = 8},
+                               [&](std::span<toolkit::BatchItem> items) {
+                                 sizes.push_back(items.size());
+                                 for (toolkit::BatchItem& item : items) {
+                                   const std::string text{item.message.payload()};
+                                   if (text == "3" && tries[text]++ < 1)
+                                     item.outcome = toolkit::try_again("NotYet", "later");
+                                   else
+                                     done.push_back(text);
+                                   item.context.publish("out", {.payload = text});
+                                 }
+                               }));
+  for (int i = 0; i < 16; ++i) publish("in", std::to_string(i), i < 8 ? "one key" : "");
+  ASSERT_OK(kit_.start());
+  quiet();
+  EXPECT_EQ(sizes.front(), 8U);
+  EXPECT_EQ(kit_.published("out").size(), 16U);
+  // 4 to 7 were in the batch in which 3 failed: they came again, after it.
+  Strings keyed;
+  for (const std::string& text : done)
+    if (std::stoi(text) < 8) keyed.push_back(text);
+  EXPECT_EQ(keyed, (Strings{"0", "1", "2", "4", "5", "6", "7", "3", "4", "5", "6", "7"}));
+}
+
+TEST_F(RouterTest, ABatchThatThrowsComesAgainWhole) {
+  std::atomic<int> calls{0};
+  std::atomic<int> done{0};
+  ASSERT_OK(router().add_batch({.name = "h", .topics = {"in"}, .group = "g"}, {.max_messages = 4},
+                               [&](std::span<toolkit::BatchItem> items) {
+                                 if (++calls == 1) throw std::runtime_error{"no database"};
+                                 done += static_cast<int>(items.size());
+                               }));
+  for (int i = 0; i < 4; ++i) publish("in", std::to_string(i));
+  ASSERT_OK(kit_.start());
+  quiet();
+  EXPECT_EQ(done, 4);
+}
+
+TEST_F(RouterTest, ABatchWaitsForMoreButNotLongerThanItsTime) {
+  std::atomic<int> done{0};
+  ASSERT_OK(router().add_batch(
+      {.name = "h", .topics = {"in"}, .group = "g"}, {.max_messages = 100, .max_wait_ms = 20},
+      [&](std::span<toolkit::BatchItem> items) { done += static_cast<int>(items.size()); }));
+  ASSERT_OK(kit_.start());
+  publish("in", "1");
+  publish("in", "2");
+  quiet();
+  EXPECT_EQ(done, 2);
+}
+
+TEST_F(RouterTest, DescribesWhoPublishesWhoHandlesAndWhatNobodyHandles) {
+  router().declare_publisher("gateway", {"orders", "complaints"});
+  ASSERT_OK(router().add({.name = "bill",
+                          .topics = {"orders"},
+                          .group = "billing",
+                          .workers = 2,
+                          .publishes = {"bills"}},
+                         [](Context& context, const Message& /*message*/) -> Handled {
+                           context.publish("audits", {.payload = "x"});
+                           return {};
+                         }));
+  ASSERT_OK(kit_.start());
+  publish("orders", "1");
+  quiet();
+  const auto description = router().describe();
+  EXPECT_EQ(description.unhandled, (Strings{"audits", "bills", "complaints"}));
+  EXPECT_EQ(description.as_text(),
+            "gateway -> orders, complaints\n"
+            "orders -> bill (group billing, 2 workers) -> audits, bills\n"
+            "nobody here handles: audits, bills, complaints\n");
+}
+
+TEST_F(RouterTest, M5_5_AnOrderOfMiddlewaresThatCannotWorkIsRefused) {
+  const auto same = [](toolkit::Handler next, const toolkit::HandlerInfo&) { return next; };
+  const toolkit::Middleware poison{"poison", toolkit::Layer::kPoison, same};
+  const toolkit::Middleware retry{"retry", toolkit::Layer::kRetry, same};
+  const auto add = [&](std::vector<toolkit::Middleware> middlewares) {
+    return router().add({.name = "h", .topics = {"in"}, .group = "g", .middlewares = middlewares},
+                        nothing);
+  };
+  const auto wrong = add({retry, poison});
+  ASSERT_FALSE(wrong);
+  EXPECT_NE(wrong.error().detail.find("'poison' must stand before (outside) 'retry'"),
+            std::string::npos);
+  const auto twice = add({retry, retry});
+  ASSERT_FALSE(twice);
+  EXPECT_NE(twice.error().detail.find("has the place of"), std::string::npos);
+  EXPECT_OK(add({poison, retry}));
+}
+
+TEST_F(RouterTest, MiddlewaresWrapFromTheOutsideInAndTheirFailureIsTheHandlers) {
+  Strings order;
+  const auto mark = [&](const std::string& name) {
+    return toolkit::Middleware{
+        name, toolkit::Layer::kAnywhere, [&order, name](toolkit::Handler next, const auto& of) {
+          EXPECT_EQ(of.name, "h");
+          return [&order, name, next](Context& context, const Message& message) -> Handled {
+            order.push_back(name);
+            return next(context, message);
+          };
+        }};
+  };
+  ASSERT_OK(router().add(
+      {.name = "h", .topics = {"in"}, .group = "g", .middlewares = {mark("outer"), mark("inner")}},
+      [&](Context& /*context*/, const Message& /*message*/) -> Handled {
+        order.emplace_back("handler");
+        return {};
+      }));
+  ASSERT_OK(kit_.start());
+  publish("in", "1");
+  quiet();
+  EXPECT_EQ(order, (Strings{"outer", "inner", "handler"}));
+}
+
+TEST_F(RouterTest, AnOutputThatCannotBePublishedIsAFailureOfItsMessage) {
+  ASSERT_OK(router().add({.name = "h", .topics = {"in"}, .group = "g", .max_deliveries = 2},
+                         [](Context& context, const Message& /*message*/) -> Handled {
+                           context.publish("no/topic", {.payload = "x"});
+                           return {};
+                         }));
+  ASSERT_OK(kit_.start());
+  publish("in", "1");
+  quiet();
+  const auto letters = kit_.published("in.g.dlq");
+  ASSERT_EQ(letters.size(), 1U);
+  EXPECT_EQ(letters[0]->header(toolkit::kDeadType), "BadTopicName");
+}
+
+}  // namespace
+}  // namespace mallbots::test
