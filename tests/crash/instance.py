@@ -1,5 +1,6 @@
 """One daemon with folders of its own, its clients, and what must be true of its log. Used by
-kill_points.py: everything is started as one user, watched, and killed by pid whatever happens."""
+kill_points.py and namespaces.py: everything is started as one user, watched, and killed by pid
+whatever happens, also to these programs (leash.py)."""
 import collections
 import os
 import re
@@ -8,6 +9,8 @@ import signal
 import subprocess
 import tempfile
 import time
+
+from leash import Leash
 
 LINES = 3000
 PARTITIONS = 2
@@ -24,7 +27,9 @@ class Programs:
 
     def __init__(self, bin_dir, user=None):
         self.user = user
+        self.leash = Leash()
         self.bin = tempfile.mkdtemp(prefix="mb-kill-bin-")
+        self.leash.hold_folder(self.bin)
         os.chmod(self.bin, 0o755)
         for name in ("mallbotsd", "mallbots", "crash_client"):
             shutil.copy2(os.path.join(bin_dir, name), self.bin)
@@ -36,6 +41,7 @@ class Programs:
         return {"user": self.user, "group": self.user, "extra_groups": []}
 
     def close(self):
+        self.leash.close()
         shutil.rmtree(self.bin, ignore_errors=True)
 
 
@@ -43,6 +49,7 @@ class Instance:
     def __init__(self, programs):
         self.programs = programs
         self.dir = tempfile.mkdtemp(prefix="mb-kill-")
+        programs.leash.hold_folder(self.dir)
         if programs.user is not None:
             os.chown(self.dir, programs.user, programs.user)
         self.daemon = None
@@ -67,6 +74,7 @@ class Instance:
         process = subprocess.Popen(command, env={**os.environ, **(env or {})},
                                    start_new_session=True, **self.programs.identity(), **options)
         self.started.append(process)
+        self.programs.leash.hold(process.pid)
         return process
 
     # --- the daemon
@@ -269,8 +277,10 @@ class Instance:
                     os.killpg(process.pid, send)
                 except ProcessLookupError:
                     pass
+            self.programs.leash.release(process.pid)
             process.wait()
         shutil.rmtree(self.dir, ignore_errors=True)
+        self.programs.leash.release_folder(self.dir)
 
 
 def is_stopped(process):
