@@ -14,6 +14,10 @@ std::vector<std::string> numbers(int count, const std::string& prefix, int first
   return texts;
 }
 
+std::string key_of_number(const std::string& text) {
+  return "key" + std::to_string(std::stoul(text) % 16);
+}
+
 toolkit::SubscribeOptions group(const std::string& topic, const std::string& name) {
   return {
       .topics = {topic}, .group = topic + "-" + name, .redelivery = {.first_ms = 5, .max_ms = 50}};

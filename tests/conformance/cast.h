@@ -25,6 +25,8 @@ Findings publish(BusUnderTest& bus, const std::string& topic, const std::vector<
 /// "0" to "count - 1" behind a prefix.
 [[nodiscard]] std::vector<std::string> numbers(int count, const std::string& prefix = {},
                                                int first = 0);
+/// One of 16 keys.
+[[nodiscard]] std::string key_of_number(const std::string& text);
 [[nodiscard]] toolkit::SubscribeOptions group(const std::string& topic, const std::string& name);
 
 struct Receipt {
