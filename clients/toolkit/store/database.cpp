@@ -255,7 +255,7 @@ Result<Transaction> Database::begin(Durability durability) {
 }
 
 Result<void> Database::ensure(const std::string& statements) {
-  return transact([&](Transaction&) { return impl_->writer().script(statements); });
+  return transact([&](Transaction& transaction) { return transaction.script(statements); });
 }
 
 Result<Rows> Database::read(const std::string& sql, SqlValues values) {
@@ -294,6 +294,11 @@ Result<std::int64_t> Transaction::run(const std::string& sql, SqlValues values) 
 Result<Rows> Transaction::rows(const std::string& sql, SqlValues values) {
   if (database_ == nullptr) return ended();
   return database_->impl_->writer().rows(sql, values);
+}
+
+Result<void> Transaction::script(const std::string& statements) {
+  if (database_ == nullptr) return ended();
+  return database_->impl_->writer().script(statements);
 }
 
 Result<void> Transaction::attempt(const std::function<Result<void>()>& body) {

@@ -106,6 +106,8 @@ class Transaction {
   /// Runs one statement; gives how many rows it changed.
   [[nodiscard]] Result<std::int64_t> run(const std::string& sql, SqlValues values = {});
   [[nodiscard]] Result<Rows> rows(const std::string& sql, SqlValues values = {});
+  /// Several statements that need no values, separated by `;`.
+  [[nodiscard]] Result<void> script(const std::string& statements);
   /// What `body` did is undone when it gives an error; the transaction goes on.
   [[nodiscard]] Result<void> attempt(const std::function<Result<void>()>& body);
   /// Called once after a commit, without the write lock.

@@ -57,14 +57,14 @@ Result<void> Outbox::add(Transaction& transaction, const std::string& topic,
   return {};
 }
 
-Result<Backlog> Outbox::backlog() const {
+Result<OutboxBacklog> Outbox::backlog() const {
   const auto waiting = database_->read(
       "select count(*), min(added_ms) from outbox where published_ms is null and refused is null");
   if (!waiting) return std::unexpected(waiting.error());
   const auto refused = database_->read("select count(*) from outbox where refused is not null");
   if (!refused) return std::unexpected(refused.error());
-  Backlog backlog{.waiting = static_cast<std::uint64_t>(waiting->front().integer(0)),
-                  .refused = static_cast<std::uint64_t>(refused->front().integer(0))};
+  OutboxBacklog backlog{.waiting = static_cast<std::uint64_t>(waiting->front().integer(0)),
+                        .refused = static_cast<std::uint64_t>(refused->front().integer(0))};
   if (backlog.waiting > 0) {
     const std::int64_t age = wall_now_ms() - waiting->front().integer(1);
     backlog.oldest_age_ms = age > 0 ? age : 0;

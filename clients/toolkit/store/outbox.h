@@ -31,7 +31,7 @@
 namespace mallbots::toolkit {
 
 /// What has been committed and not been published.
-struct Backlog {
+struct OutboxBacklog {
   std::uint64_t waiting = 0;
   std::int64_t oldest_age_ms = 0;  ///< of those waiting; 0: none
   std::uint64_t refused = 0;       ///< set aside: no bus will ever take them (Relay)
@@ -52,7 +52,7 @@ class Outbox {
                                  std::span<const client::Record> records,
                                  std::optional<UnixMillis> publish_at = {});
 
-  [[nodiscard]] Result<Backlog> backlog() const;
+  [[nodiscard]] Result<OutboxBacklog> backlog() const;
 
  private:
   friend class Relay;

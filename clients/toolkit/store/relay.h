@@ -8,8 +8,8 @@
 // message is marked only after the bus has acknowledged it durably, so one that was published when
 // the relay died is published again, under the same id. A topic that cannot be published to keeps
 // its messages and nobody else's, and is tried again with a growing delay. What no bus will ever
-// take (TooLarge, BadTopicName, Corrupt) is set aside with the reason, counted (Backlog::refused),
-// and does not hold up what follows.
+// take (TooLarge, BadTopicName, Corrupt) is set aside with the reason, counted
+// (OutboxBacklog::refused), and does not hold up what follows.
 //
 // Who calls: one thread per database at a time. The marks are not flushed (Durability::kProcess): a
 // power cut makes the relay publish once more.
