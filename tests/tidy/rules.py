@@ -63,7 +63,7 @@ def include_directions(tree):
                 continue
             if ".." in target.split("/"):
                 yield path, line, f'"{target}": write it from the repository root'
-            elif target not in tree:
+            elif re.sub(r"(\.grpc)?\.pb\.h$", ".proto", target) not in tree:
                 yield path, line, f'"{target}" is no file of the tree; write it from the repository root'
             elif room == "clients/" and target.startswith(("clients/toolkit/", "clients/cli/", "clients/examples/")):
                 yield path, line, f"clients/ may not include {target}"

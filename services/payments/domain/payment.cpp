@@ -13,8 +13,8 @@ using Events = std::vector<PaymentEvent>;
 using State = Payment::State;
 
 std::unexpected<Refusal> not_now(const Payment& payment, std::string_view what) {
-  static constexpr std::array<std::string_view, 5> kStates = {"unknown", "held", "bound",
-                                                              "captured", "voided"};
+  static constexpr std::array<std::string_view, 6> kStates = {
+      "unknown", "held", "bound", "being captured", "captured", "voided"};
   if (payment.state == State::kNone) {
     return refuse(RefusalKind::kUnknown, "there is no such payment");
   }
@@ -42,10 +42,15 @@ void Payment::apply(const PaymentEvent& event) {
       payment.state = State::kBound;
       payment.order_id = bound.order_id;
     }
-    void operator()(const PaymentCaptured& captured) const {
-      payment.state = State::kCaptured;
-      payment.captured = captured.amount;
+    void operator()(const PaymentCaptureAsked& asked) const {
+      payment.state = State::kCapturing;
+      payment.captured = asked.amount;
     }
+    void operator()(const PaymentCaptureDeclined&) const {
+      payment.state = State::kBound;
+      payment.captured.minor = 0;
+    }
+    void operator()(const PaymentCaptured&) const { payment.state = State::kCaptured; }
     void operator()(const PaymentVoided&) const { payment.state = State::kVoided; }
     void operator()(const PaymentRefunded& refund) const {
       payment.refunded = payment.refunded + refund.amount;
@@ -85,8 +90,9 @@ PaymentDecision bind(const Payment& payment, const Claim& claim) {
   return Events{PaymentBound{*std::move(order)}};
 }
 
-PaymentDecision capture(const Payment& payment, const Money& amount) {
-  if (payment.state == State::kCaptured && payment.captured == amount) return Events{};
+PaymentDecision ask_capture(const Payment& payment, const Money& amount) {
+  const bool is_asked = payment.state == State::kCapturing || payment.state == State::kCaptured;
+  if (is_asked && payment.captured == amount) return Events{};
   if (payment.state != State::kBound) return not_now(payment, "captured");
   if (auto good = is_an_amount(amount, payment.held.currency); !good) {
     return std::unexpected(good.error());
@@ -95,7 +101,17 @@ PaymentDecision capture(const Payment& payment, const Money& amount) {
     return refuse(RefusalKind::kInvalid, fmt::format("{} are held, {} were to be captured",
                                                      to_text(payment.held), to_text(amount)));
   }
-  return Events{PaymentCaptured{amount}};
+  return Events{PaymentCaptureAsked{amount}};
+}
+
+PaymentDecision finish_capture(const Payment& payment, bool is_captured) {
+  if (payment.state != State::kCapturing) {
+    if (payment.state == State::kCaptured && is_captured) return Events{};
+    if (payment.state == State::kBound && !is_captured) return Events{};
+    return not_now(payment, "captured");
+  }
+  if (is_captured) return Events{PaymentCaptured{}};
+  return Events{PaymentCaptureDeclined{}};
 }
 
 PaymentDecision void_hold(const Payment& payment) {

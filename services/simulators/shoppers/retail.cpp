@@ -182,8 +182,7 @@ class Orders {
     });
     const std::int64_t before = same == order.lines.end() ? 0 : same->quantity;
     const bool is_new = same == order.lines.end();
-    if (before + row.quantity > kMaxQuantity ||
-        (is_new && order.lines.size() == kMaxLines)) {
+    if (before + row.quantity > kMaxQuantity || (is_new && order.lines.size() == kMaxLines)) {
       return refuse(RowRefusal::kTooMany, 1);
     }
     const auto amount = times(row.price, row.quantity);

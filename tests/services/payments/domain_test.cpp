@@ -20,9 +20,14 @@ Payment bound() {
   carry_out(payment, bind(payment, {"o1", "c1", {699}}));
   return payment;
 }
-Payment captured() {
+Payment capturing() {
   Payment payment = bound();
-  carry_out(payment, capture(payment, {699}));
+  carry_out(payment, ask_capture(payment, {699}));
+  return payment;
+}
+Payment captured() {
+  Payment payment = capturing();
+  carry_out(payment, finish_capture(payment, true));
   return payment;
 }
 
@@ -34,16 +39,19 @@ TEST(Payment, EveryOperationInEveryState) {
                        verdict(authorize(payment, "c2", {699})),
                        verdict(bind(payment, {"o1", "c1", {699}})),
                        verdict(bind(payment, {"o2", "c1", {699}})),
-                       verdict(capture(payment, {699})),
+                       verdict(ask_capture(payment, {699})),
+                       verdict(finish_capture(payment, true)),
+                       verdict(finish_capture(payment, false)),
                        verdict(void_hold(payment)),
                        verdict(refund_down_to(payment, {500}, "not available"))};
   };
-  // authorize, for another, bind, to another order, capture, void, refund
-  EXPECT_EQ(row({}), "++uuuuu");
-  EXPECT_EQ(row(held()), ".s++s+s");
-  EXPECT_EQ(row(bound()), ".s.s++s");
-  EXPECT_EQ(row(captured()), ".s.s.s+");
-  EXPECT_EQ(row(voided), ".ssss.s");
+  // authorize, for another, bind, to another order, ask, captured, declined, void, refund
+  EXPECT_EQ(row({}), "++uuuuuuu");
+  EXPECT_EQ(row(held()), ".s++sss+s");
+  EXPECT_EQ(row(bound()), ".s.s+s.+s");
+  EXPECT_EQ(row(capturing()), ".s.s.++ss");
+  EXPECT_EQ(row(captured()), ".s.s..ss+");
+  EXPECT_EQ(row(voided), ".ssssss.s");
 }
 
 TEST(Payment, PaysOneOrderOfItsOwnCustomerUpToWhatIsHeld) {
@@ -51,8 +59,8 @@ TEST(Payment, PaysOneOrderOfItsOwnCustomerUpToWhatIsHeld) {
   EXPECT_EQ(verdict(bind(held(), {"o1", "c1", {700}})), 'i');
   EXPECT_EQ(verdict(bind(held(), {"o1", "c1", {699, *parse_currency("EUR")}})), 'i');
   EXPECT_EQ(verdict(bind(held(), {"o1", "c1", {1}})), '+');
-  EXPECT_EQ(verdict(capture(bound(), {700})), 'i');
-  EXPECT_EQ(verdict(capture(bound(), {0})), 'i');
+  EXPECT_EQ(verdict(ask_capture(bound(), {700})), 'i');
+  EXPECT_EQ(verdict(ask_capture(bound(), {0})), 'i');
   EXPECT_EQ(verdict(authorize({}, "c1", {0})), 'i');
 }
 

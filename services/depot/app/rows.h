@@ -1,0 +1,48 @@
+// Rows: shopping lists and robots in the depot's database. A list's stops are one JSON column: they
+// are always read and written whole. Within a transaction of the caller's thread. Errors: those of
+// Database; Corrupt (a stored list does not read).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "clients/toolkit/store/database.h"
+#include "services/depot/domain/bot.h"
+#include "services/depot/domain/scheduler.h"
+#include "services/depot/domain/shopping_list.h"
+#include "services/runtime/outcome.h"
+
+namespace mallbots::depot {
+
+extern const char* const kSchema;
+
+/// Of state kNone if there is none.
+[[nodiscard]] Outcome<ShoppingList> load_list(toolkit::Transaction& transaction,
+                                              std::string_view id);
+[[nodiscard]] Outcome<ShoppingList> load_list_of_order(toolkit::Transaction& transaction,
+                                                       std::string_view order_id);
+/// `now_ms` is when a new list takes its place in the queue; a known one keeps its own, and stands
+/// since then in the state it is in.
+[[nodiscard]] Outcome<void> save_list(toolkit::Transaction& transaction, const ShoppingList& list,
+                                      UnixMillis now_ms);
+[[nodiscard]] Outcome<std::vector<WaitingList>> waiting_lists(toolkit::Transaction& transaction);
+/// Of lists that were assigned before `before_ms` and not begun.
+[[nodiscard]] Outcome<std::vector<ShoppingList>> unanswered_offers(
+    toolkit::Transaction& transaction, UnixMillis before_ms);
+
+/// Epoch 0 if it was never here.
+[[nodiscard]] Outcome<Bot> load_bot(toolkit::Transaction& transaction, std::string_view id);
+[[nodiscard]] Outcome<void> save_bot(toolkit::Transaction& transaction, const Bot& bot,
+                                     UnixMillis now_ms);
+[[nodiscard]] Outcome<void> note_heard(toolkit::Transaction& transaction, std::string_view id,
+                                       UnixMillis now_ms);
+[[nodiscard]] Outcome<std::vector<WaitingBot>> waiting_bots(toolkit::Transaction& transaction);
+/// Not offline yet, and not heard since before.
+[[nodiscard]] Outcome<std::vector<Bot>> silent_bots(toolkit::Transaction& transaction,
+                                                    UnixMillis before_ms);
+/// Offline since before, with a list in hand.
+[[nodiscard]] Outcome<std::vector<Bot>> lost_bots(toolkit::Transaction& transaction,
+                                                  UnixMillis before_ms);
+
+}  // namespace mallbots::depot
