@@ -49,6 +49,8 @@ class Checker {
     for (const auto& [key, partition] : partitions_) check_order(key, partition);
     check_readers();
     check_groups();
+    check_queues(history_, verdict_);
+    check_streams(history_, verdict_);
     count_kills();
     return std::move(verdict_);
   }
@@ -69,10 +71,7 @@ class Checker {
   };
   using ProgressKey = std::tuple<Word, Word, PartitionIndex>;  ///< topic, group, partition
 
-  void find(const std::string& kind, const std::string& text) {
-    ++verdict_.found;
-    if (++shown_[kind] <= kShownOfAKind) verdict_.findings.push_back({kind, text});
-  }
+  void find(const std::string& kind, const std::string& text) { verdict_.find(kind, text); }
   [[nodiscard]] std::string place(Word topic, PartitionIndex partition, Offset offset) const {
     return history_.text(topic) + " " + std::to_string(partition) + "/" + std::to_string(offset);
   }
@@ -101,7 +100,6 @@ class Checker {
 
   const History& history_;
   Verdict verdict_;
-  std::map<std::string, std::uint64_t> shown_;
   std::unordered_map<Word, Sent> sent_;
   std::map<PartitionKey, Partition> partitions_;
   std::vector<std::pair<BootNanos, BootNanos>> doubtful_;  ///< when commits may be void
@@ -118,9 +116,9 @@ void Checker::learn_sends() {
     } else if (event.what == What::kFailed) {
       sent_[event.value].failed = true;
     } else if (event.what == What::kDue) {
-      sent_[event.value].due_ms = event.stamp_ms;
+      sent_[event.value].due_ms = event.number;
     } else if (event.what == What::kRestarted) {
-      doubtful_.emplace_back(event.stamp_ms, event.time_ns + kRestartDoubtNs);
+      doubtful_.emplace_back(event.number, event.time_ns + kRestartDoubtNs);
     }
   }
   for (const auto& [value, sent] : sent_) {
@@ -136,10 +134,10 @@ void Checker::see(const Event& event) {
   if (here.value != 0 && here.value != event.value)
     find("inconsistent-offset", place(event) + " is " + text(here.value) + " and, for " +
                                     text(event.who) + ", " + text(event.value));
-  if (event.stamp_ms != 0) {
-    if (here.stamp_ms != 0 && here.stamp_ms != event.stamp_ms)
+  if (event.what == What::kRead) {
+    if (here.stamp_ms != 0 && here.stamp_ms != event.number)
       find("stamp", place(event) + " has two time stamps");
-    here.stamp_ms = event.stamp_ms;
+    here.stamp_ms = event.number;
   }
   if (here.value != 0) return;
   here.value = event.value;
@@ -160,7 +158,8 @@ void Checker::see(const Event& event) {
 
 void Checker::learn_places() {
   for (const Event& event : history_.events()) {
-    if (event.what == What::kRead || event.what == What::kGiven) see(event);
+    if (event.what == What::kRead || event.what == What::kGiven || event.what == What::kHeld)
+      see(event);
     if (event.what != What::kEnded) continue;
     Partition& partition = partitions_[{event.topic, event.partition}];
     if (partition.end && *partition.end != event.offset)
@@ -297,8 +296,14 @@ void Checker::check_members() {
 void Checker::check_groups() {
   check_members();
   std::map<ProgressKey, Progress> groups;
+  std::set<std::pair<Word, Word>> queues;
+  for (const Event& event : history_.events())
+    if (event.what == What::kLocks) queues.emplace(event.topic, event.group);
   for (const Event& event : history_.events()) {
-    if (event.group == 0) continue;
+    if (queues.contains({event.topic, event.group})) continue;  // check_queues() looks at them
+    if (event.what != What::kGiven && event.what != What::kCommitted &&
+        event.what != What::kDrained)
+      continue;
     Progress& progress = groups[{event.topic, event.group, event.partition}];
     if (event.what == What::kGiven) progress.given.push_back(&event);
     if (event.what == What::kCommitted) progress.committed.push_back(&event);
@@ -359,6 +364,11 @@ void Checker::count_kills() {
 
 }  // namespace
 
+void Verdict::find(const std::string& kind, const std::string& text) {
+  ++found;
+  if (++of_kind_[kind] <= kShownOfAKind) findings.push_back({kind, text});
+}
+
 Verdict check(const History& history) { return Checker{history}.run(); }
 
 std::string report(const Verdict& verdict) {
@@ -375,6 +385,10 @@ std::string report(const Verdict& verdict) {
   line(verdict.reads, "deliveries to plain readers");
   line(verdict.given, "deliveries to members of groups, of which");
   line(verdict.again, "again, above the last commit (allowed)");
+  if (verdict.held != 0) line(verdict.held, "deliveries to members of queues");
+  if (verdict.held != 0) line(verdict.settled, "settlements");
+  if (verdict.appends != 0) line(verdict.appends, "appends to streams");
+  if (verdict.appends != 0) line(verdict.conflicts, "conflicts");
   for (const auto& [kind, count] : verdict.kills) line(count, kind);
   line(verdict.found, "findings");
   for (const Finding& finding : verdict.findings) out += finding.kind + ": " + finding.text + "\n";

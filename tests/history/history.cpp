@@ -10,18 +10,21 @@ namespace mallbots::test {
 namespace {
 
 /// One letter per word behind TIME WHO WHAT: t topic, g group, p partition, o offset, v value,
-/// k key, b batch, s stamp.
+/// k key, b batch, a attempt, n number.
 struct Form {
   std::string_view name;
   std::string_view words;
 };
 
 constexpr std::array kForms{
-    Form{"send", "tvkb"},    Form{"acked", "tvpo"},     Form{"failed", "tvk"},
-    Form{"due", "tvs"},      Form{"started", "tpo"},    Form{"read", "tpovks"},
-    Form{"ended", "tpo"},    Form{"gained", "tgp"},     Form{"dropped", "tgp"},
-    Form{"given", "tgpovk"}, Form{"committed", "tgpo"}, Form{"drained", "tgpo"},
-    Form{"kill", "tk"},      Form{"restarted", "s"},
+    Form{"send", "tvkb"},      Form{"acked", "tvpo"},     Form{"failed", "tvk"},
+    Form{"due", "tvn"},        Form{"started", "tpo"},    Form{"read", "tpovkn"},
+    Form{"ended", "tpo"},      Form{"gained", "tgp"},     Form{"dropped", "tgp"},
+    Form{"given", "tgpovk"},   Form{"committed", "tgpo"}, Form{"drained", "tgpo"},
+    Form{"locks", "tgn"},      Form{"held", "tgpovkan"},  Form{"settling", "tgpok"},
+    Form{"settled", "tgpok"},  Form{"refused", "tgpok"},  Form{"expects", "tgvk"},
+    Form{"versioned", "tgvn"}, Form{"conflict", "tgvn"},  Form{"event", "tgvn"},
+    Form{"whole", "tgn"},      Form{"kill", "tk"},        Form{"restarted", "n"},
 };
 
 template <class Number>
@@ -80,11 +83,14 @@ bool History::parse(std::string_view line) {
       case 'p':
         if (!to_number(*next, event.partition)) return false;
         break;
+      case 'a':
+        if (!to_number(*next, event.attempt)) return false;
+        break;
       case 'o':
         if (*next != "?" && !to_number(*next, event.offset)) return false;
         break;
       default:
-        if (!to_number(*next, event.stamp_ms)) return false;
+        if (!to_number(*next, event.number)) return false;
     }
   }
   if (!line.empty()) return false;

@@ -22,8 +22,21 @@
 //   given      TOPIC GROUP PARTITION OFFSET VALUE KEY      before the poll that gave it to a member
 //   committed  TOPIC GROUP PARTITION OFFSET                after the commit; all below is done
 //   drained    TOPIC GROUP PARTITION OFFSET                the group is done up to the log's end
-//   kill       TARGET SIGNAL                               after the signal; TARGET: a WHO or
-//   broker
+//   locks      TOPIC GROUP LOCK_MS                         a member of a queue: how long it may
+//   hold one held       TOPIC GROUP PARTITION OFFSET VALUE KEY ATTEMPT SINCE_NS
+//                                                          after the call that gave it to a member
+//                                                          of a queue; SINCE_NS: before that call
+//   settling   TOPIC GROUP PARTITION OFFSET HOW            before the call; HOW: ack, nack or
+//   reject settled    TOPIC GROUP PARTITION OFFSET HOW            after the call refused    TOPIC
+//   GROUP PARTITION OFFSET HOW            after the call: it was held no more expects    TOPIC
+//   STREAM VALUE EXPECTED                 before an append to a stream; VALUE: the
+//                                                          first; EXPECTED: any, none, exists or N
+//   versioned  TOPIC STREAM VALUE VERSION                  after the call, each of its events
+//   conflict   TOPIC STREAM VALUE VERSION                  after the call: the stream is at VERSION
+//   event      TOPIC STREAM VALUE VERSION                  somebody read it from the stream
+//   whole      TOPIC STREAM VERSION                        WHO has read all of the stream, to
+//   VERSION kill       TARGET SIGNAL                               after the signal; TARGET: a WHO
+//   or broker
 //
 // A process without a `send`'s `acked` or `failed` does not know its outcome: both are right.
 //
@@ -59,6 +72,16 @@ enum class What : std::uint8_t {
   kGiven,
   kCommitted,
   kDrained,
+  kLocks,
+  kHeld,
+  kSettling,
+  kSettled,
+  kRefused,
+  kExpects,
+  kVersioned,
+  kConflict,
+  kEvent,
+  kWhole,
   kKill,
   kRestarted,
 };
@@ -71,13 +94,15 @@ struct Event {
   What what = What::kKill;
   Word who = 0;
   Word topic = 0;  ///< kill: the target
-  Word group = 0;
+  Word group = 0;  ///< or the stream
   Word value = 0;
-  Word key = 0;  ///< failed: the error; kill: the signal
+  Word key = 0;  ///< or the error, the signal, HOW, EXPECTED
   Word batch = 0;
   PartitionIndex partition = 0;
+  std::uint32_t attempt = 0;
   Offset offset = kNoOffset;
-  std::int64_t stamp_ms = 0;  ///< Unix time; restarted: boot time in nanoseconds
+  std::int64_t number =
+      0;  ///< what the form above calls STAMP_MS, UNIX_MS, SINCE_NS, LOCK_MS, VERSION
 };
 
 class History {

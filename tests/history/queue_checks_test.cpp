@@ -1,0 +1,83 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/history/checks.h"
+
+namespace mallbots::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+/// Findings of a queue with locks of 1 ms, times in ns.
+std::vector<std::string> kinds(const std::string& text) {
+  History history;
+  const auto added = history.add("1 m locks t g 1\n" + text, "test");
+  EXPECT_TRUE(added) << added.error().sentence();
+  Verdict verdict;
+  check_queues(history, verdict);
+  std::vector<std::string> kinds;
+  for (const Finding& finding : verdict.findings) kinds.push_back(finding.kind);
+  return kinds;
+}
+
+const std::string kFirst =
+    "20 m held t g 0 0 a k 1 10\n30 m settling t g 0 0 ack\n40 m settled t g 0 0 ack\n";
+const std::string kSecond =
+    "60 m held t g 0 1 b k 1 50\n70 m settling t g 0 1 ack\n80 m settled t g 0 1 ack\n";
+
+TEST(QueueChecks, AGoodQueueHasNoFinding) {
+  EXPECT_THAT(kinds(kFirst + kSecond + "90 d drained t g 0 2\n"), IsEmpty());
+}
+
+TEST(QueueChecks, WhatIsDoneDoesNotComeAgain) {
+  EXPECT_THAT(kinds(kFirst + "60 n held t g 0 0 a k 2 50\n"), ElementsAre("repeat"));
+  // Before its confirmation nobody knows.
+  EXPECT_THAT(kinds("20 m held t g 0 0 a k 1 10\n30 m settling t g 0 0 ack\n"
+                    "60 n held t g 0 0 a k 2 50\n"),
+              IsEmpty());
+}
+
+TEST(QueueChecks, NobodyGetsWhatAnotherHolds) {
+  const std::string held = "20 m held t g 0 0 a k 1 10\n";
+  const std::string other = "60 n held t g 0 0 a k 2 50\n";
+  EXPECT_THAT(kinds(held + other), ElementsAre("double-held"));
+  EXPECT_THAT(kinds(held + "55 d kill m SIGKILL\n" + other), IsEmpty());
+  EXPECT_THAT(kinds(held + "55 d kill m SIGSTOP\n" + other), ElementsAre("double-held"));
+  EXPECT_THAT(kinds(held + "55 m settling t g 0 0 nack\n" + other), IsEmpty());
+  EXPECT_THAT(kinds(held + other + "90 d restarted 45\n"), IsEmpty());
+  // Its lock's time passed.
+  EXPECT_THAT(kinds(held + "1000060 n held t g 0 0 a k 2 1000050\n"), IsEmpty());
+  // Within one call of both: either may have been first.
+  EXPECT_THAT(kinds(held + "25 n held t g 0 0 a k 2 15\n"), IsEmpty());
+}
+
+TEST(QueueChecks, AKeysNextOneWaits) {
+  EXPECT_THAT(kinds("20 m held t g 0 0 a k 1 10\n25 n held t g 0 1 b k 1 21\n"),
+              ElementsAre("key-order"));
+  EXPECT_THAT(kinds("20 m held t g 0 0 a k 1 10\n25 n held t g 0 1 b l 1 21\n"), IsEmpty());
+  EXPECT_THAT(kinds("20 m held t g 0 0 a - 1 10\n25 n held t g 0 1 b - 1 21\n"), IsEmpty());
+  // A settlement that was refused does not let the next one go.
+  EXPECT_THAT(kinds("20 m held t g 0 0 a k 1 10\n22 m settling t g 0 0 ack\n"
+                    "23 m refused t g 0 0 ack\n25 n held t g 0 1 b k 1 21\n"),
+              ElementsAre("key-order"));
+  EXPECT_THAT(kinds("20 m held t g 0 0 a k 1 10\n22 m settling t g 0 0 nack\n"
+                    "25 n held t g 0 1 b k 1 21\n"),
+              ElementsAre("key-order"));
+}
+
+TEST(QueueChecks, AttemptsRise) {
+  const std::string back = "20 m held t g 0 0 a k 2 10\n30 m settling t g 0 0 nack\n";
+  EXPECT_THAT(kinds(back + "60 n held t g 0 0 a k 3 50\n"), IsEmpty());
+  EXPECT_THAT(kinds(back + "60 n held t g 0 0 a k 2 50\n"), ElementsAre("attempt"));
+  EXPECT_THAT(kinds(back + "60 m held t g 0 0 a k 1 50\n"), ElementsAre("attempt"));
+}
+
+TEST(QueueChecks, AnEmptyQueueHasDoneEverything) {
+  EXPECT_THAT(kinds(kFirst + "90 d drained t g 0 2\n"), ElementsAre("unseen"));
+  EXPECT_THAT(kinds(kFirst + "60 m held t g 0 1 b k 1 50\n90 d drained t g 0 2\n"),
+              ElementsAre("unseen"));
+}
+
+}  // namespace
+}  // namespace mallbots::test
