@@ -4,6 +4,7 @@
 #include <csignal>
 #include <set>
 
+#include "clients/toolkit/internal/chain.h"
 #include "clients/toolkit/internal/station.h"
 
 namespace mallbots::toolkit {
@@ -39,8 +40,11 @@ Result<void> Router::add_batch(HandlerOptions options, const BatchOptions& batch
 }
 
 Result<void> Router::add(StationParts parts) {
-  parts.middlewares = options_.middlewares;
-  std::ranges::copy(parts.options.middlewares, std::back_inserter(parts.middlewares));
+  for (const auto& some : {options_.middlewares, parts.options.middlewares})
+    if (const auto order = check_order(some); !order)
+      return fail(ErrorCode::kBadArgument,
+                  "handler '" + parts.options.name + "': " + order.error().detail);
+  parts.middlewares = merge_layers(options_.middlewares, parts.options.middlewares);
   parts.publisher = publisher_;
   parts.subscriber = subscriber_;
   parts.clock = options_.clock;

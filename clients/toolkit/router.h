@@ -47,7 +47,7 @@ struct HandlerOptions {
   /// that retries, as that one says.
   std::optional<std::uint32_t> max_deliveries{};
   Redelivery redelivery{};
-  std::vector<Middleware> middlewares{};  ///< inside those of the router
+  std::vector<Middleware> middlewares{};  ///< merged with the router's, by layer
   std::vector<std::string> publishes{};   ///< for describe(); what it really publishes is added
   std::uint32_t max_poll_interval_ms = 0;
 };
@@ -59,7 +59,7 @@ struct BatchOptions {
 };
 
 struct RouterOptions {
-  std::vector<Middleware> middlewares{};  ///< of all handlers, the first outermost
+  std::vector<Middleware> middlewares{};  ///< of all handlers
   Log log{};                              ///< none: nothing is said
   Clock* clock = nullptr;                 ///< outlives the router. Null: system_clock()
   /// How long close() waits for handlers after their contexts were cancelled.

@@ -42,6 +42,26 @@ Result<void> check_order(std::span<const Middleware> middlewares) {
   return {};
 }
 
+std::vector<Middleware> merge_layers(std::span<const Middleware> of_router,
+                                     std::span<const Middleware> of_handler) {
+  struct Placed {
+    Layer layer;
+    const Middleware* middleware;
+  };
+  std::vector<Placed> all;
+  for (const auto& some : {of_router, of_handler}) {
+    Layer layer = Layer::kAnywhere;
+    for (const Middleware& one : some) {
+      layer = std::max(layer, one.layer);
+      all.push_back({layer, &one});
+    }
+  }
+  std::ranges::stable_sort(all, {}, &Placed::layer);
+  std::vector<Middleware> merged;
+  for (const Placed& placed : all) merged.push_back(*placed.middleware);
+  return merged;
+}
+
 Handled call(const Handler& handler, Context& context, const Message& message) {
   try {
     return handler(context, message);

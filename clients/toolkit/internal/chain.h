@@ -6,6 +6,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "clients/toolkit/bus.h"
 #include "clients/toolkit/handler.h"
@@ -15,6 +16,11 @@ namespace mallbots::toolkit {
 
 /// BadArgument names the two that stand the wrong way round, or twice.
 [[nodiscard]] Result<void> check_order(std::span<const Middleware> middlewares);
+
+/// Those of the router and those of the handler in one order: by layer, the router's first; one
+/// that may stand anywhere stays behind the one before it. Both are in order.
+[[nodiscard]] std::vector<Middleware> merge_layers(std::span<const Middleware> of_router,
+                                                   std::span<const Middleware> of_handler);
 
 /// Told which topics the handler published to.
 using PublishedTo = std::function<void(const std::string& topic)>;

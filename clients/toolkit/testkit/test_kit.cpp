@@ -1,13 +1,28 @@
 #include "clients/toolkit/testkit/test_kit.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <mutex>
+
+#include "clients/toolkit/middleware/chaos.h"
+#include "shm/base/check.h"
 
 namespace mallbots::toolkit {
 namespace {
 
 /// Between two looks, real time.
 constexpr BootNanos kLookNs = kMillisecond / 4;
+
+/// CHECKed: a switch that is mistyped must not pass for a run without chaos.
+std::vector<Middleware> with_chaos(TestKitOptions options) {
+  const char* const text = std::getenv("MALLBOTS_CHAOS");
+  if (text == nullptr || !options.stands_chaos) return options.middlewares;
+  const auto chosen = chaos_from(text);
+  CHECK(chosen.has_value());
+  options.middlewares.push_back(chaos(*chosen));
+  std::ranges::stable_sort(options.middlewares, {}, &Middleware::layer);
+  return options.middlewares;
+}
 
 }  // namespace
 
@@ -28,7 +43,7 @@ struct TestKit::Look {
 TestKit::TestKit(TestKitOptions options)
     : lines_(std::make_shared<Lines>()),
       bus_({.keep_all = true, .clock = &clock_}),
-      router_(bus_, {.middlewares = std::move(options.middlewares),
+      router_(bus_, {.middlewares = with_chaos(std::move(options)),
                      .log =
                          [lines = lines_](const LogLine& line) {
                            const std::scoped_lock lock{lines->mutex};

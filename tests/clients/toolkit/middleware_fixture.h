@@ -1,0 +1,56 @@
+// MiddlewareTest: one handler "h" of group "g" on topic "in", a clock in the test's hand, and the
+// lines that were logged.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "clients/toolkit/testkit/test_kit.h"
+
+#define ASSERT_OK(result) ASSERT_TRUE((result).has_value()) << (result).error().sentence()
+#define EXPECT_OK(result) EXPECT_TRUE((result).has_value()) << (result).error().sentence()
+
+namespace mallbots::test {
+
+using Strings = std::vector<std::string>;
+
+class MiddlewareTest : public testing::Test {
+ protected:
+  void add(std::vector<toolkit::Middleware> middlewares, toolkit::Handler handler,
+           std::size_t workers = 1) {
+    ASSERT_OK(kit_.router().add({.name = "h",
+                                 .topics = {"in"},
+                                 .group = "g",
+                                 .workers = workers,
+                                 .redelivery = {.first_ms = 10, .factor = 1, .max_ms = 10},
+                                 .middlewares = std::move(middlewares)},
+                                std::move(handler)));
+  }
+  void publish(toolkit::Draft draft) { ASSERT_OK(kit_.publish("in", std::move(draft))); }
+  void publish_numbers(int count) {
+    for (int i = 0; i < count; ++i) publish({.payload = std::to_string(i)});
+  }
+  void run() {
+    ASSERT_OK(kit_.start());
+    ASSERT_OK(kit_.wait_until_quiet());
+  }
+  [[nodiscard]] std::int64_t passed_ms() {
+    return (kit_.clock().now_ns() - start_ns_) / kMillisecond;
+  }
+  [[nodiscard]] std::size_t dead() { return kit_.published("in.g.dlq").size(); }
+
+  /// These tests count calls, which chaos changes.
+  toolkit::TestKit kit_{{.stands_chaos = false}};
+  BootNanos start_ns_ = kit_.clock().now_ns();
+  std::mutex mutex_;
+  Strings lines_;
+  toolkit::Log log_ = [this](const toolkit::LogLine& line) {
+    const std::scoped_lock lock{mutex_};
+    lines_.push_back(toolkit::as_text(line));
+  };
+};
+
+}  // namespace mallbots::test
