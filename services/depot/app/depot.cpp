@@ -324,10 +324,21 @@ Handled Depot::initiate(Context& context, const depotapi::InitiateShopping& comm
   return handled(schedule(unit));
 }
 
+/// Nobody asked for the order's list yet: when somebody does, it is canceled already.
+Handled Depot::refuse_list(Unit& unit, const depotapi::CancelShoppingList& command) {
+  ShoppingList none;
+  none.id = toolkit::new_message_id();
+  none.order_id = command.order_id();
+  none.apply(ListCanceled{command.reason(), {}});
+  return handled(save_list(unit.transaction, none, clock_->wall_ms()));
+}
+
 Handled Depot::cancel(Context& context, const depotapi::CancelShoppingList& command) {
   Unit unit = units_.of(context);
-  auto list = load_list(unit.transaction, command.id());
+  auto list = command.id().empty() ? load_list_of_order(unit.transaction, command.order_id())
+                                   : load_list(unit.transaction, command.id());
   if (!list) return std::unexpected(as_handler_failure(list.error()));
+  if (command.id().empty() && list->id.empty()) return refuse_list(unit, command);
   // A robot that has not begun has nothing to bring back.
   const std::string idle_bot = list->status == ListStatus::kAssigned ? list->bot_id : "";
   const auto done = carry_out(unit, *list, depot::cancel(*list, command.reason()));

@@ -96,6 +96,8 @@ class Depot {
                                         const ListDecision& decision);
   [[nodiscard]] Outcome<void> carry_out(Unit& unit, Bot& bot, const BotDecision& decision);
   [[nodiscard]] Outcome<void> schedule(Unit& unit);
+  [[nodiscard]] toolkit::Handled refuse_list(Unit& unit,
+                                             const depotapi::CancelShoppingList& command);
   [[nodiscard]] Outcome<void> free_bot(Unit& unit, std::string_view bot_id);
 
   Units units_;

@@ -31,7 +31,7 @@ auto find_line(Lines& lines, std::string_view product_id) {
 }
 
 Line line_from(const Offer& offer, std::uint32_t quantity) {
-  return {offer.store_id,     offer.product_id, offer.store_name,
+  return {offer.store_id,     offer.product_id, offer.store_name, offer.store_location,
           offer.product_name, offer.price,      quantity};
 }
 

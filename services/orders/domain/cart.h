@@ -59,6 +59,7 @@ struct Offer {
   std::string store_id;
   std::string product_id;
   std::string store_name;
+  std::string store_location;
   std::string product_name;
   Money price;
   bool is_available = false;  ///< neither removed, nor its store out of participation

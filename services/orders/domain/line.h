@@ -16,6 +16,7 @@ struct Line {
   std::string store_id;
   std::string product_id;
   std::string store_name;
+  std::string store_location;
   std::string product_name;
   Money price;
   std::uint32_t quantity = 0;

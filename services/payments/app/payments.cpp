@@ -198,6 +198,10 @@ Handled Payments::release(Context& context, const paymentsapi::ReleasePayment& c
   Unit unit = units_.of(context);
   auto payment = load_payment(unit.transaction, command.id());
   if (!payment) return std::unexpected(as_handler_failure(payment.error()));
+  const bool is_theirs = payment->state != Payment::State::kNone &&
+                         payment->customer_id == command.customer_id() &&
+                         (payment->order_id.empty() || payment->order_id == command.order_id());
+  if (!is_theirs) return {};
   return handled(carry_out(unit, command.id(), *payment, void_hold(*payment)));
 }
 

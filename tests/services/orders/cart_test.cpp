@@ -10,8 +10,10 @@ namespace {
 using test::carry_out;
 using test::verdict;
 
-Offer mug(std::int64_t pence = 250) { return {"s1", "mug", "Tea House", "Mug", {pence}, true}; }
-Offer cake() { return {"s2", "cake", "Bakery", "Cake", {199}, true}; }
+Offer mug(std::int64_t pence = 250) {
+  return {"s1", "mug", "Tea House", "10,4", "Mug", {pence}, true};
+}
+Offer cake() { return {"s2", "cake", "Bakery", "3,9", "Cake", {199}, true}; }
 
 Cart open_cart() {
   Cart cart;

@@ -13,7 +13,8 @@ using test::verdict;
 OrderCreated two_mugs_one_cake(const char* payment = "p1") {
   return {"c1",
           payment,
-          {{"s1", "mug", "Tea House", "Mug", {250}, 2}, {"s2", "cake", "Bakery", "Cake", {199}, 1}},
+          {{"s1", "mug", "Tea House", "10,4", "Mug", {250}, 2},
+           {"s2", "cake", "Bakery", "3,9", "Cake", {199}, 1}},
           {699}};
 }
 constexpr std::uint32_t kTwo = 2;

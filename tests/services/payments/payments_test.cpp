@@ -159,6 +159,8 @@ TEST_F(PaymentsTest, TheSagaGivesBackWhatItBound) {
   ASSERT_TRUE(confirm().has_value());
   paymentsapi::ReleasePayment command;
   command.set_id("p1");
+  command.set_order_id("o1");
+  command.set_customer_id("c1");
   ASSERT_TRUE(deliver(command, [&](Context& context, const auto& body) {
                 return payments_->release(context, body);
               }).has_value());
