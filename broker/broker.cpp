@@ -192,6 +192,14 @@ Result<void> Broker::open_log() {
     log_event(Level::kWarning, "recovery", {{"finding", finding}});
   }));
   registry.log_epoch = topics_->log_epoch();
+  auto rings = Rings::make({.keeper = keeper_,
+                            .registry = registry,
+                            .sessions = *sessions_,
+                            .topics = *topics_,
+                            .broker_eventfd = wake_.get()},
+                           {.bytes_per_second = config_.ingest_rate_bytes});
+  if (!rings) return std::unexpected(std::move(rings).error());
+  rings_ = std::move(*rings);
   groups_.emplace(
       GroupDriver::Parts{.disk = *disk_,
                          .data = *data_,
@@ -201,6 +209,7 @@ Result<void> Broker::open_log() {
       CoordinatorOptions{.static_grace_ns = config_.group_static_grace_ms * kMillisecond,
                          .incarnation = registry.incarnation.load()});
   MALLBOTS_TRY(groups_->start(memory_kept_, boot_now_ns()));
+  MALLBOTS_TRY(rings_->restore());
   if (!memory_kept_) return {};
   topics_->wake_all();
   sessions_->ring_all();
@@ -215,7 +224,8 @@ Result<void> Broker::open_control(const RuntimeFolder& runtime) {
       .disk = *disk_,
       .sessions = *sessions_,
       .topics = *topics_,
-      .groups = *groups_});
+      .groups = *groups_,
+      .rings = *rings_});
   auto listener = open_listener(runtime.socket_path(), keeper_);
   if (!listener) return std::unexpected(std::move(listener).error());
   listener_ = std::move(*listener);
@@ -274,7 +284,10 @@ void Broker::run_once() {
   const BootNanos now = boot_now_ns();
   for (const Event& event : events_) handle(event);
   const bool flushed = disk_->reap() > 0;
-  for (const SessionIndex index : sessions_->take_expelled()) groups_->session_ended(index);
+  for (const SessionIndex index : sessions_->take_expelled()) {
+    rings_->session_ended(index, false);
+    groups_->session_ended(index);
+  }
 
   BootNanos next = INT64_MAX;
   if (state_ == State::kServing)
@@ -314,6 +327,7 @@ void Broker::handle(const Event& event) {
           collect_metrics({.topics = *topics_,
                            .groups = *groups_,
                            .sessions = *sessions_,
+                           .rings = *rings_,
                            .control = *control_,
                            .incarnation = registry_.as<shm::Registry>()->incarnation.load(),
                            .uptime_ns = boot_now_ns() - started_ns_,
@@ -336,6 +350,7 @@ void Broker::end_dead_session(SessionIndex index) {
   log_event(Level::kInfo, "session ended, its process is dead",
             {{"session", index}, {"pid", session->pid}, {"name", session->name}});
   CRASH_POINT("broker.session-died");
+  rings_->session_ended(index, true);
   topics_->session_died(index);
   groups_->session_ended(index);
   sessions_->end(index);

@@ -20,6 +20,7 @@
 #include "broker/control/control_plane.h"
 #include "broker/control/group_driver.h"
 #include "broker/control/poller.h"
+#include "broker/control/rings.h"
 #include "broker/control/sessions.h"
 #include "broker/folders.h"
 #include "broker/keeper/keeper.h"
@@ -76,6 +77,7 @@ class Broker {
   bool memory_kept_ = false;
   std::optional<Sessions> sessions_;
   std::optional<Topics> topics_;
+  std::unique_ptr<Rings> rings_;
   std::optional<GroupDriver> groups_;
   std::optional<Commands> commands_;
   shm::UniqueFd listener_;

@@ -42,6 +42,9 @@ struct Config {
   /// `session.reattach`: how long a living process without a connection keeps its session (after
   /// a restart of the broker), before others get what it holds.
   std::int64_t session_reattach_ms = 30'000;
+  /// `ingest.rate`: what one session may hand in to sequenced topics, in bytes a second; an entry
+  /// counts 256 at the least. What is above it waits in the ring. 1 MiB and more.
+  std::uint64_t ingest_rate_bytes = kGiB;
   /// `group.static.grace`: how long partitions of a static member wait for its return.
   std::int64_t group_static_grace_ms = 10'000;
   /// `stop.limit`: how long draining may take before what is not on disk is given up.

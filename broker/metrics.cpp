@@ -101,6 +101,29 @@ void add_groups(MetricsSnapshot& all, const MetricsSources& from) {
     if (!metric->samples.empty()) all.push_back(std::move(*metric));
 }
 
+void add_ingest(MetricsSnapshot& all, const MetricsSources& from) {
+  const SequencerCounters& counters = from.rings.counters();
+  all.push_back(single("mallbots_ingest_rings", "Ingest rings of producers", MetricKind::kGauge,
+                       number(from.rings.count())));
+  all.push_back(single("mallbots_ingest_depth", "Entries handed in and not yet answered",
+                       MetricKind::kGauge, number(from.rings.depth())));
+  all.push_back(single("mallbots_ingest_entries_total", "Entries handed in and answered",
+                       MetricKind::kCounter, number(counters.entries.load())));
+  all.push_back(single("mallbots_ingest_records_total", "Records appended by the sequencer",
+                       MetricKind::kCounter, number(counters.records.load())));
+  all.push_back(single("mallbots_ingest_parks_total", "How often the sequencer went to sleep",
+                       MetricKind::kCounter, number(counters.parks.load())));
+  Metric refused = family("mallbots_ingest_refused_total", "Entries refused, by their error",
+                          MetricKind::kCounter);
+  for (std::size_t code = 1; code < counters.refused.size(); ++code) {
+    const std::uint64_t count = counters.refused[code].load();
+    if (count == 0) continue;
+    const ErrorEntry& entry = error_entry(static_cast<ErrorCode>(code));
+    refused.samples.push_back({{{"reason", std::string{entry.name}}}, number(count)});
+  }
+  if (!refused.samples.empty()) all.push_back(std::move(refused));
+}
+
 }  // namespace
 
 MetricsSnapshot collect_metrics(const MetricsSources& sources) {
@@ -108,6 +131,7 @@ MetricsSnapshot collect_metrics(const MetricsSources& sources) {
   add_instance(all, sources);
   add_partitions(all, sources);
   add_groups(all, sources);
+  add_ingest(all, sources);
   return all;
 }
 

@@ -3,6 +3,7 @@
 
 #include "broker/control/control_plane.h"
 #include "broker/control/group_driver.h"
+#include "broker/control/rings.h"
 #include "broker/control/sessions.h"
 #include "broker/log/topics.h"
 #include "broker/metrics_http/snapshot.h"
@@ -13,6 +14,7 @@ struct MetricsSources {
   Topics& topics;
   GroupDriver& groups;
   const Sessions& sessions;
+  const Rings& rings;
   const ControlPlane& control;
   std::uint32_t incarnation = 0;
   BootNanos uptime_ns = 0;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "clients/internal/appending.h"
+#include "clients/internal/hand_in_producer.h"
 #include "clients/internal/link.h"
 #include "clients/internal/record_buffer.h"
 #include "clients/internal/slot_cache.h"
@@ -38,7 +39,10 @@ class Producer::Impl {
         options_(options),
         lanes_(topic_->partitions()),
         identities_(topic_->partitions()),
-        wanted_(topic_->partitions(), 0) {}
+        wanted_(topic_->partitions(), 0) {
+    if (topic_->has(shm::TopicFlag::kSequenced))
+      handing_in_ = std::make_unique<HandInProducer>(*topic_, options_.producer_id);
+  }
 
   Result<PartitionIndex> choose(const Record& record, const SendOptions& options);
   template <class Attempt>
@@ -53,6 +57,7 @@ class Producer::Impl {
   Receipt accept(PartitionIndex partition, std::uint32_t count, const shm::AppendOutcome& outcome);
 
   std::unique_ptr<TopicMemory> topic_;
+  std::unique_ptr<HandInProducer> handing_in_;  ///< of sequenced topics: does all the work there
   ProducerOptions options_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::vector<Identity> identities_;
@@ -191,6 +196,11 @@ TryReceipt Producer::Impl::try_append(const Record& record, const SendOptions& o
     }
   }
   if (partition >= lanes_.size()) return {ErrorCode::kBadPartition};
+  if (handing_in_) {
+    const shm::RecordInput* const input = buffer_.try_encode(record);
+    return input == nullptr ? TryReceipt{ErrorCode::kTooLarge}
+                            : handing_in_->try_append(partition, *input, options);
+  }
   if (topic_->link().is_memory_lost()) return {ErrorCode::kTimeout};  // tend() mends it
   if (!lanes_[partition]) {
     wanted_[partition] = 1;
@@ -218,6 +228,7 @@ TryReceipt Producer::Impl::try_append(const Record& record, const SendOptions& o
 
 /// A seat in the partition: a cell, the slots to come, an appender.
 Result<void> Producer::Impl::prepare(PartitionIndex partition, Deadline deadline) {
+  if (handing_in_) return handing_in_->sender().prepare(partition, deadline);
   Identity& identity = identities_[partition];
   for (;;) {
     MALLBOTS_TRY(refresh(deadline));
@@ -251,6 +262,7 @@ Result<void> Producer::Impl::prepare(PartitionIndex partition, Deadline deadline
 
 /// Notices that the broker was replaced, and makes anew what does not go on.
 Result<void> Producer::Impl::refresh(Deadline deadline) {
+  if (handing_in_) return handing_in_->sender().refresh(deadline);
   topic_->link().tend();
   if (!topic_->is_stale() || !topic_->link().is_attached()) return {};
   const auto reopened = topic_->reopen(deadline);
@@ -274,6 +286,7 @@ Result<void> Producer::Impl::refresh(Deadline deadline) {
 }
 
 Result<void> Producer::Impl::tend() {
+  if (handing_in_) return handing_in_->sender().tend();
   topic_->link().tend_now_and_then();
   const Deadline deadline = Deadline::after_ms(1'000);
   if (topic_->is_stale()) MALLBOTS_TRY(refresh(deadline));
@@ -291,6 +304,7 @@ Result<void> Producer::Impl::tend() {
 }
 
 Result<void> Producer::Impl::wait_durable(const Receipt& receipt, Deadline deadline) {
+  if (handing_in_) return handing_in_->wait_durable(receipt, deadline);
   return wait_until_durable(*topic_, receipt, deadline,
                             [&] { static_cast<void>(refresh(Deadline::after_ms(kAttemptMs))); });
 }
@@ -353,6 +367,7 @@ Result<Receipt> Producer::append(const Record& record, const SendOptions& option
     if (!inputs) return std::unexpected(inputs.error());
     input = inputs->data();
   }
+  if (impl_->handing_in_) return impl_->handing_in_->append(*partition, {input, 1}, options);
   return impl_->send(*partition, 1, options,
                      [&](shm::Appender& appender, Deadline deadline, UnixMillis now_ms) {
                        return appender.append(*input, low_options(options, deadline, now_ms));
@@ -371,6 +386,7 @@ Result<Receipt> Producer::append_batch(std::span<const Record> records,
   if (!partition) return std::unexpected(partition.error());
   const auto inputs = impl_->buffer_.encode(records);
   if (!inputs) return std::unexpected(inputs.error());
+  if (impl_->handing_in_) return impl_->handing_in_->append(*partition, *inputs, options);
   return impl_->send(*partition, static_cast<std::uint32_t>(records.size()), options,
                      [&](shm::Appender& appender, Deadline deadline, UnixMillis now_ms) {
                        return appender.append_batch(*inputs,
@@ -410,6 +426,7 @@ Result<void> Producer::wait_durable(const Receipt& receipt, Deadline deadline) {
 }
 
 Result<void> Producer::flush(Deadline deadline) {
+  if (impl_->handing_in_) return impl_->handing_in_->flush(deadline);
   for (PartitionIndex i = 0; i < partitions(); ++i)
     if (impl_->identities_[i].last.records != 0) ask_for_flush(i);
   for (PartitionIndex i = 0; i < partitions(); ++i)
@@ -419,7 +436,9 @@ Result<void> Producer::flush(Deadline deadline) {
 }
 
 void Producer::ask_for_flush(PartitionIndex partition) noexcept {
-  if (partition < partitions()) impl_->topic_->ask_for_flush(partition);
+  if (partition >= partitions()) return;
+  if (impl_->handing_in_) return impl_->handing_in_->ask_for_flush(partition);
+  impl_->topic_->ask_for_flush(partition);
 }
 
 const std::string& Producer::topic() const noexcept { return impl_->topic_->name(); }
@@ -434,9 +453,13 @@ bool Producer::is_memory_only() const noexcept {
   return impl_->topic_->has(shm::TopicFlag::kMemoryOnly);
 }
 std::uint64_t Producer::producer_id(PartitionIndex partition) const noexcept {
+  if (impl_->handing_in_ && partition < partitions())
+    return impl_->handing_in_->sender().producer_id(partition);
   return partition < partitions() ? impl_->identities_[partition].producer_id : 0;
 }
 std::uint64_t Producer::last_sequence(PartitionIndex partition) const noexcept {
+  if (impl_->handing_in_ && partition < partitions())
+    return impl_->handing_in_->last_sequence(partition);
   if (partition >= partitions() || !impl_->lanes_[partition]) return 0;
   return impl_->lanes_[partition]->appender->last_sequence();
 }

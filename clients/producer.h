@@ -5,12 +5,13 @@
 // the same partition side by side. From a signal handler inside another call: Busy.
 //
 // What a completed append promises, by `acks`:
-//   none       the record is in shared memory; the call returned without looking further
+//   none       the record is in shared memory; the call returned without looking further (topics
+//              with ingest=sequenced: it was handed in; the receipt has no offset)
 //   committed  (default) every reader sees it; it survives the death of any one process, the broker
 //              included. A power cut may take it back until the partition's durable offset passed.
 //   durable    it survives a power cut
-// Any error but NotDurable: the record is not in the log and never will be. NotDurable: it is in
-// the log, but was not seen flushed by the deadline; ask again with wait_durable().
+// Any error but NotDurable and InDoubt: the record is not in the log and never will be. NotDurable:
+// it is in the log, but was not seen flushed by the deadline; ask again with wait_durable().
 //
 // Offsets of a partition are dense. A batch is atomic: all of its records are seen, or none. Time
 // stamps are the log's own (wall time, 1 to 4 ms coarse) and never step back within a partition.
@@ -21,7 +22,9 @@
 //
 // Errors: Timeout, NotDurable, Conflict (expected offset), OutOfSequence, TooLarge, BadPartition,
 // BadArgument, TopicGone, Revoked, ConnectionLost, DiskFull, Io (the partition refuses appends),
-// Corrupt, Busy, LeaseLost and LeaseHeld (exclusive). Detail texts name topic and partition.
+// Corrupt, Busy, InDoubt (sequenced topics: keeper and
+// broker were killed while they had the record; it may be in the log), LeaseLost and LeaseHeld
+// (exclusive). Detail texts name topic and partition.
 #pragma once
 
 #include <cstddef>

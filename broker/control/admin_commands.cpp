@@ -104,10 +104,11 @@ Result<Reply> Commands::create_topic(const Request& request, const shm::CreateTo
 Result<Reply> Commands::delete_topic(const Request& request, const shm::DeleteTopic& message) {
   MALLBOTS_TRY(administrator(request.who, "deleting a topic"));
   MALLBOTS_TRY(not_draining());
-  const Topic* topic = parts_.topics.find(message.name);
+  Topic* topic = parts_.topics.find(message.name);
   if (topic == nullptr) return fail(ErrorCode::kUnknownTopic, "'" + message.name + "'");
   MALLBOTS_TRY(not_internal(*topic));
   const TopicId id = topic->id();
+  parts_.rings.topic_gone(*topic);
   MALLBOTS_TRY(parts_.topics.remove(message.name));
   parts_.groups.topic_deleted(id);
   std::vector<SessionIndex> users;
@@ -136,6 +137,8 @@ Result<Reply> Commands::alter_topic(const Request& request, const shm::AlterTopi
   MALLBOTS_TRY(check_users(*settings));
   MALLBOTS_TRY(parts_.topics.alter(message.name, *settings));
   allow_lists_.clear();
+  parts_.rings.recheck(*topic,
+                       [&](const Session& who) { return may(who, *topic, shm::Intent::kProduce); });
   parts_.groups.topic_known(*topic);
   return reply_with(request.id, shm::Empty{});
 }

@@ -26,6 +26,10 @@ std::optional<Result<Reply>> Commands::call(Session& who, shm::MessageType type,
       return decoded(request, body, &Commands::get_slot);
     case shm::MessageType::kOpenProducer:
       return decoded(request, body, &Commands::open_producer);
+    case shm::MessageType::kOpenRing:
+      return decoded(request, body, &Commands::open_ring);
+    case shm::MessageType::kCloseRing:
+      return decoded(request, body, &Commands::close_ring);
     case shm::MessageType::kTakeLease:
       return decoded(request, body, &Commands::take_lease);
     case shm::MessageType::kOpenReader:
@@ -84,6 +88,7 @@ Result<Reply> Commands::goodbye(const Request& request, const shm::Goodbye& /*me
   log_event(Level::kInfo, "session closed",
             {{"session", index}, {"pid", request.who.pid}, {"name", request.who.name}});
   parts_.sessions.send(request.who, reply_with(request.id, shm::Empty{}).packet, {});
+  parts_.rings.session_ended(index, true);
   parts_.topics.session_died(index);
   parts_.groups.session_ended(index);
   parts_.sessions.end(index);

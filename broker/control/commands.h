@@ -5,7 +5,8 @@
 // Rights. Administrators are root and the broker's own user. Everything a topic's allow-list gives
 // is asked for again with each message, so that an altered list holds for sessions that are open.
 //
-//   may produce, consume   OpenTopic, GetSlot, OpenProducer, TakeLease / OpenReader, FindSegment,
+//   may produce, consume   OpenTopic, GetSlot, OpenProducer, OpenRing, TakeLease / OpenReader,
+//   FindSegment,
 //                          FindTime, JoinGroup
 //   either of them         DescribeTopic, its row in ListTopics
 //   administrators         CreateTopic, DeleteTopic, AlterTopic, SeekGroup, DeleteGroup, Status,
@@ -24,6 +25,7 @@
 #include "broker/control/allow_list.h"
 #include "broker/control/group_driver.h"
 #include "broker/control/reply.h"
+#include "broker/control/rings.h"
 #include "broker/control/sessions.h"
 #include "broker/log/topics.h"
 
@@ -45,6 +47,7 @@ class Commands {
     Sessions& sessions;
     Topics& topics;
     GroupDriver& groups;
+    Rings& rings;
   };
   explicit Commands(const Parts& parts) : parts_(parts) {}
 
@@ -76,6 +79,8 @@ class Commands {
   [[nodiscard]] Result<Reply> get_slot(const Request& request, const shm::GetSlot& message);
   [[nodiscard]] Result<Reply> open_producer(const Request& request,
                                             const shm::OpenProducer& message);
+  [[nodiscard]] Result<Reply> open_ring(const Request& request, const shm::OpenRing& message);
+  [[nodiscard]] Result<Reply> close_ring(const Request& request, const shm::CloseRing& message);
   [[nodiscard]] Result<Reply> take_lease(const Request& request, const shm::TakeLease& message);
   [[nodiscard]] Result<Reply> open_reader(const Request& request, const shm::OpenReader& message);
   [[nodiscard]] Result<Reply> close_cell(const Request& request, const shm::CloseCell& message);

@@ -10,8 +10,9 @@ Result<Reply> Commands::open_topic(const Request& request, const shm::OpenTopic&
     return fail(ErrorCode::kBadArgument, "a topic is opened to consume or to produce");
   const auto topic = allowed(request.who, message.name, message.intent);
   if (!topic) return std::unexpected(topic.error());
-  const bool has_knock =
-      message.intent == shm::Intent::kProduce || is_administrator(request.who.uid);
+  // A producer that hands in knocks nobody: the sequencer does, for it.
+  const bool knocks = message.intent == shm::Intent::kProduce && !(*topic)->settings().sequenced;
+  const bool has_knock = knocks || is_administrator(request.who.uid);
   std::vector<shm::UniqueFd> fds;
   auto board = (*topic)->board_fd();
   if (!board) return std::unexpected(std::move(board).error());
@@ -36,8 +37,8 @@ Result<Reply> Commands::open_topic(const Request& request, const shm::OpenTopic&
 Result<Reply> Commands::get_slot(const Request& request, const shm::GetSlot& message) {
   // Producing implies the need to read what is there (sequence, room), so it is the stronger right.
   auto topic = allowed(request.who, message.topic_id, message.partition, shm::Intent::kProduce);
-  const bool writable = topic.has_value();
-  if (!writable && topic.error().code == ErrorCode::kNotPermitted)
+  const bool writable = topic.has_value() && !(*topic)->settings().sequenced;
+  if (!topic && topic.error().code == ErrorCode::kNotPermitted)
     topic = allowed(request.who, message.topic_id, message.partition, shm::Intent::kConsume);
   if (!topic) return std::unexpected(topic.error());
   auto slot = (*topic)->slot_fd(message.partition, message.slot_id, writable);
@@ -51,11 +52,37 @@ Result<Reply> Commands::open_producer(const Request& request, const shm::OpenPro
   const auto topic =
       allowed(request.who, message.topic_id, message.partition, shm::Intent::kProduce);
   if (!topic) return std::unexpected(topic.error());
+  if ((*topic)->settings().sequenced)
+    return fail(ErrorCode::kBadArgument,
+                "topic '" + (*topic)->name() + "' has ingest=sequenced: records are handed in");
   auto opened = parts_.topics.open_producer(request.who.index, **topic, message.partition,
                                             message.producer_id);
   if (!opened) return std::unexpected(std::move(opened).error());
   parts_.sessions.use_cell(request.who.index, opened->cell, CellUse::kProducer);
   return reply_with(request.id, *opened);
+}
+
+Result<Reply> Commands::open_ring(const Request& request, const shm::OpenRing& message) {
+  const auto topic =
+      allowed(request.who, message.topic_id, message.partition, shm::Intent::kProduce);
+  if (!topic) return std::unexpected(topic.error());
+  MALLBOTS_TRY(not_draining());
+  if (!(*topic)->settings().sequenced)
+    return fail(ErrorCode::kBadArgument,
+                "topic '" + (*topic)->name() + "' has ingest=direct: it takes no ingest rings");
+  if (message.scope != 0)
+    return fail(ErrorCode::kBadArgument, "the rings of this topic have no scope");
+  auto opened = parts_.rings.open(request.who, **topic, message);
+  if (!opened) return std::unexpected(std::move(opened).error());
+  std::vector<shm::UniqueFd> fds;
+  fds.push_back(std::move(opened->memory));
+  fds.push_back(std::move(opened->wake));
+  return reply_with(request.id, opened->reply, std::move(fds));
+}
+
+Result<Reply> Commands::close_ring(const Request& request, const shm::CloseRing& message) {
+  MALLBOTS_TRY(parts_.rings.close(request.who.index, message.ring));
+  return reply_with(request.id, shm::Empty{});
 }
 
 Result<Reply> Commands::take_lease(const Request& request, const shm::TakeLease& message) {

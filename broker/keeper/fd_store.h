@@ -15,17 +15,19 @@
 namespace mallbots::broker {
 
 enum class FdKind : std::uint32_t {
-  kListener = 1,  ///< id 0: the control socket
-  kWake,          ///< id 0: the eventfd that clients wake the broker with
-  kRegistry,      ///< id 0
-  kBoard,         ///< topic id
-  kKnock,         ///< topic id
-  kSlot,          ///< slot id
-  kSessionPage,   ///< session index
-  kSessionPidfd,  ///< session index
-  kSessionWake,   ///< session index: an eventfd of its own, for users who are not trusted
-  kGroupTable,    ///< id 0: group positions with their holders (control/group_table.h)
-  kDurableNote,   ///< id 0, or a topic's: memory of broker/storage that must survive a broker
+  kListener = 1,   ///< id 0: the control socket
+  kWake,           ///< id 0: the eventfd that clients wake the broker with
+  kRegistry,       ///< id 0
+  kBoard,          ///< topic id
+  kKnock,          ///< topic id
+  kSlot,           ///< slot id
+  kSessionPage,    ///< session index
+  kSessionPidfd,   ///< session index
+  kSessionWake,    ///< session index: an eventfd of its own, for users who are not trusted
+  kGroupTable,     ///< id 0: group positions with their holders (control/group_table.h)
+  kRing,           ///< place in the registry's `rings`: an ingest ring
+  kSequencerWake,  ///< id 0: the eventfd that trusted clients wake the sequencer with
+  kDurableNote,    ///< id 0, or a topic's: memory of broker/storage that must survive a broker
 };
 
 class FdStore {

@@ -67,6 +67,11 @@ PartitionStoreOptions store_options(const PartitionIdentity& identity,
   return options;
 }
 
+RingHost host_of(RingHost host, const TopicSettings& settings, SlotShare& share) {
+  host.share = settings.sequenced ? &share : nullptr;
+  return host;
+}
+
 }  // namespace
 
 Partition::Partition(const Parts& parts, PartitionIdentity identity, TopicSettings settings,
@@ -75,7 +80,7 @@ Partition::Partition(const Parts& parts, PartitionIdentity identity, TopicSettin
       identity_(identity),
       settings_(std::move(settings)),
       log_epoch_(log_epoch),
-      ring_(parts.ring, parts.board,
+      ring_(host_of(parts.ring, settings_, share_), parts.board,
             {identity.partition, log_epoch, settings_.slots, settings_.slot_bytes,
              settings_.stall_limit_ms * kMillisecond}) {}
 
@@ -159,6 +164,7 @@ void Partition::duty(BootNanos now, BootNanos& next_look) {
     shm::wake_if_waited(parts_.knock.room);
     shm::wake_if_waited(parts_.knock.data);
   }
+  if (settings_.sequenced) ring_.populate_ahead();
   persist_due(now, next_look);
 }
 

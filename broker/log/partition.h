@@ -79,6 +79,7 @@ class Partition final : private StoreListener {
   void session_died(SessionIndex session, std::span<const std::uint32_t> producer_cells);
   [[nodiscard]] Result<shm::Lease> take_lease(SessionIndex session, bool take_over);
   [[nodiscard]] SlotRing& ring() noexcept { return ring_; }
+  [[nodiscard]] SlotShare& share() noexcept { return share_; }
   [[nodiscard]] const SlotRing& ring() const noexcept { return ring_; }
   [[nodiscard]] PartitionStore* store() noexcept { return store_.get(); }
   [[nodiscard]] const PartitionStore* store() const noexcept { return store_.get(); }
@@ -134,6 +135,7 @@ class Partition final : private StoreListener {
   PartitionIdentity identity_;
   TopicSettings settings_;
   LogEpoch log_epoch_;
+  SlotShare share_;  ///< used if the topic is sequenced
   SlotRing ring_;
   std::unique_ptr<PartitionStore> store_;
   std::unique_ptr<LogWriter> writer_;

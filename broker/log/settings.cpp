@@ -118,9 +118,10 @@ constexpr std::array kRows = {
     Row{"checksum", "`full`, `header`", "", "`full`", false, "`header`: payloads are not checked",
         [](S& s, std::string_view v) { return take_word(s.header_checksum, v, "full", "header"); },
         [](const S& s) { return std::string{s.header_checksum ? "header" : "full"}; }},
-    Row{"ingest", "`direct`, `sequenced`", "", "`direct`", false, "",
-        [](S&, std::string_view v) { return v == "direct"; },
-        [](const S&) { return std::string{"direct"}; }},
+    Row{"ingest", "`direct`, `sequenced`", "", "`direct`", false,
+        "`sequenced`: producers hand records in, the broker appends them",
+        [](S& s, std::string_view v) { return take_word(s.sequenced, v, "direct", "sequenced"); },
+        [](const S& s) { return std::string{s.sequenced ? "sequenced" : "direct"}; }},
     Row{"producers", "`shared`, `exclusive`", "", "`shared`", false, "",
         [](S& s, std::string_view v) { return take_word(s.exclusive, v, "shared", "exclusive"); },
         [](const S& s) { return std::string{s.exclusive ? "exclusive" : "shared"}; }},
@@ -186,9 +187,6 @@ const Row* row_of(std::string_view key) {
 
 /// What is planned but not there yet is refused by name, not as a spelling mistake.
 Result<void> refuse_what_is_missing(const shm::Setting& setting) {
-  if (setting.key == "ingest" && setting.value == "sequenced")
-    return fail(ErrorCode::kUnsupported,
-                "ingest=sequenced: this release has direct topics only; leave the setting out");
   if (setting.key == "type" && setting.value == "events")
     return fail(ErrorCode::kUnsupported,
                 "type=events: this release has no event-store topics yet; leave the setting out");
@@ -230,6 +228,8 @@ Result<void> check_relations(const TopicSettings& s) {
       s.retention_ms || s.retention_bytes || s.retention_records || s.retention_consumed;
   if (s.memory_only && keeps)
     return clash("storage=memory keeps what its slots hold; leave retention settings out");
+  if (s.sequenced && s.exclusive)
+    return clash("producers=exclusive writes slots itself; ingest=sequenced lets only the broker");
   if (s.small && s.partitions != 1)
     return clash(fmt::format("class=small has 1 partition, not {}", s.partitions));
   return {};

@@ -26,6 +26,7 @@ struct TopicSettings {
   bool header_checksum = false;  ///< checksum=header: payloads are not hashed
   bool exclusive = false;        ///< producers=exclusive
   bool events = false;           ///< type=events: streams; implies sequenced
+  bool sequenced = false;        ///< ingest=sequenced: records are handed in, the broker appends
   bool small = false;            ///< class=small; only chooses other defaults
   bool retention_consumed = false;
   Reset reset = Reset::kStart;

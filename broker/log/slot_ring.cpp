@@ -38,6 +38,7 @@ Result<HotSlot> SlotRing::make_slot(SlotGen slot_gen, std::optional<shm::LogEnd>
   shm::init_slot(slot.header(),
                  {slot_gen, options_.partition_id, options_.log_epoch, data_units(), base});
   MALLBOTS_TRY(host_.keeper.put(FdKind::kSlot, slot.slot_id, slot.fd.get()));
+  if (host_.share != nullptr) host_.share->add(slot.slot_id, slot.fd.get(), bytes);
   return slot;
 }
 
@@ -77,6 +78,8 @@ Result<void> SlotRing::take_over() {
     // The predecessor itself may have died as the holder. Its cells went with it.
     static_cast<void>(
         shm::free_word_of_dead(slot.header(), slot.slot_gen, kBrokerSession, [](std::uint32_t) {}));
+    if (host_.share != nullptr)
+      host_.share->add(slot.slot_id, slot.fd.get(), slot.mapping.size_bytes());
     slot.fenced = is_sealed(slot);
     slots_.push_back(std::move(slot));
   }
@@ -214,6 +217,7 @@ bool SlotRing::revoke_oldest_orphan() {
 }
 
 void SlotRing::drop(HotSlot& slot) {
+  if (host_.share != nullptr) host_.share->remove(slot.slot_id);
   // A keeper that is gone keeps nothing: then this broker is about to drain anyway.
   static_cast<void>(host_.keeper.remove(FdKind::kSlot, slot.slot_id));
 }
@@ -430,6 +434,15 @@ std::uint64_t SlotRing::memory_bytes() const noexcept {
 
 std::uint64_t SlotRing::orphan_bytes() const noexcept {
   return orphans_.size() * (shm::kPageBytes + options_.slot_bytes);
+}
+
+void SlotRing::populate_ahead() {
+  for (HotSlot& slot : slots_) {
+    if (slot.slot_gen < open_ || slot.populated) continue;
+    // A partition that is not written costs nothing.
+    if (slot.slot_gen == open_ && shm::load_word_seq_cst(slot.header()).tail_units() == 0) return;
+    if (!populate(slot)) return;
+  }
 }
 
 Result<void> SlotRing::populate(HotSlot& slot) {

@@ -15,6 +15,7 @@
 
 #include "broker/keeper/link.h"
 #include "broker/log/session_pages.h"
+#include "broker/log/slot_share.h"
 #include "shm/base/clock.h"
 #include "shm/concurrent/slot_word.h"
 #include "shm/layout/board.h"
@@ -45,6 +46,7 @@ struct RingHost {
   KeeperLink& keeper;
   SessionPages& sessions;
   shm::Registry& registry;
+  SlotShare* share = nullptr;  ///< of this partition, if another thread appends to it
 };
 
 class SlotRing {
@@ -103,6 +105,8 @@ class SlotRing {
   /// Takes the pins of the oldest replaced slot away, or lets go of it if only a fenced holder may
   /// still have it mapped. False: there is none.
   bool revoke_oldest_orphan();
+  /// Touches what is appended to next, if another thread of the broker does.
+  void populate_ahead();
   /// Touches all pages, so that memory is charged to the broker and not to the client.
   [[nodiscard]] Result<void> populate(HotSlot& slot);
 

@@ -1,7 +1,5 @@
 #include "broker/log/topics.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <random>
 #include <utility>
@@ -32,42 +30,6 @@ std::vector<std::pair<std::string, std::string>> stored_settings(const TopicSett
 }
 
 }  // namespace
-
-// --- Topic
-
-Partition& Topic::partition(PartitionIndex index) {
-  CHECK(index < partitions_.size());
-  return *partitions_[index];
-}
-const Partition& Topic::partition(PartitionIndex index) const {
-  CHECK(index < partitions_.size());
-  return *partitions_[index];
-}
-
-Result<shm::UniqueFd> Topic::board_fd() const { return shm::reopen_read_only(board_fd_.get()); }
-
-Result<shm::UniqueFd> Topic::knock_fd() const {
-  shm::UniqueFd fd{::fcntl(knock_fd_.get(), F_DUPFD_CLOEXEC, 0)};
-  if (!fd) return fail(ErrorCode::kLimitReached, "no file descriptor is free");
-  return fd;
-}
-
-Result<shm::UniqueFd> Topic::slot_fd(PartitionIndex partition, std::uint64_t slot_id,
-                                     bool writable) {
-  SlotRing& ring = this->partition(partition).ring();
-  HotSlot* const slot = ring.find_id(slot_id);
-  if (slot == nullptr)
-    return fail(ErrorCode::kBadArgument, "slot " + std::to_string(slot_id) + " is not there");
-  MALLBOTS_TRY(ring.populate(*slot));
-  if (!writable) return shm::reopen_read_only(slot->fd.get());
-  shm::UniqueFd fd{::fcntl(slot->fd.get(), F_DUPFD_CLOEXEC, 0)};
-  if (!fd) return fail(ErrorCode::kLimitReached, "no file descriptor is free");
-  return fd;
-}
-
-void Topic::add_doorbell(SessionIndex session) {
-  if (std::ranges::find(doorbells_, session) == doorbells_.end()) doorbells_.push_back(session);
-}
 
 Topics::Topics(const Parts& parts, TopicsOptions options) : parts_(parts), options_(options) {}
 Topics::~Topics() = default;

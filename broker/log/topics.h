@@ -50,6 +50,9 @@ class Topic {
   [[nodiscard]] Result<shm::UniqueFd> slot_fd(PartitionIndex partition, std::uint64_t slot_id,
                                               bool writable);
 
+  /// For whoever appends on another thread of the broker (sequenced topics).
+  [[nodiscard]] SharedPartition shared(PartitionIndex index);
+
   /// Sessions that may not map the knock page sleep on their doorbell; this topic rings it.
   void add_doorbell(SessionIndex session);
 

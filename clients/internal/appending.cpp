@@ -119,7 +119,7 @@ Error append_error(const TopicMemory& topic, PartitionIndex partition,
 void pause_before_retry(const TopicMemory& topic, PartitionIndex partition,
                         Deadline deadline) noexcept {
   // A broker that takes over knocks on every eventcount.
-  std::atomic<std::uint32_t>& room = topic.knock(partition)->room;
+  std::atomic<std::uint32_t>& room = topic.room_word(partition);
   const std::uint32_t key = shm::prepare_wait(room);
   shm::wait(room, key, deadline.remaining_ns() < kPause ? deadline : Deadline::after_ns(kPause));
 }
@@ -150,7 +150,7 @@ Result<void> wait_until_durable(TopicMemory& topic, const Receipt& receipt, Dead
                                               std::to_string(receipt.last_offset()) +
                                               ", durable up to " +
                                               std::to_string(board.durable_offset.load()));
-    std::atomic<std::uint32_t>& durable = topic.knock(receipt.partition)->durable;
+    std::atomic<std::uint32_t>& durable = topic.durable_word(receipt.partition);
     const std::uint32_t key = shm::prepare_wait(durable);
     if (board.durable_offset.load() > receipt.last_offset()) return {};
     topic.ask_for_flush(receipt.partition);

@@ -77,7 +77,9 @@ Result<TopicMemory::Parts> TopicMemory::fetch(Deadline deadline) const {
     if (knock->as<shm::KnockHeader>()->page.magic != shm::kKnockMagic)
       return fail(ErrorCode::kCorrupt, "the knock page of topic " + name_);
     parts.knock = std::move(*knock);
-  } else if (intent_ == shm::Intent::kProduce) {
+  } else if (const auto& header = *parts.board.as<shm::BoardHeader>();
+             intent_ == shm::Intent::kProduce &&
+             (header.flags & static_cast<std::uint32_t>(shm::TopicFlag::kSequenced)) == 0) {
     return fail(ErrorCode::kBadMessage, "a producer was given no knock page of topic " + name_);
   }
   return parts;
@@ -131,7 +133,15 @@ shm::PartitionParts TopicMemory::parts(PartitionIndex partition,
           .strategy = link_->strategy()};
 }
 
+std::atomic<std::uint32_t>& TopicMemory::durable_word(PartitionIndex partition) const noexcept {
+  return parts_.knock ? knock(partition)->durable : session().header().doorbell;
+}
+std::atomic<std::uint32_t>& TopicMemory::room_word(PartitionIndex partition) const noexcept {
+  return parts_.knock ? knock(partition)->room : session().header().doorbell;
+}
+
 void TopicMemory::ask_for_flush(PartitionIndex partition) const noexcept {
+  if (!parts_.knock) return;
   // The broker flushes at once for whoever may sleep on `durable`; so that comes before the wake.
   static_cast<void>(shm::prepare_wait(knock(partition)->durable));
   shm::PartitionParts parts;

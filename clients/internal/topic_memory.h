@@ -59,7 +59,12 @@ class TopicMemory {
   /// For Appender and PartitionReader.
   [[nodiscard]] shm::PartitionParts parts(PartitionIndex partition,
                                           shm::SlotSource& slots) const noexcept;
+  /// What to sleep on until the durable position moves, or a slot is there: the doorbell for those
+  /// who may not knock.
+  [[nodiscard]] std::atomic<std::uint32_t>& durable_word(PartitionIndex partition) const noexcept;
+  [[nodiscard]] std::atomic<std::uint32_t>& room_word(PartitionIndex partition) const noexcept;
   /// Says that somebody waits for the partition's durable position, and wakes the broker for it.
+  /// Who may not knock asks through its ingest ring instead.
   void ask_for_flush(PartitionIndex partition) const noexcept;
   /// `TOPIC/PARTITION`, for error texts.
   [[nodiscard]] std::string place(PartitionIndex partition) const;

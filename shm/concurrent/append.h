@@ -78,6 +78,12 @@ class Appender {
                                            const AppendOptions& options);
 
   [[nodiscard]] std::uint64_t last_sequence() const noexcept { return seat_.last_sequence; }
+  /// Whose the records of the next appends are, and that producer's last accepted sequence. For the
+  /// broker, which appends what others hand in.
+  void speak_for(const Author& author, std::uint64_t last_sequence) noexcept {
+    seat_.author = author;
+    seat_.last_sequence = last_sequence;
+  }
   /// Wakes the broker if it sleeps past this commit: for whoever waits for durability.
   void ask_for_flush() noexcept;
 

@@ -136,6 +136,12 @@ inline void give_back(IngestRing& ring, std::uint64_t number) noexcept {
                                      std::memory_order_seq_cst);
 }
 
+/// What the producer's sequence is after the entry that is answered next.
+inline void note_sequence(IngestRing& ring, std::uint64_t last_sequence) noexcept {
+  // no crash point: a successor that finds it old finds the record in the slots
+  ring.header.last_sequence.store(last_sequence, std::memory_order_relaxed);
+}
+
 /// The broker's word on entry `number`; then wakes the client if it sleeps.
 inline void answer(IngestRing& ring, std::uint64_t number, const IngestOutcome& outcome) noexcept {
   IngestAnswer& to = ring.results[number % kIngestEntries];

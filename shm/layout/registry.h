@@ -39,9 +39,6 @@ static_assert(sizeof(FenceNote) == 32);
 
 inline constexpr std::uint32_t kMaxFenceNotes = 4096;
 
-/// The session of the broker itself, by which it appends: no entry of the registry, no client.
-inline constexpr SessionIndex kBrokerSession = kMaxSessions;
-
 /// Whose an ingest ring is: what a ring says of itself its client may have written.
 struct RingEntry {
   std::atomic<std::uint64_t> partition_id;  ///< 0: free; stored last

@@ -64,7 +64,7 @@ TEST(TopicSettings, WhatIsWrongIsRefusedByName) {
       {"consume.allow", ",a", ErrorCode::kBadSetting},
       {"type", "queue", ErrorCode::kBadSetting},
       {"type", "events", ErrorCode::kUnsupported},
-      {"ingest", "sequenced", ErrorCode::kUnsupported},
+      {"ingest", "direct ", ErrorCode::kBadSetting},
       {"colour", "red", ErrorCode::kUnknownSetting},
   };
   for (const Refused& one : cases) {

@@ -1,0 +1,82 @@
+// RingSender: hands entries in to the partitions of one sequenced topic and finds out what became
+// of each, whatever becomes of the broker meanwhile.
+//
+// Its owner's thread. An entry that the caller waits for has one outcome:
+//   an answer          the broker's: done, or why not
+//   Timeout            withdrawn at the deadline: not in the log, and never will be
+//   InDoubt            keeper and broker were killed between taking it and answering, or nobody
+//   came
+//                      back to answer within 5 s after the deadline
+//   any other error    not in the log, and never will be
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "clients/internal/ring_lane.h"
+
+namespace mallbots::client {
+
+class RingSender {
+ public:
+  /// `wanted_id`: the identity to go on with, 0: a new one.
+  RingSender(TopicMemory& topic, std::uint64_t wanted_id);
+  RingSender(const RingSender&) = delete;
+  RingSender& operator=(const RingSender&) = delete;
+  /// What was handed in is still served by the broker.
+  ~RingSender();
+
+  /// Waits for the answer. A refusal is an answer (its code says so), not an error.
+  [[nodiscard]] Result<shm::IngestOutcome> send(PartitionIndex partition,
+                                                const RingRequest& request, Deadline deadline);
+  /// Does not wait for the answer, only for room.
+  [[nodiscard]] Result<void> post(PartitionIndex partition, const RingRequest& request,
+                                  Deadline deadline);
+  /// One attempt, some microseconds long; see Producer::try_append.
+  struct Tried {
+    ErrorCode code = ErrorCode::kTimeout;  ///< kNone: `outcome` holds
+    shm::IngestOutcome outcome{};
+  };
+  [[nodiscard]] Tried try_send(PartitionIndex partition, const RingRequest& request) noexcept;
+  /// Asks the broker to flush soon what is appended; false: the ring is full, or there is none.
+  bool ask_for_flush(PartitionIndex partition) noexcept;
+  /// Waits until everything posted to the partition has its answer; the last record known to be in
+  /// the log.
+  [[nodiscard]] Result<RingLane::LastRecord> settle(PartitionIndex partition, Deadline deadline);
+
+  /// A ring for that partition; nothing to do if there is one.
+  [[nodiscard]] Result<void> prepare(PartitionIndex partition, Deadline deadline);
+  /// Notices that the broker was replaced.
+  [[nodiscard]] Result<void> refresh(Deadline deadline);
+  /// What try_send left undone.
+  [[nodiscard]] Result<void> tend();
+  /// Null: not prepared.
+  [[nodiscard]] const RingLane* lane(PartitionIndex partition) const noexcept {
+    return lanes_[partition].get();
+  }
+  [[nodiscard]] std::uint64_t producer_id(PartitionIndex partition) const noexcept {
+    return ids_[partition];
+  }
+
+ private:
+  /// Nothing: not in the log, may be handed in again.
+  using Outcome = std::optional<shm::IngestOutcome>;
+  [[nodiscard]] Result<Outcome> await(PartitionIndex partition,
+                                      const std::shared_ptr<RingLane>& lane, std::uint64_t number,
+                                      Deadline deadline);
+  [[nodiscard]] Result<std::shared_ptr<RingLane>> hand_in(PartitionIndex partition,
+                                                          const RingRequest& request,
+                                                          Deadline deadline, std::uint64_t& number);
+  [[nodiscard]] std::unexpected<Error> in_doubt(PartitionIndex partition) const;
+  void pause(Deadline deadline) const noexcept;
+
+  TopicMemory* topic_;
+  std::uint64_t wanted_id_;
+  std::vector<std::shared_ptr<RingLane>> lanes_;
+  std::vector<std::uint64_t> ids_;
+  std::vector<char> missed_;  ///< partitions that try_send had no ring for
+  bool any_missed_ = false;
+};
+
+}  // namespace mallbots::client

@@ -1,0 +1,39 @@
+#include "broker/sequencer/rebuild.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/broker/log/log_instance.h"
+
+namespace mallbots::test {
+namespace {
+
+using broker::ProducerHistory;
+
+TEST(Rebuild, TellsLastSequencesAndWhereAWantedRecordIs) {
+  LogInstance instance;
+  broker::Topic& topic = instance.make("t", {{"slot.bytes", "64KiB"}});
+  const auto first = instance.attach(topic);
+  const auto second = instance.attach(topic);
+  shm::Appender one{first->parts, first->seat};
+  shm::Appender two{second->parts, second->seat};
+  append_all(instance, one, 0, 30, 1'000);
+  append_all(instance, two, 30, 60, 1'000);  // over the border of a slot
+  append_all(instance, one, 60, 80, 1'000);
+  std::map<std::uint64_t, ProducerHistory> producers;
+  producers[first->seat.author.producer_id].wanted = 31;
+  producers[second->seat.author.producer_id].wanted = 31;
+  producers[12345].wanted = 1;
+  broker::read_history(topic.partition(0).ring(), producers);
+  const ProducerHistory& of_one = producers[first->seat.author.producer_id];
+  EXPECT_EQ(of_one.last_sequence, 50U);
+  ASSERT_TRUE(of_one.found);
+  EXPECT_EQ(of_one.found->offset, 60U);
+  EXPECT_GT(of_one.found->timestamp_ms, 0);
+  const ProducerHistory& of_two = producers[second->seat.author.producer_id];
+  EXPECT_EQ(of_two.last_sequence, 30U);
+  EXPECT_FALSE(of_two.found);
+  EXPECT_EQ(producers[12345].last_sequence, 0U);
+}
+
+}  // namespace
+}  // namespace mallbots::test
