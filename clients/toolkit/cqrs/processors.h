@@ -34,15 +34,10 @@
 #include <vector>
 
 #include "clients/toolkit/cqrs/buses.h"
+#include "clients/toolkit/cqrs/registration.h"
 #include "clients/toolkit/handler.h"
 
 namespace mallbots::toolkit {
-
-/// What a router is given.
-struct Registration {
-  HandlerInfo info;
-  Handler handler;
-};
 
 enum class UnknownEvents : std::uint8_t {
   kPass,   ///< done: it is for others

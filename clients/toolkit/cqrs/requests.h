@@ -1,7 +1,7 @@
 // Requests: commands whose sender waits for the reply.
 //
 //   Requests requests{commands, bus, "replies.kiosk-1"};
-//   router.add(requests.registration());                        // takes the replies in
+//   MALLBOTS_TRY(add(router, requests.registration()));         // takes the replies in
 //   const auto basket = requests.ask<Basket>(StartBasket{...}, Deadline::after_ms(500));
 //   const auto done = requests.ask(CancelBasket{...}, Deadline::after_ms(500));
 //

@@ -4,7 +4,7 @@
 //
 //   SagaRunner orders{create_order.plan(), {*database, *inbox, *outbox}, names};
 //   MALLBOTS_TRY(orders.open());
-//   router.add(orders.registration());
+//   MALLBOTS_TRY(add(router, orders.registration()));
 //   std::jthread timeouts{[&](std::stop_token stop) { orders.run(stop); }};
 //   ...
 //   MALLBOTS_TRY(orders.begin(transaction, order_id, NewOrder{...}, context.cause()));

@@ -2,7 +2,7 @@
 // own statements, the inbox mark of the message, and what the handler publishes through its Context
 // (as outbox rows). So all of that happens once for each message and group, or not at all.
 //
-//   router.use(transactional(*database, *inbox, *outbox));
+//   router.add({..., .middlewares = {transactional(*database, *inbox, *outbox)}}, make_booking);
 //
 //   Handled make_booking(Context& context, const Message& message) {
 //     Transaction& transaction = transaction_of(context);

@@ -43,8 +43,7 @@ class CrashTest : public testing::TestWithParam<const char*> {
     const auto shop = toolkit::Database::open({.path = dir / "shop.db"}).value();
     std::vector<std::string> effects;
     const auto carried_out = shop->read("select what from effects order by what");
-    for (const auto& row : *carried_out)
-      effects.emplace_back(row.text(0));
+    for (const auto& row : *carried_out) effects.emplace_back(row.text(0));
     EXPECT_EQ(effects,
               (std::vector<std::string>{"good make list", "good pay", "good ship",
                                         "poor cancel list", "poor make list", "poor reject"}));

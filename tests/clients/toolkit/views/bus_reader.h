@@ -1,10 +1,8 @@
-// A TopicReader over an in-process bus that keeps everything: for views without a broker. It reads
-// through a group of its own into memory and serves from there, so that it can seek. One thread.
+// A TopicReader over an in-process bus that keeps everything: for views without a broker. It takes
+// no part in any group. One thread.
 #pragma once
 
-#include <atomic>
 #include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,12 +13,8 @@ namespace mallbots::test {
 
 class BusReader final : public toolkit::TopicReader {
  public:
-  BusReader(toolkit::InProcessBus& bus, const std::vector<std::string>& topics) {
-    static std::atomic<int> readers = 0;
-    const std::string group = "bus-reader-" + std::to_string(++readers);
-    for (const std::string& topic : topics)
-      topics_[topic].subscription =
-          bus.subscribe({.topics = {topic}, .group = group + topic}).value();
+  BusReader(toolkit::InProcessBus& bus, const std::vector<std::string>& topics) : bus_(&bus) {
+    for (const std::string& topic : topics) topics_.try_emplace(topic);
   }
 
   Result<std::vector<client::TopicPartition>> partitions() override {
@@ -35,32 +29,22 @@ class BusReader final : public toolkit::TopicReader {
   Result<std::span<const client::Message>> read(Deadline, std::size_t max_records) override {
     given_.clear();
     for (auto& [name, topic] : topics_) {
-      topic.fill();
+      topic.messages = bus_->records(name);
       while (topic.next < topic.messages.size() && given_.size() < max_records)
-        given_.push_back(topic.messages[topic.next++]->view());
+        given_.push_back(topic.messages[topic.next++].view());
     }
     return given_;
   }
   Result<Offset> end(const client::TopicPartition& partition) override {
-    Topic& topic = topics_.at(partition.topic);
-    topic.fill();
-    return topic.messages.size();
+    return bus_->records(partition.topic).size();
   }
 
  private:
   struct Topic {
-    void fill() {
-      for (;;) {
-        auto delivery = subscription->receive(Deadline::passed());
-        if (!delivery || !*delivery) return;
-        messages.push_back(std::make_unique<client::OwnedMessage>((*delivery)->message()));
-        static_cast<void>((*delivery)->ack());
-      }
-    }
-    std::unique_ptr<toolkit::Subscription> subscription;
-    std::vector<std::unique_ptr<client::OwnedMessage>> messages;
+    std::vector<client::OwnedMessage> messages;
     Offset next = 0;
   };
+  toolkit::InProcessBus* bus_;
   std::map<std::string, Topic> topics_;
   std::vector<client::Message> given_;
 };
