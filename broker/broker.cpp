@@ -192,6 +192,7 @@ Result<void> Broker::open_log() {
     log_event(Level::kWarning, "recovery", {{"finding", finding}});
   }));
   registry.log_epoch = topics_->log_epoch();
+  MALLBOTS_TRY(open_streams());
   auto rings = Rings::make({.keeper = keeper_,
                             .registry = registry,
                             .sessions = *sessions_,
@@ -200,6 +201,9 @@ Result<void> Broker::open_log() {
                            {.bytes_per_second = config_.ingest_rate_bytes});
   if (!rings) return std::unexpected(std::move(rings).error());
   rings_ = std::move(*rings);
+  rings_->on_partition([this](Topic& topic, PartitionIndex partition) {
+    return streams_->admission_of(topic, partition);
+  });
   groups_.emplace(
       GroupDriver::Parts{.disk = *disk_,
                          .data = *data_,
@@ -216,6 +220,25 @@ Result<void> Broker::open_log() {
   return {};
 }
 
+Result<void> Broker::open_streams() {
+  streams_.emplace(EventStreams::Parts{.disk = *disk_,
+                                       .data = *data_,
+                                       .topics = *topics_,
+                                       .memory_max_bytes = config_.memory_max_bytes});
+  streams_->on_trouble([](const std::string& sentence) { log_event(Level::kError, sentence, {}); });
+  const BootNanos begun = boot_now_ns();
+  MALLBOTS_TRY(streams_->start([](const std::string& finding) {
+    log_event(Level::kWarning, "recovery", {{"finding", finding}});
+  }));
+  if (streams_->streams() == 0) return {};
+  log_event(Level::kInfo, "streams known",
+            {{"streams", streams_->streams()},
+             {"memory_bytes", streams_->memory_bytes()},
+             {"records_read", streams_->records_read()},
+             {"start_ms", (boot_now_ns() - begun) / kMillisecond}});
+  return {};
+}
+
 Result<void> Broker::open_control(const RuntimeFolder& runtime) {
   const std::uint32_t incarnation = registry_.as<shm::Registry>()->incarnation.load();
   commands_.emplace(Commands::Parts{
@@ -225,7 +248,8 @@ Result<void> Broker::open_control(const RuntimeFolder& runtime) {
       .sessions = *sessions_,
       .topics = *topics_,
       .groups = *groups_,
-      .rings = *rings_});
+      .rings = *rings_,
+      .streams = *streams_});
   auto listener = open_listener(runtime.socket_path(), keeper_);
   if (!listener) return std::unexpected(std::move(listener).error());
   listener_ = std::move(*listener);
@@ -294,6 +318,7 @@ void Broker::run_once() {
     next = std::min(topics_->duty(now), groups_->duty(now, flushed));
   else
     next = drain_once(now);
+  if (state_ == State::kServing) streams_->duty(now);
   next = std::min({next, sessions_->expel_absent(now), control_->duty(now)});
   if (state_ == State::kServing && disk_->in_flight() == 0) spares_->refill();
   disk_->kick();
@@ -328,6 +353,7 @@ void Broker::handle(const Event& event) {
                            .groups = *groups_,
                            .sessions = *sessions_,
                            .rings = *rings_,
+                           .streams = *streams_,
                            .control = *control_,
                            .incarnation = registry_.as<shm::Registry>()->incarnation.load(),
                            .uptime_ns = boot_now_ns() - started_ns_,
@@ -374,7 +400,8 @@ void Broker::begin_drain(const char* reason) {
 BootNanos Broker::drain_once(BootNanos now) {
   BootNanos next = now + kDrainReport;
   if (!log_drained_) log_drained_ = topics_->drain(now, next);
-  const bool all = log_drained_ && groups_->drain() && disk_->in_flight() == 0;
+  const bool all =
+      log_drained_ && streams_->drain(now) && groups_->drain() && disk_->in_flight() == 0;
   if (all) {
     CRASH_POINT("broker.drained");
     const auto clean = topics_->write_clean_mark();

@@ -26,6 +26,7 @@
 #include "broker/keeper/keeper.h"
 #include "broker/log/topics.h"
 #include "broker/metrics_http/metrics_server.h"
+#include "broker/streams/event_streams.h"
 
 namespace mallbots::broker {
 
@@ -47,6 +48,7 @@ class Broker {
   [[nodiscard]] Result<void> open_disk_and_data(const RuntimeFolder& runtime);
   [[nodiscard]] Result<void> open_registry();
   [[nodiscard]] Result<void> open_log();
+  [[nodiscard]] Result<void> open_streams();
   [[nodiscard]] Result<void> open_control(const RuntimeFolder& runtime);
   [[nodiscard]] Result<void> open_metrics();
   [[nodiscard]] Result<void> say_ready();
@@ -77,6 +79,7 @@ class Broker {
   bool memory_kept_ = false;
   std::optional<Sessions> sessions_;
   std::optional<Topics> topics_;
+  std::optional<EventStreams> streams_;
   std::unique_ptr<Rings> rings_;
   std::optional<GroupDriver> groups_;
   std::optional<Commands> commands_;

@@ -39,6 +39,10 @@ void add_instance(MetricsSnapshot& all, const MetricsSources& from) {
                        MetricKind::kCounter, number(from.control.refused_connections())));
   all.push_back(single("mallbots_memory_bytes", "Shared memory in use", MetricKind::kGauge,
                        number(from.topics.memory_bytes())));
+  all.push_back(single("mallbots_streams", "Event streams known", MetricKind::kGauge,
+                       number(from.streams.streams())));
+  all.push_back(single("mallbots_stream_index_bytes", "Memory of the index of streams",
+                       MetricKind::kGauge, number(from.streams.memory_bytes())));
   all.push_back(single("mallbots_orphan_memory_bytes", "Memory kept only for stopped clients",
                        MetricKind::kGauge, number(from.topics.orphan_bytes())));
   all.push_back(single("mallbots_disk_bytes", "Segment files", MetricKind::kGauge,

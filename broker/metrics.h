@@ -7,6 +7,7 @@
 #include "broker/control/sessions.h"
 #include "broker/log/topics.h"
 #include "broker/metrics_http/snapshot.h"
+#include "broker/streams/event_streams.h"
 
 namespace mallbots::broker {
 
@@ -15,6 +16,7 @@ struct MetricsSources {
   GroupDriver& groups;
   const Sessions& sessions;
   const Rings& rings;
+  const EventStreams& streams;
   const ControlPlane& control;
   std::uint32_t incarnation = 0;
   BootNanos uptime_ns = 0;

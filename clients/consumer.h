@@ -77,6 +77,8 @@ struct ConsumerOptions {
   /// Groups only. 0: the broker's default of 5 min.
   std::uint32_t max_poll_interval_ms = 0;
   AutoCommit auto_commit = AutoCommit::kNo;
+  /// Also events that their context keeps to itself (Message::is_internal).
+  bool internal_events = false;
   /// Also check payload hashes of records read from memory (those from disk always are).
   bool verify_memory = false;
   /// Bytes of the buffer per partition that is read from disk; grows if a record is larger.

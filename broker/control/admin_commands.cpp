@@ -109,6 +109,7 @@ Result<Reply> Commands::delete_topic(const Request& request, const shm::DeleteTo
   MALLBOTS_TRY(not_internal(*topic));
   const TopicId id = topic->id();
   parts_.rings.topic_gone(*topic);
+  parts_.streams.topic_gone(*topic);
   MALLBOTS_TRY(parts_.topics.remove(message.name));
   parts_.groups.topic_deleted(id);
   std::vector<SessionIndex> users;
@@ -155,6 +156,7 @@ Result<Reply> Commands::list_topics(const Request& request, const shm::ListTopic
       break;
     }
     reply.topics.push_back(row_of(*topic));
+    reply.topics.back().memory_bytes += parts_.streams.memory_bytes(*topic);
   }
   return reply_with(request.id, reply);
 }
@@ -194,7 +196,7 @@ Result<Reply> Commands::status(const Request& request, const shm::Status& /*mess
                        .partitions = partitions,
                        .sessions = static_cast<std::uint32_t>(parts_.sessions.count()),
                        .groups = static_cast<std::uint32_t>(parts_.groups.names().size()),
-                       .memory_bytes = parts_.topics.memory_bytes(),
+                       .memory_bytes = parts_.topics.memory_bytes() + parts_.streams.memory_bytes(),
                        .memory_max_bytes = parts_.config.memory_max_bytes,
                        .disk_bytes = parts_.topics.disk_bytes(),
                        .disk_free_bytes = space ? space->free_bytes : 0,

@@ -40,6 +40,8 @@ std::optional<Result<Reply>> Commands::call(Session& who, shm::MessageType type,
       return decoded(request, body, &Commands::find_segment);
     case shm::MessageType::kFindTime:
       return decoded(request, body, &Commands::find_time);
+    case shm::MessageType::kListStreams:
+      return decoded(request, body, &Commands::list_streams);
     case shm::MessageType::kJoinGroup:
       return decoded(request, body, &Commands::join_group);
     case shm::MessageType::kLeaveGroup:

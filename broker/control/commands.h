@@ -7,7 +7,7 @@
 //
 //   may produce, consume   OpenTopic, GetSlot, OpenProducer, OpenRing, TakeLease / OpenReader,
 //   FindSegment,
-//                          FindTime, JoinGroup
+//                          FindTime, ListStreams, JoinGroup
 //   either of them         DescribeTopic, its row in ListTopics
 //   administrators         CreateTopic, DeleteTopic, AlterTopic, SeekGroup, DeleteGroup, Status,
 //                          ListClients, ListGroups, DescribeGroup
@@ -28,6 +28,7 @@
 #include "broker/control/rings.h"
 #include "broker/control/sessions.h"
 #include "broker/log/topics.h"
+#include "broker/streams/event_streams.h"
 
 namespace mallbots::broker {
 
@@ -48,6 +49,7 @@ class Commands {
     Topics& topics;
     GroupDriver& groups;
     Rings& rings;
+    EventStreams& streams;
   };
   explicit Commands(const Parts& parts) : parts_(parts) {}
 
@@ -86,6 +88,7 @@ class Commands {
   [[nodiscard]] Result<Reply> close_cell(const Request& request, const shm::CloseCell& message);
   [[nodiscard]] Result<Reply> find_segment(const Request& request, const shm::FindSegment& message);
   [[nodiscard]] Result<Reply> find_time(const Request& request, const shm::FindTime& message);
+  [[nodiscard]] Result<Reply> list_streams(const Request& request, const shm::ListStreams& message);
   // group_commands.cpp
   [[nodiscard]] Result<Reply> join_group(const Request& request, const shm::JoinGroup& message);
   [[nodiscard]] Result<Reply> leave_group(const Request& request, const shm::LeaveGroup& message);

@@ -146,4 +146,17 @@ Result<Reply> Commands::find_time(const Request& request, const shm::FindTime& m
   return reply_with(request.id, shm::FindTimeReply{.offset = *offset});
 }
 
+Result<Reply> Commands::list_streams(const Request& request, const shm::ListStreams& message) {
+  constexpr std::uint32_t kRowsOfAPage = 1024;
+  const auto topic =
+      allowed(request.who, message.topic_id, message.partition, shm::Intent::kConsume);
+  if (!topic) return std::unexpected(topic.error());
+  if (!(*topic)->settings().events)
+    return fail(ErrorCode::kBadArgument,
+                "topic '" + (*topic)->name() + "' does not have type=events");
+  const auto streams = parts_.streams.of(**topic, message.partition);
+  if (!streams) return std::unexpected(streams.error());
+  return reply_with(request.id, (*streams)->table().list(message.from, kRowsOfAPage));
+}
+
 }  // namespace mallbots::broker

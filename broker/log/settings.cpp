@@ -85,8 +85,8 @@ constexpr std::array kRows = {
         },
         [](const S& s) { return std::to_string(s.partitions); }},
     Row{"type", "`log`, `events`", "", "`log`", false, "`events` implies `ingest=sequenced`",
-        [](S&, std::string_view v) { return v == "log"; },
-        [](const S&) { return std::string{"log"}; }},
+        [](S& s, std::string_view v) { return take_word(s.events, v, "log", "events"); },
+        [](const S& s) { return std::string{s.events ? "events" : "log"}; }},
     Row{"class", "`normal`, `small`", "", "`normal`", false,
         "`small` is 4 slots of 128 KiB, 1 partition",
         [](S& s, std::string_view v) { return take_word(s.small, v, "normal", "small"); },
@@ -185,18 +185,9 @@ const Row* row_of(std::string_view key) {
   return row == kRows.end() ? nullptr : row;
 }
 
-/// What is planned but not there yet is refused by name, not as a spelling mistake.
-Result<void> refuse_what_is_missing(const shm::Setting& setting) {
-  if (setting.key == "type" && setting.value == "events")
-    return fail(ErrorCode::kUnsupported,
-                "type=events: this release has no event-store topics yet; leave the setting out");
-  return {};
-}
-
 Result<void> apply(TopicSettings& settings, const shm::Setting& setting) {
   const Row* row = row_of(setting.key);
   if (row == nullptr) return fail(ErrorCode::kUnknownSetting, "'" + setting.key + "'");
-  MALLBOTS_TRY(refuse_what_is_missing(setting));
   if (!row->set(settings, setting.value))
     return fail(ErrorCode::kBadSetting,
                 fmt::format("{}={}: it takes {}{}{}", setting.key, setting.value, row->value,
@@ -230,6 +221,9 @@ Result<void> check_relations(const TopicSettings& s) {
     return clash("storage=memory keeps what its slots hold; leave retention settings out");
   if (s.sequenced && s.exclusive)
     return clash("producers=exclusive writes slots itself; ingest=sequenced lets only the broker");
+  if (s.events && !s.sequenced)
+    return clash("type=events needs ingest=sequenced: the broker decides over each append");
+  if (s.events && s.memory_only) return clash("type=events needs storage=disk: streams are kept");
   if (s.small && s.partitions != 1)
     return clash(fmt::format("class=small has 1 partition, not {}", s.partitions));
   return {};
@@ -237,6 +231,7 @@ Result<void> check_relations(const TopicSettings& s) {
 
 /// Defaults that follow from other settings.
 void derive(TopicSettings& settings) {
+  if (settings.events && !has(settings, "ingest")) settings.sequenced = true;
   if (!has(settings, "record.max")) settings.record_max_bytes = settings.slot_bytes / 2;
   if (!has(settings, "segment.bytes"))
     settings.segment_bytes = std::max(64 * kMiB, settings.slot_bytes);

@@ -178,7 +178,8 @@ Result<void> Topics::make_shared_memory(Topic& topic) {
       (settings.memory_only ? static_cast<std::uint32_t>(shm::TopicFlag::kMemoryOnly) : 0) |
       (settings.header_checksum ? static_cast<std::uint32_t>(shm::TopicFlag::kHeaderChecksum) : 0) |
       (settings.exclusive ? static_cast<std::uint32_t>(shm::TopicFlag::kExclusive) : 0) |
-      (settings.sequenced ? static_cast<std::uint32_t>(shm::TopicFlag::kSequenced) : 0);
+      (settings.sequenced ? static_cast<std::uint32_t>(shm::TopicFlag::kSequenced) : 0) |
+      (settings.events ? static_cast<std::uint32_t>(shm::TopicFlag::kEvents) : 0);
   board.record_max_bytes = static_cast<std::uint32_t>(settings.record_max_bytes);
   board.stall_limit_ns = settings.stall_limit_ms * kMillisecond;
   board.flush_interval_ns = settings.flush_interval_ms * kMillisecond;

@@ -374,7 +374,7 @@ Sequencer::Thread::Fate Sequencer::Thread::append(Served& served, HandedIn& entr
                                  served.lane->hashes_bodies()},
                       .last_sequence = served.parts.last_sequence,
                       .sequence = entry.sequence,
-                      .expected_offset = plain ? entry.expected : kNoOffset,
+                      .expected_offset = plain ? entry.expected : entry.next,
                       .await_durable = (copy_.fields().flags & shm::kAwaitDurable) != 0});
   switch (outcome.status) {
     case AppendStatus::kAppended: {

@@ -77,6 +77,12 @@ std::uint64_t EventStreams::memory_bytes(const Topic& topic) const {
   return bytes;
 }
 
+std::uint64_t EventStreams::records_read() const {
+  std::uint64_t count = 0;
+  for (const auto& [key, streams] : streams_) count += streams->how_started().records;
+  return count;
+}
+
 std::uint64_t EventStreams::streams() const {
   std::uint64_t count = 0;
   for (const auto& [key, streams] : streams_) count += streams->table().streams();

@@ -42,6 +42,8 @@ class EventStreams {
   [[nodiscard]] std::uint64_t memory_bytes() const;
   [[nodiscard]] std::uint64_t memory_bytes(const Topic& topic) const;
   [[nodiscard]] std::uint64_t streams() const;
+  /// By the start, of the log.
+  [[nodiscard]] std::uint64_t records_read() const;
 
   void on_trouble(std::function<void(const std::string&)> say) { say_ = std::move(say); }
 

@@ -32,12 +32,14 @@ Result<StreamState> with_events(StreamState state, Offset base, std::span<shm::E
                     std::to_string(state.version));
   if (base >= StreamIndex::kOffsetLimit - links.size())
     return fail(ErrorCode::kLimitReached, "an event topic has 2^47 records a partition at most");
-  state.first = state.deleted ? state.version + 1 : state.first;
+  const bool anew = state.deleted;
+  if (anew) state.first = state.version + 1;
   state.deleted = false;
   for (shm::EventLinks& link : links) {
     link = state.roots.links_of(++state.version);
     state.roots.push(state.version, base++);
   }
+  if (anew && !links.empty()) links[0].predecessor = kNoOffset;
   return state;
 }
 

@@ -39,6 +39,7 @@ void add_topic(CLI::App& root, Context& context);
 void add_produce(CLI::App& root, Context& context);
 void add_consume(CLI::App& root, Context& context);
 void add_dlq(CLI::App& root, Context& context);
+void add_events(CLI::App& root, Context& context);
 void add_group(CLI::App& root, Context& context);
 void add_status(CLI::App& root, Context& context);
 void add_clients(CLI::App& root, Context& context);

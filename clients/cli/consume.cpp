@@ -28,6 +28,7 @@ struct ConsumeOptions {
   bool to_end = false;
   std::string pattern = "%s\\n";
   bool json = false;
+  bool internal = false;
 };
 
 using Key = std::pair<std::string, PartitionIndex>;
@@ -174,11 +175,7 @@ class Consumption {
   }
 
   void render(const Message& message) {
-    headers_.clear();
-    for (const Header header : message.headers()) headers_.emplace_back(header.name, header.value);
-    const RecordText record{
-        message.topic,      message.partition, message.offset, message.timestamp_ms,
-        message.key_text(), message.text(),    headers_};
+    const RecordText record = text_of(message, headers_);
     if (options_.json)
       render_json(record, out_);
     else
@@ -222,6 +219,7 @@ Result<ExitCode> consume(const Context& context, ConsumeOptions options) {
   if (!connection) return std::unexpected(connection.error());
   ConsumerOptions how;
   how.read = options.read;
+  how.internal_events = options.internal;
   const auto consumer = Consumer::open(**connection, how);
   if (!consumer) return std::unexpected(consumer.error());
   Consumption consumption{options, std::move(*pattern), **connection, **consumer};
@@ -250,6 +248,8 @@ void add_options(CLI::App* command, ConsumeOptions& options) {
       ->check(CLI::PositiveNumber)
       ->type_name("COUNT");
   command->add_flag("-e", options.to_end, "End at the end that the partitions have now");
+  command->add_flag("--internal", options.internal,
+                    "Also events that their context keeps to itself");
   CLI::Option* pattern =
       command->add_option("-f", options.pattern, "How a record is printed: %t %p %o %k %s ...")
           ->capture_default_str()

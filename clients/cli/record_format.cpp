@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "clients/event_store.h"
+
 namespace mallbots::client::cli {
 namespace {
 
@@ -52,6 +54,15 @@ nlohmann::ordered_json text_or_base64(string_view bytes) {
 
 }  // namespace
 
+RecordText text_of(const Message& message,
+                   std::vector<std::pair<std::string_view, std::string_view>>& headers) {
+  headers.clear();
+  for (const Header header : message.headers()) headers.emplace_back(header.name, header.value);
+  return {message.topic,      message.partition, message.offset, message.timestamp_ms,
+          message.key_text(), message.text(),    headers,        stream_version(message),
+          message.is_internal};
+}
+
 Result<std::string> unescape(string_view text) {
   std::string out;
   for (string_view rest = text; !rest.empty();) {
@@ -72,7 +83,7 @@ Result<std::string> unescape(string_view text) {
 }
 
 Result<RecordPattern> RecordPattern::parse(string_view pattern) {
-  constexpr string_view kLetters = "tpokKsSTh";
+  constexpr string_view kLetters = "tpokKsSThv";
   RecordPattern parsed;
   std::string literal;
   for (string_view rest = pattern; !rest.empty();) {
@@ -91,7 +102,7 @@ Result<RecordPattern> RecordPattern::parse(string_view pattern) {
       return fail(ErrorCode::kBadArgument,
                   fmt::format("the pattern '{}' has an unknown letter '{}'; known are %t topic, "
                               "%p partition, %o offset, %k key, %K its size, %s payload, %S its "
-                              "size, %T time stamp, %h headers, %%",
+                              "size, %T time stamp, %h headers, %v version, %%",
                               pattern, rest.substr(0, 2)));
     if (!literal.empty()) parsed.pieces_.push_back({0, std::exchange(literal, {})});
     parsed.pieces_.push_back({rest[1], {}});
@@ -133,6 +144,9 @@ void RecordPattern::render(const RecordText& record, std::string& out) const {
       case 'h':
         append_headers(record, out);
         break;
+      case 'v':
+        if (record.version) number(*record.version);
+        break;
       default:
         out += piece.literal;
     }
@@ -156,6 +170,10 @@ void render_json(const RecordText& record, std::string& out) {
     headers.push_back(text_or_base64(value));
   }
   line["headers"] = std::move(headers);
+  if (record.version) {
+    line["version"] = *record.version;
+    line["internal"] = record.is_internal;
+  }
   out += line.dump();
   out += '\n';
 }

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "clients/message.h"
 #include "shm/base/ids.h"
 #include "shm/base/result.h"
 
@@ -23,11 +25,17 @@ struct RecordText {
   std::string_view key;  ///< empty: no key
   std::string_view payload;
   std::span<const std::pair<std::string_view, std::string_view>> headers;
+  std::optional<std::uint64_t> version{};  ///< in its stream; nothing: it is no event
+  bool is_internal = false;
 };
+
+/// Of a message, as long as it is valid; `headers` holds the headers meanwhile.
+[[nodiscard]] RecordText text_of(
+    const Message& message, std::vector<std::pair<std::string_view, std::string_view>>& headers);
 
 class RecordPattern {
  public:
-  /// Letters %t %p %o %k %K %s %S %T %h %% and the escapes \n \t \r \0 \\ \xHH; anything else is
+  /// Letters %t %p %o %k %K %s %S %T %h %v %% and the escapes \n \t \r \0 \\ \xHH; anything else is
   /// BadArgument.
   [[nodiscard]] static Result<RecordPattern> parse(std::string_view pattern);
 
@@ -45,7 +53,8 @@ class RecordPattern {
 [[nodiscard]] Result<std::string> unescape(std::string_view text);
 
 /// One line: {"topic","partition","offset","ts","key","payload","headers"} as kcat -J names them;
-/// bytes that are not UTF-8 go into key_base64 and payload_base64 instead.
+/// bytes that are not UTF-8 go into key_base64 and payload_base64 instead. Events: also "version"
+/// and "internal".
 void render_json(const RecordText& record, std::string& out);
 
 [[nodiscard]] bool is_utf8(std::string_view bytes) noexcept;

@@ -135,6 +135,7 @@ inline bool Cursor::take(const shm::RecordView& view, bool from_disk, std::vecto
   const bool is_tombstone = header.type == shm::RecordType::kTombstone;
   if (header.type != shm::RecordType::kData && !is_tombstone) return false;
   const std::uint8_t flags = header.flags;
+  if ((flags & shm::kInternalEvent) != 0 && !options_.internal_events) return false;
   // In the order of Message, and made where it stays: a copy would wait for each field's store.
   out.emplace_back(topic_->name(), partition_, header.offset, header.timestamp_ms, view.key,
                    view.payload, view.attributes, header.producer_id, header.sequence, is_tombstone,

@@ -27,6 +27,7 @@ namespace mallbots::client {
 struct CursorOptions {
   bool durable_only = false;
   bool verify_memory = false;
+  bool internal_events = false;
   std::size_t disk_buffer_bytes = 256 * 1024;
 };
 

@@ -129,6 +129,7 @@ Result<void> Readings::make_cursor(Reading& reading, Deadline deadline,
       std::make_unique<Cursor>(topic, partition, cell,
                                CursorOptions{.durable_only = durable_only(topic, reading.in_group),
                                              .verify_memory = options_.verify_memory,
+                                             .internal_events = options_.internal_events,
                                              .disk_buffer_bytes = options_.disk_buffer_bytes});
   reading.cursor->go_to(reading.kept.offset);
   return {};

@@ -88,6 +88,7 @@ enum class TopicFlag : std::uint32_t {
   kHeaderChecksum = 2,  ///< checksum=header: no payload hash
   kExclusive = 4,       ///< producers=exclusive
   kSequenced = 8,       ///< ingest=sequenced: records are handed in, nobody else appends
+  kEvents = 16,         ///< type=events: they are events of streams
 };
 
 /// What the broker's sequencer does, so that a client knows whether to write its eventfd.

@@ -48,8 +48,8 @@ TEST_F(AdminCommands, WhatCannotBeIsRefusedWithItsReason) {
   EXPECT_EQ(admin_->create_topic("u", 5000).error().code, ErrorCode::kBadSetting);
   EXPECT_EQ(admin_->create_topic("u", 1, {{"colour", "red"}}).error().code,
             ErrorCode::kUnknownSetting);
-  EXPECT_EQ(admin_->create_topic("u", 1, {{"type", "events"}}).error().code,
-            ErrorCode::kUnsupported);
+  EXPECT_EQ(admin_->create_topic("u", 1, {{"type", "events"}, {"ingest", "direct"}}).error().code,
+            ErrorCode::kBadSetting);
   EXPECT_EQ(admin_->create_topic("u", 1, {{"produce.allow", "no-such-user"}}).error().code,
             ErrorCode::kBadSetting);
   EXPECT_EQ(admin_->create_topic("u", 4096, {{"slot.bytes", "1GiB"}}).error().code,

@@ -40,6 +40,16 @@ TEST(TopicSettings, TableOfTheDocumentIsTheTableOfTheCode) {
       << settings_table();
 }
 
+TEST(TopicSettings, OfEventsImplySequencedIngestAndADisk) {
+  const auto made = settings({{"type", "events"}});
+  ASSERT_TRUE(made);
+  EXPECT_TRUE(made->events && made->sequenced);
+  EXPECT_EQ(made->partitions, 1U);
+  EXPECT_FALSE(settings({{"type", "events"}, {"ingest", "direct"}}));
+  EXPECT_FALSE(settings({{"type", "events"}, {"storage", "memory"}}));
+  EXPECT_FALSE(settings({{"type", "events"}, {"producers", "exclusive"}}));
+}
+
 TEST(TopicSettings, WhatIsWrongIsRefusedByName) {
   const Refused cases[] = {
       {"partitions", "0", ErrorCode::kBadSetting},
@@ -63,7 +73,6 @@ TEST(TopicSettings, WhatIsWrongIsRefusedByName) {
       {"produce.allow", "a b", ErrorCode::kBadSetting},
       {"consume.allow", ",a", ErrorCode::kBadSetting},
       {"type", "queue", ErrorCode::kBadSetting},
-      {"type", "events", ErrorCode::kUnsupported},
       {"ingest", "direct ", ErrorCode::kBadSetting},
       {"colour", "red", ErrorCode::kUnknownSetting},
   };

@@ -56,7 +56,8 @@ TEST(Streams, CreatedAnewAfterADeletionGoOnWithTheirVersions) {
   const auto anew = with_events(deleted(5), 900, links);
   ASSERT_TRUE(anew);
   EXPECT_EQ(links[0].version, 6U);
-  EXPECT_EQ(links[0].predecessor, 104U);  // the chain goes on; `first` says where it ends
+  EXPECT_EQ(links[0].predecessor, kNoOffset);  // where the new stream begins
+  EXPECT_EQ(links[0].jump, 102U);              // the trees go on
   EXPECT_EQ(anew->version, 7U);
   EXPECT_EQ(anew->first, 6U);
   EXPECT_TRUE(anew->exists());
