@@ -51,4 +51,8 @@ std::string key_of(const client::Message& message) {
   return message.key.empty() ? "-" : std::string{message.key_text()};
 }
 
+std::string place_of(const client::Message& message) {
+  return std::to_string(message.partition) + ' ' + std::to_string(message.offset);
+}
+
 }  // namespace mallbots::test

@@ -43,5 +43,7 @@ class Notes {
 /// The record's name, which is its first word, and its key, "-" if it has none.
 [[nodiscard]] std::string value_of(const client::Message& message);
 [[nodiscard]] std::string key_of(const client::Message& message);
+/// Its partition and offset.
+[[nodiscard]] std::string place_of(const client::Message& message);
 
 }  // namespace mallbots::test
