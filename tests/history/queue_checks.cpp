@@ -11,8 +11,11 @@ namespace {
 
 constexpr BootNanos kNever = std::numeric_limits<BootNanos>::max();
 
-/// A member's hold of one record: from the call that gave it to the moment at which it may have
-/// ended by its own doing, its death or its lock's time.
+/// Between the clock that the broker looked at when it granted and the moment of the grant.
+constexpr BootNanos kBrokerRound = 20 * kMillisecond;
+
+/// A member's hold of one record: until the moment at which it may have ended by its own doing, its
+/// death or its lock's time.
 struct Hold {
   const Event* held = nullptr;
   BootNanos over_ns = kNever;
@@ -118,7 +121,7 @@ void QueueChecker::settle(const Event& event, Hold& hold) {
 }
 
 void QueueChecker::check_record(std::vector<Hold>& holds) {
-  std::ranges::stable_sort(holds, {}, [](const Hold& hold) { return hold.held->time_ns; });
+  std::ranges::stable_sort(holds, {}, [](const Hold& hold) { return hold.held->number; });
   for (std::size_t i = 0; i < holds.size(); ++i)
     for (std::size_t j = 0; j < holds.size(); ++j) {
       if (i == j) continue;
@@ -126,8 +129,8 @@ void QueueChecker::check_record(std::vector<Hold>& holds) {
       const Event& second = *holds[j].held;
       if (holds[i].confirmed_ns < second.number)
         verdict_.find("repeat", told(second) + ", which was done for " + text(first.who));
-      if (second.number <= first.time_ns) continue;  // which came first, nobody knows
-      if (first.who != second.who && second.time_ns < holds[i].over_ns)
+      if (second.number <= first.number) continue;
+      if (first.who != second.who && second.number + kBrokerRound < holds[i].over_ns)
         verdict_.find("double-held", told(second) + " while " + text(first.who) + " held it");
       // The same member may be told again of what it holds.
       if (second.attempt <= first.attempt &&

@@ -35,16 +35,16 @@ void Cast::start(Party& party) {
 }
 
 void Cast::replace(Party& party) {
-  party.process->send(SIGKILL);
   note("kill " + party.who() + " SIGKILL");
+  party.process->send(SIGKILL);
   static_cast<void>(party.process->wait());
   start(party);
 }
 
 void Cast::stop(Party& party, BootNanos nanoseconds) {
   if (party.go_on_ns != 0) return;
-  party.process->send(SIGSTOP);
   note("kill " + party.who() + " SIGSTOP");
+  party.process->send(SIGSTOP);
   party.go_on_ns = boot_now_ns() + nanoseconds;
 }
 

@@ -152,11 +152,11 @@ void Soak::hurt_somebody() {
 void Soak::hurt_broker() {
   if (broker_goes_on_ns_ != 0) return;
   if (roll(2) == 0) {
-    daemon_.signal_broker(SIGKILL);
     cast_.note("kill broker SIGKILL");
+    daemon_.signal_broker(SIGKILL);
   } else {
-    daemon_.signal_broker(SIGSTOP);
     cast_.note("kill broker SIGSTOP");
+    daemon_.signal_broker(SIGSTOP);
     broker_goes_on_ns_ = boot_now_ns() + some_ms(5, 2'000);
   }
 }
