@@ -45,7 +45,8 @@ class InProcess final : public BusUnderTest {
 
 class Shm final : public BusUnderTest {
  public:
-  Shm() {
+  /// `settings`: of its topics.
+  explicit Shm(std::vector<client::TopicSetting> settings = {}) : settings_(std::move(settings)) {
     if (!daemon_.start()) ADD_FAILURE() << daemon_.log();
     auto connection =
         client::Connection::open({.runtime_dir = daemon_.runtime_dir(), .name = "conformance"});
@@ -59,7 +60,12 @@ class Shm final : public BusUnderTest {
   toolkit::Publisher& publisher() override { return *bus_; }
   toolkit::Subscriber& subscriber() override { return *bus_; }
   std::string make_topic(std::uint32_t partitions) override {
-    return make({{"slot.bytes", "262144"}}, partitions);
+    const std::string topic = "topic" + std::to_string(topics_++);
+    auto settings = settings_;
+    settings.push_back({"slot.bytes", "262144"});
+    const auto made = client::Admin{*connection_}.create_topic(topic, partitions, settings);
+    if (!made) ADD_FAILURE() << made.error().sentence();
+    return topic;
   }
   std::size_t largest_payload() const override { return 131'072 - 256; }
   bool restart() override { return daemon_.kill_broker(); }
@@ -79,13 +85,7 @@ class Shm final : public BusUnderTest {
   }
 
  private:
-  std::string make(const std::vector<client::TopicSetting>& settings, std::uint32_t partitions) {
-    const std::string topic = "topic" + std::to_string(topics_++);
-    const auto made = client::Admin{*connection_}.create_topic(topic, partitions, settings);
-    if (!made) ADD_FAILURE() << made.error().sentence();
-    return topic;
-  }
-
+  std::vector<client::TopicSetting> settings_;
   int topics_ = 0;
   Daemon daemon_;
   std::unique_ptr<client::Connection> connection_;
@@ -94,6 +94,8 @@ class Shm final : public BusUnderTest {
 
 std::unique_ptr<BusUnderTest> make_bus(const std::string& kind) {
   if (kind == "InProcess") return std::make_unique<InProcess>();
+  if (kind == "ShmSequenced")
+    return std::make_unique<Shm>(std::vector<client::TopicSetting>{{"ingest", "sequenced"}});
   return std::make_unique<Shm>();
 }
 
@@ -109,7 +111,7 @@ TEST_P(Conformance, Holds) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Bus, Conformance,
-                         testing::Combine(testing::Values("InProcess", "Shm"),
+                         testing::Combine(testing::Values("InProcess", "Shm", "ShmSequenced"),
                                           testing::Range<std::size_t>(0, cases().size())),
                          [](const auto& info) {
                            return std::get<0>(info.param) + cases()[std::get<1>(info.param)].name;
@@ -126,7 +128,7 @@ TEST_P(Deaths, AreSurvived) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Bus, Deaths,
-                         testing::Combine(testing::Values("Shm"),
+                         testing::Combine(testing::Values("Shm", "ShmSequenced"),
                                           testing::Range<std::size_t>(0, death_cases().size())),
                          [](const auto& info) {
                            return std::get<0>(info.param) +

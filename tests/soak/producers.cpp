@@ -26,7 +26,9 @@ void send(Stage& stage, client::Producer& producer, const std::vector<std::strin
       .deadline = Deadline::after_ms(kPatienceMs),
       .acks = stage.roll(4) == 0 ? client::Acks::kDurable : client::Acks::kCommitted};
   const auto receipt = producer.append_batch(records, options);
-  if (!receipt && receipt.error().code == ErrorCode::kNotDurable) return;  // there, but where?
+  if (!receipt && (receipt.error().code == ErrorCode::kNotDurable ||
+                   receipt.error().code == ErrorCode::kInDoubt))
+    return;  // there, but where? Or perhaps there
   for (std::size_t i = 0; i < values.size(); ++i)
     if (receipt)
       stage.notes.add(boot_now_ns(), "acked" + topic + values[i] + ' ' +

@@ -14,21 +14,29 @@ namespace mallbots::test {
 namespace {
 
 constexpr std::uint32_t kPartitions = 4;
-constexpr int kProducers = 3;
-constexpr int kReaders = 2;
 constexpr int kGroups = 2;
-constexpr int kMembers = 2;
 constexpr std::int64_t kDrainsWithinMs = 120'000;
 
-/// A kind of topic that takes part.
+/// A kind of topic that takes part, and who works on it.
 struct TopicKind {
   const char* name;
   std::vector<client::TopicSetting> settings;
+  std::vector<std::pair<const char*, int>> parties;  ///< role, how many
 };
 
 const std::vector<TopicKind>& topic_kinds() {
+  static const std::vector<client::TopicSetting> kSmall{
+      {"slot.bytes", "256KiB"}, {"segment.bytes", "4MiB"}, {"stall.limit", "200ms"}};
+  const auto and_also = [](std::vector<client::TopicSetting> settings,
+                           const client::TopicSetting& more) {
+    settings.push_back(more);
+    return settings;
+  };
   static const std::vector<TopicKind> kKinds{
-      {"log", {{"slot.bytes", "256KiB"}, {"segment.bytes", "4MiB"}, {"stall.limit", "200ms"}}},
+      {"log", kSmall, {{"producer", 3}, {"reader", 2}, {"member", 4}}},
+      {"sequenced",
+       and_also(kSmall, {"ingest", "sequenced"}),
+       {{"producer", 2}, {"reader", 1}, {"member", 2}}},
   };
   return kKinds;
 }
@@ -106,10 +114,9 @@ bool Soak::begin() {
       cast_.find(made.error().sentence());
       return false;
     }
-    for (int i = 0; i < kProducers; ++i) cast_.add("producer", {kind.name});
-    for (int i = 0; i < kReaders; ++i) cast_.add("reader", {kind.name});
-    for (int i = 0; i < kGroups * kMembers; ++i)
-      cast_.add("member", {kind.name, "group-" + std::to_string(i % kGroups)});
+    for (const auto& [role, count] : kind.parties)
+      for (int i = 0; i < count; ++i)
+        cast_.add(role, {kind.name, std::string{kind.name} + "-" + std::to_string(i % kGroups)});
   }
   return true;
 }
@@ -227,7 +234,7 @@ void Soak::drain() {
   client::Admin admin{*connection};
   for (const TopicKind& kind : topic_kinds())
     for (int i = 0; i < kGroups; ++i) {
-      const std::string group = "group-" + std::to_string(i);
+      const std::string group = std::string{kind.name} + "-" + std::to_string(i);
       const Deadline patience = Deadline::after_ms(kDrainsWithinMs);
       bool done = false;
       while (!done && !patience.has_passed() && cast_.findings().empty()) {
