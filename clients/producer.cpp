@@ -323,6 +323,9 @@ Result<std::unique_ptr<Producer>> Producer::open(Connection& connection, const s
   if ((*memory)->has(shm::TopicFlag::kExclusive))
     return fail(ErrorCode::kBadArgument,
                 "topic " + topic + " has producers=exclusive; open an ExclusiveProducer");
+  if ((*memory)->has(shm::TopicFlag::kEvents))
+    return fail(ErrorCode::kBadArgument,
+                "topic " + topic + " has type=events; append to its streams with an EventStore");
   return std::unique_ptr<Producer>{
       new Producer(std::make_unique<Impl>(std::move(*memory), options))};
 }

@@ -100,7 +100,7 @@ struct ProducerOptions {
 class Producer {
  public:
   /// Errors: UnknownTopic, NotPermitted, BadTopicName, ConnectionLost; BadArgument if the topic is
-  /// for exclusive producers.
+  /// for exclusive producers, or one of events.
   [[nodiscard]] static Result<std::unique_ptr<Producer>> open(Connection& connection,
                                                               const std::string& topic,
                                                               const ProducerOptions& options = {});
