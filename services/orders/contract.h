@@ -12,6 +12,12 @@ namespace mallbots::toolkit {
 template <>
 inline constexpr MessageType kMessageType<ordersapi::CartStarted> = event("CartStarted", 1);
 template <>
+inline constexpr MessageType kMessageType<ordersapi::CartLineSet> =
+    internal_event("CartLineSet", 1);
+template <>
+inline constexpr MessageType kMessageType<ordersapi::CartRepriced> =
+    internal_event("CartRepriced", 1);
+template <>
 inline constexpr MessageType kMessageType<ordersapi::CartCanceled> = event("CartCanceled", 1);
 template <>
 inline constexpr MessageType kMessageType<ordersapi::CartCheckedOut> = event("CartCheckedOut", 1);
