@@ -37,6 +37,9 @@ const std::vector<TopicKind>& topic_kinds() {
       {"sequenced",
        and_also(kSmall, {"ingest", "sequenced"}),
        {{"producer", 2}, {"reader", 1}, {"member", 2}}},
+      {"events",
+       and_also(kSmall, {"type", "events"}),
+       {{"appender", 3}, {"browser", 1}, {"reader", 1}, {"member", 2}}},
   };
   return kKinds;
 }
@@ -211,7 +214,7 @@ void Soak::calm_down() {
     tend_broker();
     std::this_thread::sleep_for(std::chrono::milliseconds{5});
   }
-  cast_.end({"producer"});
+  cast_.end({"producer", "appender"});
 }
 
 bool Soak::has_drained(client::Admin& admin, const std::string& topic, const std::string& group) {
@@ -244,13 +247,15 @@ void Soak::drain() {
       }
       if (!done) cast_.find(group + " never came to the end of " + kind.name);
     }
-  cast_.end({"reader", "member"});
+  cast_.end({"reader", "member", "browser"});
 }
 
 void Soak::audit() {
-  for (const TopicKind& kind : topic_kinds()) cast_.run("auditor", {kind.name});
-  restart();
-  for (const TopicKind& kind : topic_kinds()) cast_.run("auditor", {kind.name});
+  for (int round = 0; round < 2; ++round) {
+    if (round == 1) restart();
+    for (const TopicKind& kind : topic_kinds()) cast_.run("auditor", {kind.name});
+    cast_.run("archivist", {"events"});
+  }
   const Ended ended = daemon_.stop();
   if (ended.exit_code != 0) cast_.find("the daemon did not end well");
   const Finished verified =

@@ -1,4 +1,5 @@
-// The soak: a daemon with producers, plain readers and group members, each a process, of which
+// The soak: a daemon with producers, plain readers, group members, writers and readers of event
+// streams on topics of every kind, each a process, of which
 // somebody is killed (SIGKILL) or stopped for a while (SIGSTOP, SIGCONT) all the time, the broker
 // too; now and then everything is ended and started again. At the end nobody is hurt any more: the
 // producers end, the groups read what is left, auditors read every topic before and after a last

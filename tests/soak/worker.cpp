@@ -5,6 +5,9 @@
 //   reader    a plain reader from somewhere in the log, now and then slow
 //   member    of GROUP; commits now and then, all or a part of what it was given
 //   auditor   reads the topic from its start to its end, then ends
+//   appender  to streams of events, mostly at the version that it knows
+//   browser   reads streams of events
+//   archivist reads every stream of events whole, then ends
 //
 // Exit code 0: all went as promised; 1: standard error says what did not.
 #include "tests/soak/worker.h"
@@ -23,10 +26,10 @@ namespace {
 std::atomic<bool> end_asked = false;  // lock-free: a signal handler stores it
 
 constexpr std::pair<std::string_view, int (*)(Stage&)> kRoles[] = {
-    {"producer", produce},
-    {"reader", read},
-    {"member", consume},
-    {"auditor", audit},
+    {"producer", produce},        {"reader", read},
+    {"member", consume},          {"auditor", audit},
+    {"appender", write_streams},  {"browser", read_streams},
+    {"archivist", audit_streams},
 };
 
 }  // namespace

@@ -61,6 +61,9 @@ struct Stage {
 int produce(Stage& stage);  // producers.cpp
 int read(Stage& stage);     // readers.cpp
 int audit(Stage& stage);
-int consume(Stage& stage);  // member.cpp
+int consume(Stage& stage);        // member.cpp
+int write_streams(Stage& stage);  // streams.cpp
+int read_streams(Stage& stage);
+int audit_streams(Stage& stage);
 
 }  // namespace mallbots::test
