@@ -6,6 +6,8 @@
 #include <thread>
 
 #include "clients/admin.h"
+#include "clients/toolkit/aggregates/aggregate.h"
+#include "clients/toolkit/aggregates/store_streams.h"
 #include "clients/toolkit/saga/saga_runner.h"
 #include "clients/toolkit/shm_bus.h"
 #include "clients/toolkit/store/relay.h"
@@ -180,6 +182,57 @@ TEST(Service, OnABrokerOrdersGoThroughSagaOutboxAndView) {
   EXPECT_EQ(shop.view.lag(), 0U);
   shop.expect_everything_once();
   EXPECT_TRUE(router.close());
+}
+
+struct Counted {
+  static constexpr auto kMessage = toolkit::event("Counted", 1);
+  std::int64_t by = 0;
+  static constexpr auto fields() { return std::tuple{field("by", &Counted::by)}; }
+};
+struct Counter {
+  static constexpr std::string_view kAggregate = "counter";
+  using Events = toolkit::EventTypes<Counted>;
+  void apply(const Counted& event) { count += event.by; }
+  std::int64_t count = 0;
+  static constexpr auto fields() { return std::tuple{field("count", &Counter::count)}; }
+};
+
+TEST(Service, AggregatesOfTwoConnectionsLoseNothingToEachOther) {
+  Daemon daemon;
+  ASSERT_TRUE(daemon.start()) << daemon.log();
+  const auto connect = [&] {
+    return client::Connection::open({.runtime_dir = daemon.runtime_dir()}).value();
+  };
+  const auto connection = connect();
+  ASSERT_TRUE(client::Admin{*connection}.create_topic("counters", 1, {{"type", "events"}}));
+  std::vector<std::jthread> threads;
+  for (int thread = 0; thread < 2; ++thread) {
+    threads.emplace_back([&, thread] {
+      const auto own = connect();
+      const auto streams = toolkit::StoreStreams::open(*own, "counters").value();
+      toolkit::Repository<Counter> counters{*streams, {.snapshot_every = 8, .max_tries = 1'000}};
+      for (int i = 0; i < 20; ++i) {
+        const std::string command = std::to_string(thread) + "/" + std::to_string(i);
+        for (int twice = 0; twice < 2; ++twice) {
+          const auto done =
+              counters.change("c", {.correlation_id = "request", .causation_id = command},
+                              [](toolkit::Aggregate<Counter>& counter) -> Result<void> {
+                                counter.record(Counted{1});
+                                return {};
+                              });
+          EXPECT_TRUE(done) << done.error().sentence();
+        }
+      }
+    });
+  }
+  threads.clear();
+  const auto streams = toolkit::StoreStreams::open(*connection, "counters").value();
+  toolkit::Repository<Counter> counters{*streams, {.snapshot_every = 8}};
+  const auto counter = counters.load("c");
+  ASSERT_TRUE(counter) << counter.error().sentence();
+  EXPECT_EQ((*counter)->count, 40);
+  EXPECT_EQ(counter->version(), 40U);
+  EXPECT_EQ(streams->snapshot("counter-c").value()->version, 40U);
 }
 
 }  // namespace
