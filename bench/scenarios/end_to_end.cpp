@@ -99,6 +99,27 @@ void add_end_to_end_rows(Registry& registry) {
         return flow_through(
             run, {memory_topic("flow"), client::Acks::kCommitted, client::ReadLevel::kCommitted});
       }});
+  // Two wakes in a row: that of the sequencer, which parks between two records, and the reader's.
+  registry.add(Row{
+      .name = "end_to_end.sequenced_sleeping",
+      .placement =
+          "as end_to_end.sleeping on a topic with ingest=sequenced; the sequencer, a third "
+          "thread that sleeps, not pinned either",
+      .peer = "Redis 17 us, JetStream 71 us",
+      .probe = ProbeRule::kShownOnly,
+      .lines = {Line{.work = "end to end, sequenced, sleeping reader, p50",
+                     .figure = "p50",
+                     .limit = {{"limit.futex_wake", "p50", 2.0}},
+                     .bound = Bound::kRatioAtMost,
+                     .budget = 2.0},
+                Line{.work = "  p99 beside the bare wakes'",
+                     .figure = "p99",
+                     .limit = {{"limit.futex_wake", "p99", 2.0}}}},
+      .measure = [](const RunContext& run) {
+        TopicSpec topic = memory_topic("flow");
+        topic.settings.push_back({"ingest", "sequenced"});
+        return flow_through(run, {topic, client::Acks::kCommitted, client::ReadLevel::kCommitted});
+      }});
   registry.add(
       Row{.name = "end_to_end.durable",
           .placement = "two processes and the broker, not pinned, all sleeping; 1,000/s from the "

@@ -4,6 +4,7 @@
 //   rtt.*          closed loop round trips through two topics, pinned, spinning or sleeping
 //   end_to_end.*   1,000 records a second into a sleeping reader, from the intended time on
 //   throughput.*   one producer and one consumer; several producers; straight to disk
+//   sequenced.*    handed in to the broker, one at a time; end_to_end.sequenced_sleeping
 //   durable.*      appends with acks=durable: one at a time, 64 processes, 64 in flight
 //   groups.*       consuming with commits
 //   failover.*     kill -9 of a group's member
@@ -22,6 +23,7 @@ void add_end_to_end_rows(Registry& registry);
 void add_throughput_rows(Registry& registry);
 void add_shared_partition_rows(Registry& registry);
 void add_disk_throughput_rows(Registry& registry);
+void add_sequenced_rows(Registry& registry);
 void add_durable_rows(Registry& registry);
 void add_group_rows(Registry& registry);
 void add_failover_rows(Registry& registry);
@@ -34,6 +36,7 @@ inline void add_scenarios(Registry& registry) {
   add_throughput_rows(registry);
   add_shared_partition_rows(registry);
   add_disk_throughput_rows(registry);
+  add_sequenced_rows(registry);
   add_durable_rows(registry);
   add_group_rows(registry);
   add_failover_rows(registry);

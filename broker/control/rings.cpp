@@ -55,7 +55,6 @@ Result<void> Rings::take_left() {
               .fd = parts_.keeper.take(FdKind::kRing, place)};
     const Session* const session = parts_.sessions.find(ring.session);
     if (!ring.fd || session == nullptr || session->gone) {
-      CRASH_POINT("rings.drop-left");
       entry.partition_id.store(0);
       continue;
     }

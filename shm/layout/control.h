@@ -274,8 +274,7 @@ struct OpenRingReply {
   std::uint32_t data_bytes = 0;
   MALLBOTS_FIELDS(ring, producer_id, last_sequence, data_bytes)
 };
-/// What was handed in before is still served; what has no answer when this is answered never gets
-/// one.
+/// What was handed in before is still served, if need be after this was answered.
 struct CloseRing {
   static constexpr MessageType kType = MessageType::kCloseRing;
   std::uint32_t ring = 0;

@@ -110,6 +110,25 @@ def group_reads_all(instance, cast, names):
                         f"{len(seen - sent)} were never sent")
 
 
+def handed_in(instance, cast):
+    """Two producers whose records the broker appends for them, while either side dies."""
+    instance.daemon_env = cast.daemon_env()
+    instance.start()
+    instance.create_topic(settings={"ingest": "sequenced"})
+    first = instance.produce("a", LINES, cast.env("hander"))
+    second = instance.produce("b", LINES)
+    others = ["b", *meanwhile(instance, first, "a")]
+    stopped_only = cast.environment.get("MALLBOTS_CRASH_HOW") == "stop"
+    instance.wait(first, "a", (0,) if stopped_only else cast.codes("hander"))
+    instance.wait(second, "b")
+    sure = [name for name in ["a", *others] if name != "a" or first.returncode == 0]
+    before = instance.check(["a", *others], exactly_once=sure)
+    instance.create_topic("gone", 1, {"ingest": "sequenced"})
+    instance.wait(instance.produce("g", 50, topic="gone"), "g")
+    gone(instance, "gone")
+    same_after_restart(instance, ["a", *others], before)
+
+
 def restarts(instance, cast):
     """A clean stop, then the loss of all memory, with appends before, between and after."""
     begin(instance, cast)
@@ -352,6 +371,7 @@ class Scene:
 # A point is run in the first scene that visits it, so the quick ones stand first.
 SCENES = [
     Scene(produce_and_consume, roles=("daemon", "producer", "member")),
+    Scene(handed_in, roles=("daemon", "hander")),
     Scene(restarts),
     Scene(produce_and_consume, "heir of a row", first="groups.free-row:2"),
     Scene(produce_and_consume, "heir of a header", first="storage.segment.header:1"),

@@ -281,6 +281,117 @@ TEST(Litmus, BrokerDoesNotSleepThroughACommit) {
   expect_caught(park, [](World& w) { return Mistakes{{&w.slot.word, Kind::kExchange, kAcqRel}}; });
 }
 
+// Ingest rings ----------------------------------------------------------------------------------
+
+/// One ring for all executions: only what the programs touch is made new.
+shm::IngestRing& fresh_ring() {
+  static auto ring = std::make_unique<shm::IngestRing>();
+  ring->entries[0].state.store(0);
+  ring->results[0].number.store(0);
+  ring->header.handed_in.store(0);
+  ring->header.answered.store(0);
+  ring->header.closed.store(0);
+  ring->header.answers.store(0);
+  return *ring;
+}
+
+/// The sequencer parks: says so, looks at the ring once more, sleeps until the eventfd is written.
+void park_with_a_ring(World& w, Program& program) {
+  shm::IngestRing& ring = fresh_ring();
+  program.threads.push_back([&w, &ring] {
+    shm::park_sequencer(w.header, shm::SequencerSleep::kParked);
+    if (shm::look_at(ring, 0)) return;
+    if (bell.load() == 0) Machine::current()->block(&bell);
+  });
+  program.threads.push_back([&w, &ring] {
+    shm::hand_in(ring, 0);
+    if (shm::sequencer_sleeps(w.header)) test::litmus::ring(0, nullptr, 8);
+  });
+}
+
+TEST(Litmus, SequencerDoesNotSleepThroughAnEntry) {
+  expect_right(park_with_a_ring);
+  const shm::IngestEntry& entry = fresh_ring().entries[0];
+  expect_caught(park_with_a_ring,
+                [](World& w) { return Mistakes{{&w.header.sequencer, Kind::kStore, kRelease}}; });
+  expect_caught(park_with_a_ring,
+                [](World& w) { return Mistakes{{&w.header.sequencer, Kind::kLoad, kAcquire}}; });
+  expect_caught(park_with_a_ring,
+                [&](World&) { return Mistakes{{&entry.state, Kind::kStore, kRelease}}; });
+  expect_caught(park_with_a_ring,
+                [&](World&) { return Mistakes{{&entry.state, Kind::kLoad, kAcquire}}; });
+}
+
+/// An entry goes in and its answer comes out; record[0] and [1] stand for the plain bytes of both.
+void entry_and_answer(World& w, Program& program) {
+  shm::IngestRing& ring = fresh_ring();
+  program.threads.push_back([&w, &ring] {
+    w.record[0].store(11, kRelaxed);
+    shm::hand_in(ring, 0);
+    if (shm::is_answered(ring, 0) && w.record[1].load(kRelaxed) != 22)
+      Machine::fail("answered and not to be seen");
+  });
+  program.threads.push_back([&w, &ring] {
+    if (shm::look_at(ring, 0) != shm::IngestState::kHandedIn || !shm::take(ring, 0)) return;
+    if (w.record[0].load(kRelaxed) != 11) Machine::fail("taken and not to be seen");
+    w.record[1].store(22, kRelaxed);
+    shm::answer(ring, 0, {});
+  });
+}
+
+TEST(Litmus, EntryIsSeenByWhoTakesItAndAnswerByWhoHandedIn) {
+  expect_right(entry_and_answer);
+  const shm::IngestEntry& entry = fresh_ring().entries[0];
+  const shm::IngestAnswer& answer = fresh_ring().results[0];
+  expect_caught(entry_and_answer,
+                [&](World&) { return Mistakes{{&entry.state, Kind::kStore, kRelaxed}}; });
+  expect_caught(entry_and_answer, [&](World&) {
+    return Mistakes{{&entry.state, Kind::kLoad, kRelaxed},
+                    {&entry.state, Kind::kExchange, kRelaxed}};
+  });
+  expect_caught(entry_and_answer,
+                [&](World&) { return Mistakes{{&answer.number, Kind::kStore, kRelaxed}}; });
+  expect_caught(entry_and_answer,
+                [&](World&) { return Mistakes{{&answer.number, Kind::kLoad, kRelaxed}}; });
+}
+
+/// A client that sleeps for its answer.
+void sleeper_for_an_answer(World&, Program& program) {
+  shm::IngestRing& ring = fresh_ring();
+  program.threads.push_back([&ring] {
+    while (!shm::is_answered(ring, 0)) {
+      const std::uint32_t key = shm::prepare_wait(ring.header.answers);
+      if (shm::is_answered(ring, 0)) return;
+      shm::wait(ring.header.answers, key, Deadline::never());
+    }
+  });
+  program.threads.push_back([&ring] { shm::answer(ring, 0, {}); });
+}
+
+TEST(Litmus, NobodySleepsForAnAnswerThatIsThere) {
+  expect_right(sleeper_for_an_answer);
+  const shm::IngestAnswer& answer = fresh_ring().results[0];
+  expect_caught(sleeper_for_an_answer,
+                [&](World&) { return Mistakes{{&answer.number, Kind::kStore, kRelease}}; });
+  expect_caught(sleeper_for_an_answer,
+                [&](World&) { return Mistakes{{&answer.number, Kind::kLoad, kAcquire}}; });
+}
+
+/// The deadline passes while the broker looks: one of the two has the entry.
+void withdraw_and_take(World& w, Program& program) {
+  shm::IngestRing& ring = fresh_ring();
+  shm::hand_in(ring, 0);
+  program.threads.push_back([&w, &ring] { w.record[0].store(shm::withdraw(ring, 0) ? 1 : 0); });
+  program.threads.push_back([&w, &ring] {
+    if (!shm::take(ring, 0)) return;
+    shm::give_back(ring, 0);
+    w.record[1].store(shm::take(ring, 0) ? 1 : 0);
+  });
+  program.holds = [&w] { return w.record[0].load() + w.record[1].load() == 1; };
+}
+
+TEST(Litmus, AnEntryIsTakenOrWithdrawnNeverBoth) { expect_right(withdraw_and_take); }
+
 // Records of several words ----------------------------------------------------------------------
 
 void board_entry(World& w, Program& program) {

@@ -65,6 +65,7 @@ inline long ring(int, const void*, std::size_t size) noexcept {
 #define syscall ::mallbots::test::litmus::system_call
 #define write ::mallbots::test::litmus::ring
 #include "shm/concurrent/cells.h"
+#include "shm/concurrent/ingest.h"
 #include "shm/concurrent/partition.cpp"
 #include "shm/concurrent/reclaim.cpp"
 #include "shm/concurrent/wait.cpp"
