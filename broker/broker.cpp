@@ -204,6 +204,14 @@ Result<void> Broker::open_log() {
   rings_->on_partition([this](Topic& topic, PartitionIndex partition) {
     return streams_->admission_of(topic, partition);
   });
+  schedule_.emplace(
+      Schedule::Parts{
+          .disk = *disk_,
+          .topics = *topics_,
+          .say = [](const std::string& sentence) { log_event(Level::kError, sentence, {}); }},
+      ScheduleOptions{.delay_max_ms = config_.delay_max_ms,
+                      .pending_max = config_.delay_pending_max});
+  MALLBOTS_TRY(schedule_->start());
   groups_.emplace(
       GroupDriver::Parts{.disk = *disk_,
                          .data = *data_,
@@ -249,7 +257,8 @@ Result<void> Broker::open_control(const RuntimeFolder& runtime) {
       .topics = *topics_,
       .groups = *groups_,
       .rings = *rings_,
-      .streams = *streams_});
+      .streams = *streams_,
+      .schedule = *schedule_});
   auto listener = open_listener(runtime.socket_path(), keeper_);
   if (!listener) return std::unexpected(std::move(listener).error());
   listener_ = std::move(*listener);
@@ -315,10 +324,12 @@ void Broker::run_once() {
 
   BootNanos next = INT64_MAX;
   if (state_ == State::kServing)
-    next = std::min(topics_->duty(now), groups_->duty(now, flushed));
+    // In this order: what the schedule delivers, the log persists.
+    next = std::min({schedule_->duty(now), topics_->duty(now), groups_->duty(now, flushed)});
   else
     next = drain_once(now);
   if (state_ == State::kServing) streams_->duty(now);
+  commands_->duty();
   next = std::min({next, sessions_->expel_absent(now), control_->duty(now)});
   if (state_ == State::kServing && disk_->in_flight() == 0) spares_->refill();
   disk_->kick();
@@ -351,6 +362,7 @@ void Broker::handle(const Event& event) {
       return metrics_->answer(
           collect_metrics({.topics = *topics_,
                            .groups = *groups_,
+                           .schedule = *schedule_,
                            .sessions = *sessions_,
                            .rings = *rings_,
                            .streams = *streams_,

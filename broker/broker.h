@@ -26,6 +26,7 @@
 #include "broker/keeper/keeper.h"
 #include "broker/log/topics.h"
 #include "broker/metrics_http/metrics_server.h"
+#include "broker/schedule/schedule.h"
 #include "broker/streams/event_streams.h"
 
 namespace mallbots::broker {
@@ -81,6 +82,7 @@ class Broker {
   std::optional<Topics> topics_;
   std::optional<EventStreams> streams_;
   std::unique_ptr<Rings> rings_;
+  std::optional<Schedule> schedule_;
   std::optional<GroupDriver> groups_;
   std::optional<Commands> commands_;
   shm::UniqueFd listener_;

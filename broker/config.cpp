@@ -56,6 +56,13 @@ bool take_ms(std::int64_t& field, std::string_view text, std::int64_t low) {
   return true;
 }
 
+bool take_long_ms(std::int64_t& field, std::string_view text) {
+  const auto value = parse_duration_ms(text);
+  if (!value || *value < 1000 || *value > 36'500 * kDayMs) return false;
+  field = *value;
+  return true;
+}
+
 bool take_count(std::uint32_t& field, std::string_view text, std::uint32_t low,
                 std::uint32_t high) {
   const auto value = parse_number(text);
@@ -113,6 +120,12 @@ constexpr std::array kRows = {
     Row{"group.static.grace", kDuration, true,
         [](C& c, V v) { return take_ms(c.group_static_grace_ms, v, 0); },
         [](const C& c) { return format_duration_ms(c.group_static_grace_ms); }},
+    Row{"delay.max", "a DURATION from 1s to 36500d", true,
+        [](C& c, V v) { return take_long_ms(c.delay_max_ms, v); },
+        [](const C& c) { return format_duration_ms(c.delay_max_ms); }},
+    Row{"delay.pending.max", "10 to 100000000", false,
+        [](C& c, V v) { return take_count(c.delay_pending_max, v, 10, 100'000'000); },
+        [](const C& c) { return std::to_string(c.delay_pending_max); }},
     Row{"stop.limit", kDuration, true, [](C& c, V v) { return take_ms(c.stop_limit_ms, v, 100); },
         [](const C& c) { return format_duration_ms(c.stop_limit_ms); }},
     Row{"restart.deaths", "1 to 1000", false,

@@ -47,6 +47,11 @@ struct Config {
   std::uint64_t ingest_rate_bytes = kGiB;
   /// `group.static.grace`: how long partitions of a static member wait for its return.
   std::int64_t group_static_grace_ms = 10'000;
+  /// `delay.max`: longest delay of a record.
+  std::int64_t delay_max_ms = 366LL * 86'400'000;
+  /// `delay.pending.max`: delayed records that are pending, about 120 bytes of memory each; beyond
+  /// it producers of delayed records get LimitReached.
+  std::uint32_t delay_pending_max = 1'000'000;
   /// `stop.limit`: how long draining may take before what is not on disk is given up.
   std::int64_t stop_limit_ms = 60'000;
   /// `restart.deaths` in `restart.window`: then the keeper stops restarting the broker.

@@ -53,6 +53,22 @@ void add_instance(MetricsSnapshot& all, const MetricsSources& from) {
                        MetricKind::kGauge, number(from.topics.readonly_partitions())));
 }
 
+void add_schedule(MetricsSnapshot& all, const Schedule& from) {
+  all.push_back(single("mallbots_delayed_pending", "Delayed records not yet delivered",
+                       MetricKind::kGauge, number(from.pending())));
+  all.push_back(single("mallbots_delayed_overdue_seconds",
+                       "How long ago the oldest delayed record not yet delivered was due",
+                       MetricKind::kGauge, number(from.overdue_ms(wall_now_ms())) / 1000));
+  const ScheduleCounters& counters = from.counters();
+  all.push_back(single("mallbots_delayed_delivered_total", "Delayed records delivered",
+                       MetricKind::kCounter, number(counters.delivered)));
+  all.push_back(single("mallbots_delayed_cancelled_total", "Delayed records cancelled",
+                       MetricKind::kCounter, number(counters.cancelled)));
+  all.push_back(single("mallbots_delayed_undeliverable_total",
+                       "Delayed records that could not be delivered; the log says why",
+                       MetricKind::kCounter, number(counters.undeliverable)));
+}
+
 void add_partitions(MetricsSnapshot& all, const MetricsSources& from) {
   Metric end =
       family("mallbots_partition_end_offset", "Offset of the next record", MetricKind::kCounter);
@@ -133,6 +149,7 @@ void add_ingest(MetricsSnapshot& all, const MetricsSources& from) {
 MetricsSnapshot collect_metrics(const MetricsSources& sources) {
   MetricsSnapshot all;
   add_instance(all, sources);
+  add_schedule(all, sources.schedule);
   add_partitions(all, sources);
   add_groups(all, sources);
   add_ingest(all, sources);

@@ -7,6 +7,7 @@
 #include "broker/control/sessions.h"
 #include "broker/log/topics.h"
 #include "broker/metrics_http/snapshot.h"
+#include "broker/schedule/schedule.h"
 #include "broker/streams/event_streams.h"
 
 namespace mallbots::broker {
@@ -14,6 +15,7 @@ namespace mallbots::broker {
 struct MetricsSources {
   Topics& topics;
   GroupDriver& groups;
+  const Schedule& schedule;
   const Sessions& sessions;
   const Rings& rings;
   const EventStreams& streams;

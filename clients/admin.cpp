@@ -138,6 +138,24 @@ Result<void> Admin::delete_group(const std::string& group, Deadline deadline) {
                       connection_->link().ask_once<shm::Empty>(shm::DeleteGroup{group}, deadline));
 }
 
+Result<void> Admin::list_delayed(const std::string& topic,
+                                 const std::function<bool(const DelayedRecord&)>& visit,
+                                 Deadline deadline) {
+  for (shm::ListDelayed page{.topic = topic};;) {
+    const auto reply = about(topic, connection_->link().ask<shm::ListDelayedReply>(page, deadline));
+    if (!reply) return std::unexpected(reply.error());
+    for (const shm::DelayedRow& row : reply->rows)
+      if (!visit({row.id, row.due_ms, row.topic, row.partition, row.bytes})) return {};
+    if (!reply->more) return {};
+    page.after = reply->next;
+  }
+}
+
+Result<void> Admin::cancel_delayed(Offset id, Deadline deadline) {
+  return without_body(std::to_string(id),
+                      connection_->link().ask_once<shm::Empty>(shm::CancelDelayed{id}, deadline));
+}
+
 Result<InstanceStatus> Admin::status(Deadline deadline) {
   const auto reply = connection_->link().ask<shm::StatusReply>(shm::Status{}, deadline);
   if (!reply) return std::unexpected(reply.error());

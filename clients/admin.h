@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -120,6 +121,15 @@ struct ClientDescription {
   std::int64_t idle_ms = 0;
 };
 
+/// A record that waits in the delay log.
+struct DelayedRecord {
+  Offset id = 0;
+  UnixMillis due_ms = 0;
+  std::string topic;  ///< empty: it was deleted
+  PartitionIndex partition = 0;
+  std::uint32_t bytes = 0;
+};
+
 class Admin {
  public:
   explicit Admin(Connection& connection) noexcept : connection_(&connection) {}
@@ -154,6 +164,13 @@ class Admin {
   /// Errors: UnknownGroup, GroupBusy.
   [[nodiscard]] Result<void> delete_group(const std::string& group, Deadline deadline = usual());
 
+  /// Pending delayed records, oldest id first, of one topic or (empty) of all that this user may
+  /// produce to; `visit` false ends it. Errors: UnknownTopic.
+  [[nodiscard]] Result<void> list_delayed(const std::string& topic,
+                                          const std::function<bool(const DelayedRecord&)>& visit,
+                                          Deadline deadline = usual());
+  /// It will not be delivered. Errors: UnknownDelayed (no such id, or delivered already).
+  [[nodiscard]] Result<void> cancel_delayed(Offset id, Deadline deadline = usual());
   [[nodiscard]] Result<InstanceStatus> status(Deadline deadline = usual());
   [[nodiscard]] Result<std::vector<ClientDescription>> list_clients(Deadline deadline = usual());
 

@@ -3,17 +3,28 @@
 #include <utility>
 
 #include "clients/internal/appending.h"
+#include "clients/internal/delaying.h"
 #include "clients/internal/hand_in_producer.h"
 #include "clients/internal/link.h"
 #include "clients/internal/record_buffer.h"
 #include "clients/internal/slot_cache.h"
 #include "clients/internal/topic_memory.h"
 #include "shm/concurrent/append.h"
+#include "shm/layout/delayed.h"
 
 namespace mallbots::client {
 namespace {
 
 constexpr UnixMillis kLookEveryMs = 50;
+
+shm::AppendOptions low_options(const SendOptions& options, Deadline deadline,
+                               UnixMillis now_ms) noexcept {
+  return {.deadline = deadline,
+          .expected_offset = options.expected_offset,
+          .sequence = options.sequence,
+          .await_durable = options.acks == Acks::kDurable,
+          .now_ms = now_ms};
+}
 
 /// One partition as this producer appends to it.
 struct Lane {
@@ -54,6 +65,8 @@ class Producer::Impl {
   UnixMillis look_now_and_then();
   Result<void> tend();
   Result<void> wait_durable(const Receipt& receipt, Deadline deadline);
+  Result<Receipt> send_delayed(std::span<const Record> records, const SendOptions& options);
+  Result<void> open_delayed(Deadline deadline);
   Receipt accept(PartitionIndex partition, std::uint32_t count, const shm::AppendOutcome& outcome);
 
   std::unique_ptr<TopicMemory> topic_;
@@ -64,6 +77,8 @@ class Producer::Impl {
   std::vector<char> wanted_;  ///< partitions that try_append missed
   bool any_wanted_ = false;
   RecordBuffer buffer_;
+  std::unique_ptr<Impl> delayed_;  ///< appends to the delay log; made at the first use
+  std::int64_t delay_max_ms_ = 0;
   PartitionIndex next_ = 0;
   UnixMillis looked_ms_ = 0;
   bool inside_ = false;
@@ -185,7 +200,43 @@ Result<shm::AppendOutcome> Producer::Impl::insist(PartitionIndex partition,
   return outcome;
 }
 
+Result<void> Producer::Impl::open_delayed(Deadline deadline) {
+  const auto allowed =
+      topic_->link().ask<shm::OpenDelayedReply>(shm::OpenDelayed{topic_->topic_id()}, deadline);
+  if (!allowed) return std::unexpected(allowed.error());
+  delay_max_ms_ = allowed->delay_max_ms;
+  auto log = TopicMemory::open(topic_->link(), shm::kDelayLog, shm::Intent::kProduce, deadline);
+  if (!log) return std::unexpected(std::move(log).error());
+  delayed_ = std::make_unique<Impl>(std::move(*log), ProducerOptions{});
+  return {};
+}
+
+Result<Receipt> Producer::Impl::send_delayed(std::span<const Record> records,
+                                             const SendOptions& options) {
+  const auto partition = choose(records[0], options);
+  if (!partition) return std::unexpected(partition.error());
+  const SendOptions how{.deadline = deadline_of(options), .acks = options.acks};
+  if (!delayed_) MALLBOTS_TRY(open_delayed(*how.deadline));
+  const auto due_ms = due_time(options, delay_max_ms_);
+  if (!due_ms) return std::unexpected(due_ms.error());
+  std::vector<std::byte> front;
+  shm::put_delay(front, {topic_->topic_id(), *partition, *due_ms});
+  const auto inputs = delayed_->buffer_.encode(records, front);
+  if (!inputs) return std::unexpected(inputs.error());
+  MALLBOTS_TRY(check_fit(*inputs, *topic_));
+  auto receipt =
+      delayed_->send(0, static_cast<std::uint32_t>(records.size()), how,
+                     [&](shm::Appender& appender, Deadline until, UnixMillis now_ms) {
+                       return appender.append_batch(*inputs, low_options(how, until, now_ms));
+                     });
+  if (!receipt) return receipt;
+  receipt->delayed = true;
+  receipt->partition = *partition;
+  return receipt;
+}
+
 TryReceipt Producer::Impl::try_append(const Record& record, const SendOptions& options) noexcept {
+  if (options.is_delayed()) return {ErrorCode::kBadArgument};
   PartitionIndex partition = options.partition;
   if (partition == kAnyPartition) {
     const PartitionIndex count = topic_->partitions();
@@ -304,6 +355,12 @@ Result<void> Producer::Impl::tend() {
 }
 
 Result<void> Producer::Impl::wait_durable(const Receipt& receipt, Deadline deadline) {
+  if (receipt.delayed && delayed_) {
+    Receipt in_log = receipt;
+    in_log.delayed = false;
+    in_log.partition = 0;
+    return delayed_->wait_durable(in_log, deadline);
+  }
   if (handing_in_) return handing_in_->wait_durable(receipt, deadline);
   return wait_until_durable(*topic_, receipt, deadline,
                             [&] { static_cast<void>(refresh(Deadline::after_ms(kAttemptMs))); });
@@ -348,20 +405,12 @@ class Guard {
   bool owns_;
 };
 
-shm::AppendOptions low_options(const SendOptions& options, Deadline deadline,
-                               UnixMillis now_ms) noexcept {
-  return {.deadline = deadline,
-          .expected_offset = options.expected_offset,
-          .sequence = options.sequence,
-          .await_durable = options.acks == Acks::kDurable,
-          .now_ms = now_ms};
-}
-
 }  // namespace
 
 Result<Receipt> Producer::append(const Record& record, const SendOptions& options) {
   const Guard guard{impl_->inside_};
   if (!guard) return fail(ErrorCode::kBusy, topic());
+  if (options.is_delayed()) return impl_->send_delayed({&record, 1}, options);
   const auto partition = impl_->choose(record, options);
   if (!partition) return std::unexpected(partition.error());
   const shm::RecordInput* input = impl_->buffer_.try_encode(record);
@@ -385,6 +434,7 @@ Result<Receipt> Producer::append_batch(std::span<const Record> records,
   if (records.size() > kMaxBatch)
     return fail(ErrorCode::kTooLarge, "a batch of " + std::to_string(records.size()) +
                                           " records; at most 65536 are allowed");
+  if (options.is_delayed()) return impl_->send_delayed(records, options);
   const auto partition = impl_->choose(records[0], options);
   if (!partition) return std::unexpected(partition.error());
   const auto inputs = impl_->buffer_.encode(records);
@@ -429,6 +479,8 @@ Result<void> Producer::wait_durable(const Receipt& receipt, Deadline deadline) {
 }
 
 Result<void> Producer::flush(Deadline deadline) {
+  if (impl_->delayed_ && impl_->delayed_->identities_[0].last.records != 0)
+    MALLBOTS_TRY(impl_->delayed_->wait_durable(impl_->delayed_->identities_[0].last, deadline));
   if (impl_->handing_in_) return impl_->handing_in_->flush(deadline);
   for (PartitionIndex i = 0; i < partitions(); ++i)
     if (impl_->identities_[i].last.records != 0) ask_for_flush(i);

@@ -71,6 +71,15 @@ struct SendOptions {
   /// Of the first record, for idempotence of the caller's own: what was accepted before is answered
   /// with `duplicate`. 0: the next one.
   std::uint64_t sequence = 0;
+  /// Not before: the broker keeps the records in its delay log and appends them to the topic when
+  /// they are due, one by one (a batch is handed in whole, but not delivered as one), in the order
+  /// of their times. Acks speak of the delay log. At most one of the two; not with an expected
+  /// offset or a sequence. Errors beside the usual ones: DelayTooLong, LimitReached (too many are
+  /// pending), NotPermitted (users other than the broker's).
+  std::optional<UnixMillis> deliver_at{};
+  std::optional<std::int64_t> delay_ms{};
+
+  [[nodiscard]] bool is_delayed() const noexcept { return deliver_at || delay_ms; }
 };
 
 struct Receipt {
@@ -80,6 +89,10 @@ struct Receipt {
   UnixMillis timestamp_ms = 0;
   LogEpoch log_epoch = 0;
   bool duplicate = false;
+  /// Kept for later: `partition` is where it will go, `offset` the id of the first record in the
+  /// schedule, what `mallbots schedule cancel` and Admin::cancel_delayed take; the others follow
+  /// it.
+  bool delayed = false;
 
   [[nodiscard]] Offset last_offset() const noexcept { return offset + records - 1; }
 };
@@ -119,7 +132,7 @@ class Producer {
   /// broker. Timeout: somebody else is inside, there is no room, the partition is not prepared, or
   /// its next slot is not mapped yet: call tend() at a calm moment, then try again. Headers up to
   /// 1 KiB in sum; more is TooLarge. Options other than partition, expected offset and sequence are
-  /// not looked at.
+  /// not looked at; a delay is BadArgument.
   [[nodiscard]] TryReceipt try_append(const Record& record,
                                       const SendOptions& options = {}) noexcept;
   /// Makes partitions ready for try_append: asks the broker for a seat and maps memory. append()

@@ -8,6 +8,8 @@
 //   may produce, consume   OpenTopic, GetSlot, OpenProducer, OpenRing, TakeLease / OpenReader,
 //   FindSegment,
 //                          FindTime, ListStreams, JoinGroup
+//   may produce, too       OpenDelayed, CancelDelayed and its row in ListDelayed, by the record's
+//                          topic
 //   either of them         DescribeTopic, its row in ListTopics
 //   administrators         CreateTopic, DeleteTopic, AlterTopic, SeekGroup, DeleteGroup, Status,
 //                          ListClients, ListGroups, DescribeGroup
@@ -15,6 +17,7 @@
 // Control thread.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -28,6 +31,7 @@
 #include "broker/control/rings.h"
 #include "broker/control/sessions.h"
 #include "broker/log/topics.h"
+#include "broker/schedule/schedule.h"
 #include "broker/streams/event_streams.h"
 
 namespace mallbots::broker {
@@ -50,6 +54,7 @@ class Commands {
     GroupDriver& groups;
     Rings& rings;
     EventStreams& streams;
+    Schedule& schedule;
   };
   explicit Commands(const Parts& parts) : parts_(parts) {}
 
@@ -59,6 +64,8 @@ class Commands {
                                                   std::span<const std::byte> body);
   /// From now on nothing that would change a topic or a group is begun.
   void drain() { draining_ = true; }
+  /// Answers who waits for the disk, if it is there.
+  void duty();
 
  private:
   struct Request {
@@ -111,6 +118,12 @@ class Commands {
   [[nodiscard]] Result<Reply> status(const Request& request, const shm::Status& message);
   [[nodiscard]] Result<Reply> list_clients(const Request& request, const shm::ListClients& message);
 
+  // schedule_commands.cpp
+  [[nodiscard]] Result<Reply> open_delayed(const Request& request, const shm::OpenDelayed& message);
+  [[nodiscard]] Result<Reply> list_delayed(const Request& request, const shm::ListDelayed& message);
+  [[nodiscard]] Result<Reply> cancel_delayed(const Request& request,
+                                             const shm::CancelDelayed& message);
+
   [[nodiscard]] bool may(const Session& who, const Topic& topic, shm::Intent intent);
   /// The topic, if it is there and the client may use it so.
   [[nodiscard]] Result<Topic*> allowed(const Session& who, const std::string& name,
@@ -120,7 +133,16 @@ class Commands {
   [[nodiscard]] Result<void> administrator(const Session& who, const char* what) const;
   [[nodiscard]] Result<void> not_draining() const;
 
+  /// A cancelled record, until the journal is on the disk so far.
+  struct Cancelled {
+    SessionIndex session = 0;
+    std::uint64_t token = 0;
+    std::uint32_t request_id = 0;
+    Offset journal_offset = 0;
+  };
+
   Parts parts_;
+  std::deque<Cancelled> cancelled_;
   std::map<std::string, AllowList> allow_lists_;  ///< by the setting's text
   bool draining_ = false;
 };

@@ -88,6 +88,7 @@ void add_all(CLI::App& root, Context& context) {
   add_dlq(root, context);
   add_group(root, context);
   add_events(root, context);
+  add_schedule(root, context);
   add_status(root, context);
   add_clients(root, context);
   add_top(root, context);

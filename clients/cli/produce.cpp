@@ -15,6 +15,7 @@
 #include "clients/cli/record_format.h"
 #include "clients/cli/session.h"
 #include "clients/cli/settings.h"
+#include "clients/cli/units.h"
 #include "clients/producer.h"
 #include "shm/region/fd.h"
 
@@ -37,6 +38,12 @@ struct ProduceOptions {
   std::optional<std::uint64_t> expect_offset;
   std::int64_t timeout_ms = 60'000;
   std::string report;
+  std::string delay;
+  std::string at;
+  std::optional<std::int64_t> delay_ms;
+  std::optional<UnixMillis> deliver_at;
+
+  [[nodiscard]] bool is_delayed() const noexcept { return delay_ms || deliver_at; }
 };
 
 /// The file of --report: whole lines only, each after its acknowledgement.
@@ -51,7 +58,8 @@ class Report {
   }
   void add(std::uint64_t line, const Receipt& receipt) {
     if (fd_)
-      fmt::format_to(std::back_inserter(text_), "{} {} {}\n", line, receipt.partition,
+      fmt::format_to(std::back_inserter(text_), "{} {} {}\n", line,
+                     receipt.delayed ? "delayed" : std::to_string(receipt.partition),
                      receipt.offset);
   }
   [[nodiscard]] std::size_t pending_bytes() const noexcept { return text_.size(); }
@@ -169,7 +177,8 @@ class Production {
     record.receipt.partition = partition_for(key);
     record.receipt.offset = expected_;
     if (expected_ != kNoOffset) ++expected_;
-    if (options_.acks == Acks::kDurable) return append_durable(std::move(record));
+    if (options_.acks == Acks::kDurable && !options_.is_delayed())
+      return append_durable(std::move(record));
     const auto receipt = send(record, 0);
     if (!receipt) return std::unexpected(receipt.error());
     acknowledge(number, *receipt);
@@ -195,6 +204,9 @@ class Production {
     how.acks = options_.acks == Acks::kNone ? Acks::kNone : Acks::kCommitted;
     how.expected_offset = options_.expect_offset ? flying.receipt.offset : kNoOffset;
     how.sequence = sequence;
+    how.delay_ms = options_.delay_ms;
+    how.deliver_at = options_.deliver_at;
+    if (options_.is_delayed()) how.acks = options_.acks;
     const auto receipt = producer_.append(record, how);
     if (!receipt)
       return fail(receipt.error().code,
@@ -364,16 +376,31 @@ class Production {
   std::set<PartitionIndex> partitions_;
 };
 
+Result<void> parse_delay(ProduceOptions& options) {
+  if (!options.delay.empty()) {
+    const auto delay_ms = parse_duration_ms(options.delay);
+    if (!delay_ms) return std::unexpected(delay_ms.error());
+    options.delay_ms = *delay_ms;
+  }
+  if (!options.at.empty()) {
+    const auto at = parse_time(options.at, wall_now_ms());
+    if (!at) return std::unexpected(at.error());
+    options.deliver_at = *at;
+  }
+  return {};
+}
+
 Result<ExitCode> produce(const Context& context, ProduceOptions options) {
   auto delimiter = unescape(options.delimiter);
   if (!delimiter) return std::unexpected(delimiter.error());
   options.delimiter = std::move(*delimiter);
+  MALLBOTS_TRY(parse_delay(options));
   const auto connection =
       connect(context, "produce", std::clamp<std::int64_t>(options.timeout_ms, 1'000, 600'000));
   if (!connection) return std::unexpected(connection.error());
   const auto producer = Producer::open(**connection, options.topic);
   if (!producer) return std::unexpected(producer.error());
-  if (options.acks == Acks::kDurable && (*producer)->is_memory_only())
+  if (options.acks == Acks::kDurable && !options.is_delayed() && (*producer)->is_memory_only())
     return fail(ErrorCode::kUnsupported,
                 fmt::format("topic {} has storage=memory: nothing in it is ever durable; use "
                             "--acks committed",
@@ -402,6 +429,12 @@ void add_options(CLI::App* command, ProduceOptions& options) {
       ->transform(CLI::CheckedTransformer(std::map<std::string, Acks>{
           {"none", Acks::kNone}, {"committed", Acks::kCommitted}, {"durable", Acks::kDurable}}))
       ->option_text("none|committed|durable");
+  CLI::Option* delay =
+      command->add_option("--delay", options.delay, "Deliver every record so long after its line")
+          ->type_name("DURATION");
+  command->add_option("--at", options.at, "Deliver every record at that time")
+      ->excludes(delay)
+      ->type_name("TIME");
   command
       ->add_option("--expect-offset", options.expect_offset,
                    "The offset that the first record must get")

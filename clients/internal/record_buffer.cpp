@@ -40,16 +40,18 @@ const shm::RecordInput* RecordBuffer::try_encode(const Record& record) noexcept 
   return &inputs_[0];
 }
 
-Result<std::span<const shm::RecordInput>> RecordBuffer::encode(std::span<const Record> records) {
+Result<std::span<const shm::RecordInput>> RecordBuffer::encode(std::span<const Record> records,
+                                                               std::span<const std::byte> front) {
   if (inputs_.size() < records.size()) inputs_.resize(records.size());
   attributes_.clear();
   ends_.clear();
   bool all_plain = true;
   for (std::size_t i = 0; i < records.size(); ++i) {
     fill_input(inputs_[i], records[i]);
-    if (is_plain(records[i])) continue;
+    if (front.empty() && is_plain(records[i])) continue;
     all_plain = false;
-    if (!attribute_bytes(records[i]))
+    const auto bytes = attribute_bytes(records[i]);
+    if (!bytes || *bytes + front.size() > UINT16_MAX)
       return fail(ErrorCode::kTooLarge, "the headers of record " + std::to_string(i) +
                                             " of this call; names may have 255 bytes, all headers "
                                             "of a record together 65535");
@@ -57,6 +59,7 @@ Result<std::span<const shm::RecordInput>> RecordBuffer::encode(std::span<const R
   if (!all_plain) {
     // The buffer may move while it grows, so the spans are made when it has all.
     for (const Record& record : records) {
+      attributes_.insert(attributes_.end(), front.begin(), front.end());
       put_attributes(record, attributes_);
       ends_.push_back(attributes_.size());
     }

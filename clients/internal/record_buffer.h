@@ -17,7 +17,9 @@ class RecordBuffer {
 
   /// Valid until the next call; points into the records. TooLarge: headers that no record can
   /// carry.
-  [[nodiscard]] Result<std::span<const shm::RecordInput>> encode(std::span<const Record> records);
+  /// `front`: attributes that come before those of each record.
+  [[nodiscard]] Result<std::span<const shm::RecordInput>> encode(
+      std::span<const Record> records, std::span<const std::byte> front = {});
   /// The same for one record without allocation; null: it does not fit into 1 KiB.
   [[nodiscard]] const shm::RecordInput* try_encode(const Record& record) noexcept;
 

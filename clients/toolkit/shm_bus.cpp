@@ -115,8 +115,6 @@ void ShmBus::put_back(const std::string& topic, std::unique_ptr<client::Producer
 
 Result<void> ShmBus::publish(const std::string& topic, std::span<const client::Record> records,
                              const PublishOptions& options) {
-  if (options.publish_at)
-    return fail(ErrorCode::kUnsupported, "topic '" + topic + "': the broker cannot delay records");
   auto taken = take_producer(topic);
   if (!taken) return std::unexpected(std::move(taken).error());
   client::Producer& producer = **taken;
@@ -127,14 +125,16 @@ Result<void> ShmBus::publish(const std::string& topic, std::span<const client::R
         .push_back(record);
   std::vector<client::Receipt> receipts;
   for (const auto& [partition, batch] : by_partition) {
-    const auto receipt = producer.append_batch(
-        batch, {.deadline = deadline, .partition = partition, .acks = client::Acks::kCommitted});
+    const auto receipt = producer.append_batch(batch, {.deadline = deadline,
+                                                       .partition = partition,
+                                                       .acks = client::Acks::kCommitted,
+                                                       .deliver_at = options.publish_at});
     // After an error the producer goes too: its topic may be gone, its session revoked.
     if (!receipt) return std::unexpected(receipt.error());
     receipts.push_back(*receipt);
   }
   // One flush for all of them, not one after the other.
-  if (options.acks == client::Acks::kDurable && !producer.is_memory_only())
+  if (options.acks == client::Acks::kDurable && (options.publish_at || !producer.is_memory_only()))
     for (const client::Receipt& receipt : receipts)
       MALLBOTS_TRY(producer.wait_durable(receipt, deadline));
   put_back(topic, std::move(*taken));

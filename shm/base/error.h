@@ -108,6 +108,10 @@ enum class ExitCode : std::uint8_t {
     "do not append from a signal handler; give each thread its own Producer")                      \
   X(NotDurable, kFailed, "the records are in the log, but were not flushed by the deadline",       \
     "wait for them again; readers see them, but a power cut may still take them back")             \
+  X(UnknownDelayed, kFailed, "there is no delayed record of that id",                              \
+    "it was delivered or cancelled, or never was; `mallbots schedule list` shows what is pending") \
+  X(DelayTooLong, kUsage, "the record is to be delayed longer than the instance allows",           \
+    "choose an earlier time, or raise delay.max of the broker")                                    \
   X(Closed, kFailed, "the subscription was closed", "subscribe again to receive more")             \
   X(WrongMode, kFailed,                                                                            \
     "a group is either a queue or shares partitions, and this one is the other",                   \

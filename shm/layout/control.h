@@ -57,6 +57,9 @@ enum class MessageType : std::uint16_t {
   kLeaveQueue,
   kSettle,
   kListStreams = 48,
+  kOpenDelayed = 56,
+  kListDelayed,
+  kCancelDelayed,
   kReply = 0x100,       ///< answers the request of the same id; body by the request's type
   kAssignment = 0x101,  ///< pushed: request id 0
   kNotice = 0x102,      ///< pushed: the session or a position is no longer what it was
@@ -548,6 +551,44 @@ struct AlterTopic {
   std::string name;
   std::vector<Setting> settings;
   MALLBOTS_FIELDS(name, settings)
+};
+/// Before the session opens the delay log to produce: may it delay records for that topic, and how
+/// long?
+struct OpenDelayed {
+  static constexpr MessageType kType = MessageType::kOpenDelayed;
+  std::uint64_t topic_id = 0;
+  MALLBOTS_FIELDS(topic_id)
+};
+struct OpenDelayedReply {
+  std::int64_t delay_max_ms = 0;
+  MALLBOTS_FIELDS(delay_max_ms)
+};
+/// Pending delayed records in the order of their ids; `topic` empty: of all topics.
+struct ListDelayed {
+  static constexpr MessageType kType = MessageType::kListDelayed;
+  std::string topic;
+  Offset after = kNoOffset;  ///< an id; kNoOffset: from the first
+  MALLBOTS_FIELDS(topic, after)
+};
+struct DelayedRow {
+  Offset id = 0;
+  UnixMillis due_ms = 0;
+  std::string topic;  ///< empty: it was deleted
+  PartitionIndex partition = 0;
+  std::uint32_t bytes = 0;
+  MALLBOTS_FIELDS(id, due_ms, topic, partition, bytes)
+};
+struct ListDelayedReply {
+  std::vector<DelayedRow> rows;
+  Offset next = kNoOffset;  ///< `after` of the next page
+  bool more = false;
+  MALLBOTS_FIELDS(rows, next, more)
+};
+/// Answered when it survives a power cut.
+struct CancelDelayed {
+  static constexpr MessageType kType = MessageType::kCancelDelayed;
+  Offset id = 0;
+  MALLBOTS_FIELDS(id)
 };
 /// Lists are paged: names after `after`, ascending; `more` asks for the next page.
 struct ListTopics {

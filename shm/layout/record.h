@@ -89,6 +89,7 @@ enum class AttributeId : std::uint16_t {
   kDeliveryCount = 8,  ///< u32
   kTraceContext = 9,   ///< W3C traceparent, 55 bytes of text
   kFirstVersion = 10,  ///< u64: the stream's events of lower versions are not to be read any more
+  kDelayTarget = 11,   ///< u64 topic id, u32 partition: in the delay log
 };
 
 [[nodiscard]] constexpr std::uint64_t record_seed(PartitionId partition, LogEpoch epoch) noexcept {

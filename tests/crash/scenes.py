@@ -1,8 +1,10 @@
 """What goes on while somebody dies: each scene plays a part of the product's life with a daemon and
 clients that have roles, and checks afterwards. `cast` says who visits, dies or stops where; a scene
 must hold whoever it is. Used by kill_points.py."""
+import json
 import os
 import signal
+import subprocess
 import time
 
 from instance import LINES, TIMEOUT_S, Violation, is_stopped
@@ -354,6 +356,54 @@ def disk_refuses(instance, cast):
     same_after_restart(instance, ["b", "c"], before)
 
 
+DELAYED = 300
+
+
+def delays(instance, cast):
+    """Records that wait: handed in, delivered and cancelled while somebody dies, each comes once."""
+    begin(instance, cast)
+    with open(instance.path("w.in"), "w") as out:
+        out.writelines(f"k{i % 50},w-{i}-{'x' * 200}\n" for i in range(DELAYED))
+    waiting = []
+    for name, delay in (("w", "250ms"), ("never", "1h")):
+        with open(instance.path("w.in")) as source, \
+                open(instance.path(f"{name}.err"), "w") as errors:
+            process = instance.spawn(
+                instance.command("produce", "t", "-K", ",", "--acks", "durable", "--delay", delay,
+                                 "--timeout", "30000", "--report", instance.path(f"{name}.ids")),
+                stdin=source, stdout=subprocess.DEVNULL, stderr=errors)
+        waiting.append((process, name))
+    for process, name in waiting:
+        instance.wait(process, name)
+    instance.wait(instance.produce("a", 300), "a")
+    with open(instance.path("never.ids")) as report:
+        never = [line.split()[2] for line in report.read().splitlines()]
+    for number in never[:5]:
+        # A cancel whose answer was lost with the broker may have been done.
+        instance.until_done("schedule", "cancel", number, accept=(0, 1))
+    whole = all(instance.ended[name] == 0 for _, name in waiting)
+    check_delays(instance, whole)
+    instance.lose_memory()
+    time.sleep(0.1)
+    check_delays(instance, whole)
+
+
+def check_delays(instance, whole):
+    """`whole`: both producers were told that all their records are in."""
+    end = time.monotonic() + TIMEOUT_S
+    while True:
+        records = instance.read_log()
+        came = sum(",w-" in text for by in records.values() for text in by.values())
+        if came == DELAYED or not whole:
+            break
+        blame_if(time.monotonic() > end or came > DELAYED, f"{came} of {DELAYED} were delivered")
+        time.sleep(0.05)
+    instance.check_order(records, "w")
+    listed = instance.until_done("schedule", "list", "t", "--format", "json")
+    left = len(json.loads(listed.stdout))
+    blame_if(whole and not DELAYED - 5 <= left <= DELAYED, f"{left} are left of {DELAYED - 5}")
+
+
 def feed(producer, lines):
     try:
         producer.stdin.write(b"".join(lines))
@@ -380,5 +430,6 @@ SCENES = [
     Scene(fences, "heir of a fence", first="word.fence:1"),
     Scene(outrun),
     Scene(disk_refuses),
+    Scene(delays),
     Scene(housekeeping, roles=("daemon", "refused")),
 ]

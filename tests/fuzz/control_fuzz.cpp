@@ -54,12 +54,17 @@ class Rig {
                                                                .topics = *topics_},
                                             CoordinatorOptions{.incarnation = 1});
     CHECK(groups_->start(false, boot_now_ns()));
+    schedule_ = std::make_unique<Schedule>(
+        Schedule::Parts{.disk = *disk_, .topics = *topics_, .say = [](const std::string&) {}},
+        ScheduleOptions{});
+    CHECK(schedule_->start());
     commands_ = std::make_unique<Commands>(Commands::Parts{.config = config_,
                                                            .facts = {},
                                                            .disk = *disk_,
                                                            .sessions = *sessions_,
                                                            .topics = *topics_,
-                                                           .groups = *groups_});
+                                                           .groups = *groups_,
+                                                           .schedule = *schedule_});
     path_ = folder_ / "control.sock";
     listener_ = must(open_listener(path_, keeper_));
     control_ = std::make_unique<ControlPlane>(
@@ -183,6 +188,7 @@ class Rig {
   std::unique_ptr<Sessions> sessions_;
   std::unique_ptr<Topics> topics_;
   std::unique_ptr<GroupDriver> groups_;
+  std::unique_ptr<Schedule> schedule_;
   std::unique_ptr<Commands> commands_;
   shm::UniqueFd listener_;
   std::unique_ptr<ControlPlane> control_;

@@ -293,6 +293,9 @@ TEST(Layout, DocumentNamesEveryMessageByItsNumber) {
   MESSAGE(Assignment);
   MESSAGE(Notice);
   MESSAGE(ListStreams);
+  MESSAGE(OpenDelayed);
+  MESSAGE(ListDelayed);
+  MESSAGE(CancelDelayed);
   MESSAGE(Grants);
   MESSAGE(Settled);
 #undef MESSAGE
