@@ -7,6 +7,7 @@
 //   sequenced.*    handed in to the broker, one at a time; end_to_end.sequenced_sleeping
 //   durable.*      appends with acks=durable: one at a time, 64 processes, 64 in flight
 //   groups.*       consuming with commits
+//   toolkit.*      a router's handler beside the bare client
 //   failover.*     kill -9 of a group's member
 //   restart.*      kill -9 of the broker
 //   cold_start.*   a daemon that finds 10 GiB on the disk and nothing in memory
@@ -26,6 +27,7 @@ void add_disk_throughput_rows(Registry& registry);
 void add_sequenced_rows(Registry& registry);
 void add_durable_rows(Registry& registry);
 void add_group_rows(Registry& registry);
+void add_toolkit_rows(Registry& registry);
 void add_failover_rows(Registry& registry);
 void add_restart_rows(Registry& registry);
 void add_cold_start_rows(Registry& registry);
@@ -39,6 +41,7 @@ inline void add_scenarios(Registry& registry) {
   add_sequenced_rows(registry);
   add_durable_rows(registry);
   add_group_rows(registry);
+  add_toolkit_rows(registry);
   add_failover_rows(registry);
   add_restart_rows(registry);
   add_cold_start_rows(registry);

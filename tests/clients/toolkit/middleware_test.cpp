@@ -324,6 +324,7 @@ TEST_F(MiddlewareTest, M9_4_UnderChaosTheFinalStateIsTheSame) {
   std::map<std::string, int> effects;
   add({retry(), chaos({.fail = 0.2, .lose = 0.2, .duplicate = 0.5, .delay = 0.2})},
       [&](Context& context, const Message& message) -> Handled {
+        const std::scoped_lock lock{mutex_};
         effects[std::string{message.payload()}] = 1;  // idempotent
         context.publish("out", {.payload = std::string{message.payload()}});
         return {};
@@ -331,6 +332,7 @@ TEST_F(MiddlewareTest, M9_4_UnderChaosTheFinalStateIsTheSame) {
   ASSERT_OK(kit_.router().add(
       {.name = "count", .topics = {"out"}, .group = "count", .middlewares = {dedup()}},
       [&](Context&, const Message& message) -> Handled {
+        const std::scoped_lock lock{mutex_};
         ++effects["out " + std::string{message.payload()}];
         return {};
       }));
