@@ -22,6 +22,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -151,6 +152,17 @@ class Subscription {
   /// first.
   [[nodiscard]] virtual Result<std::vector<Delivery>> receive_many(std::size_t max, Reach reach,
                                                                    Deadline deadline) = 0;
+  /// For the only thread of a subscription: as receive_many(kAll), but when nothing else waits or
+  /// is handed out, `handle` gets the messages in place, without a copy, and says for each whether
+  /// it is done (all are, unless it says no). Those that are not come back as deliveries.
+  struct InPlace {
+    bool was_handled = false;  ///< `handle` was called; `rest` are those that are not done
+    std::vector<Delivery> rest{};
+  };
+  using HandleInPlace =
+      std::function<void(std::span<const client::Message>, std::vector<bool>& done)>;
+  [[nodiscard]] virtual Result<InPlace> receive_in_place(std::size_t max, Deadline deadline,
+                                                         const HandleInPlace& handle) = 0;
   /// No more deliveries; waits until those handed out are settled, then gives up the membership.
   /// Timeout: some were not; they come again to another member. May be called twice.
   [[nodiscard]] virtual Result<void> close(Deadline deadline) = 0;

@@ -124,6 +124,13 @@ class Context {
     outputs_.clear();
     published_ = 0;
   }
+  /// As new, for another message in the same place.
+  void renew() noexcept {
+    if (cause_) cause_.reset();
+    if (!values_.empty()) values_.clear();
+    if (published_ != 0) begin();
+    deadline_ns_ = kNever;
+  }
 
   // --- Time. A handler that may take long asks whether it should still go on.
 
@@ -172,8 +179,10 @@ struct BatchItem {
   Handled outcome{};
 };
 
-/// Handles many messages at once. Those of one key stand in order; if one of them fails, the later
-/// ones of its key come again after it, whatever their outcome. An exception fails all.
+/// Handles many messages at once; it may read them in the log's own memory, so they are valid until
+/// it returns and no longer than max_poll_interval. Those of one key stand in order; if one of them
+/// fails, the later ones of its key come again after it, whatever their outcome. An exception fails
+/// all.
 using BatchHandler = std::function<void(std::span<BatchItem>)>;
 
 /// Where a middleware stands, from the outside in. A router refuses another order.

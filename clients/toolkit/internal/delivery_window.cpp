@@ -86,6 +86,18 @@ void DeliveryWindow::add(const client::Message& message) {
   if (lane->head == index) queue(index);
 }
 
+void DeliveryWindow::pass(std::span<const client::Message> messages) {
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    const bool is_last_of_run = i + 1 == messages.size() ||
+                                messages[i + 1].partition != messages[i].partition ||
+                                messages[i + 1].topic != messages[i].topic;
+    if (!is_last_of_run) continue;
+    Marks& marks = marks_of(messages[i]);
+    marks.last = messages[i].offset;
+    if (!std::exchange(marks.is_changed, true)) changed_.push_back(&marks);
+  }
+}
+
 /// Makes it one that may be handed out, now or at its time.
 void DeliveryWindow::queue(Index index) {
   const Entry& entry = entries_[index];

@@ -174,16 +174,93 @@ Result<void> Engine::read(Lock& lock, Deadline deadline) {
   lock.unlock();
   const auto messages = source_->poll(limit, room);
   lock.lock();
-  reading_ = false;
   if (messages)
     for (const client::Message& message : *messages) window_.add(message);
+  end_read();
+  if (!messages) return std::unexpected(messages.error());
+  return {};
+}
+
+void Engine::end_read() {
+  reading_ = false;
   source_->taken_over();
   count_change();
   commit_progress();
   wake_receiver();
   at_rest_.notify_all();
+}
+
+// --- Engine: handling in place
+
+Result<Subscription::InPlace> Engine::receive_in_place(
+    const std::shared_ptr<Handle>& handle, const Wanted& wanted,
+    const Subscription::HandleInPlace& in_place) {
+  Lock lock{mutex_};
+  ++receivers_;
+  Result<Subscription::InPlace> received;
+  const bool is_alone = window_.open() == 0 && !reading_ && !handle->closed;
+  if (is_alone) {
+    received = read_in_place(lock, handle, wanted, in_place);
+  } else if (auto deliveries = receive(lock, handle, wanted)) {
+    received->rest = std::move(*deliveries);
+  } else {
+    received = std::unexpected(std::move(deliveries).error());
+  }
+  --receivers_;
+  count_change();
+  return received;
+}
+
+/// Nothing is open, and while `in_place` is at work nobody else is inside the Source: its messages
+/// stay where they are.
+Result<Subscription::InPlace> Engine::read_in_place(Lock& lock,
+                                                    const std::shared_ptr<Handle>& handle,
+                                                    const Wanted& wanted,
+                                                    const Subscription::HandleInPlace& in_place) {
+  reading_ = true;
+  lock.unlock();
+  const auto messages = source_->poll({.patience = wanted.deadline},
+                                      std::min(wanted.max, options_.subscribe.max_in_flight));
+  lock.lock();
+  Subscription::InPlace received;
+  if (messages && !messages->empty() && handle->closed) {
+    for (const client::Message& message : *messages) window_.add(message);
+  } else if (messages && !messages->empty()) {
+    --receivers_;
+    count_change();
+    lock.unlock();
+    done_.assign(messages->size(), true);
+    in_place(*messages, done_);
+    lock.lock();
+    ++receivers_;
+    received.was_handled = true;
+    if (std::ranges::find(done_, false) == done_.end())
+      window_.pass(*messages);
+    else
+      received.rest = hand_out_undone(handle, *messages);
+  }
+  end_read();
   if (!messages) return std::unexpected(messages.error());
-  return {};
+  return received;
+}
+
+std::vector<Delivery> Engine::hand_out_undone(const std::shared_ptr<Handle>& handle,
+                                              std::span<const client::Message> messages) {
+  for (const client::Message& message : messages) window_.add(message);
+  taken_.clear();
+  window_.take_many(options_.clock->now_ns(), messages.size(), Reach::kAll, taken_);
+  // Lane by lane they came; their tickets say in which order they were added.
+  std::ranges::sort(taken_, {}, &DeliveryWindow::HandedOut::ticket);
+  std::vector<Delivery> undone;
+  for (std::size_t i = 0; i < taken_.size(); ++i) {
+    if (done_[i])
+      static_cast<void>(window_.done(taken_[i].ticket));  // just handed out
+    else
+      undone.emplace_back(handle, taken_[i].ticket, std::move(taken_[i].message),
+                          taken_[i].attempt);
+  }
+  handle->out += undone.size();
+  return undone;
 }
 
 void Engine::wait(Lock& lock, std::condition_variable& event, Deadline deadline, BootNanos at_ns) {

@@ -78,6 +78,9 @@ class Engine final {
   };
   [[nodiscard]] Result<std::vector<Delivery>> receive(const std::shared_ptr<Handle>& handle,
                                                       const Wanted& wanted);
+  [[nodiscard]] Result<Subscription::InPlace> receive_in_place(
+      const std::shared_ptr<Handle>& handle, const Wanted& wanted,
+      const Subscription::HandleInPlace& in_place);
   [[nodiscard]] Result<void> settle(Handle& handle, std::uint64_t ticket,
                                     const Settlement& settlement);
   [[nodiscard]] Result<void> settle_done(Handle& handle, std::span<const std::uint64_t> tickets);
@@ -105,6 +108,12 @@ class Engine final {
                                                       const std::shared_ptr<Handle>& handle,
                                                       const Wanted& wanted);
   [[nodiscard]] Result<void> read(Lock& lock, Deadline deadline);
+  [[nodiscard]] Result<Subscription::InPlace> read_in_place(
+      Lock& lock, const std::shared_ptr<Handle>& handle, const Wanted& wanted,
+      const Subscription::HandleInPlace& in_place);
+  [[nodiscard]] std::vector<Delivery> hand_out_undone(const std::shared_ptr<Handle>& handle,
+                                                      std::span<const client::Message> messages);
+  void end_read();
   void wait(Lock& lock, std::condition_variable& event, Deadline deadline, BootNanos at_ns);
   void wake_receiver();
   void count_change() noexcept;
@@ -127,6 +136,7 @@ class Engine final {
   std::size_t waiting_ = 0;             ///< those of them that wait for receivable_
   DeliveryWindow window_;
   std::vector<DeliveryWindow::HandedOut> taken_;  ///< kept for its memory
+  std::vector<bool> done_;                        ///< of a batch in place, likewise
   bool reading_ = false;                          ///< somebody is inside the Source
   std::size_t handles_ = 0;
 };
@@ -159,6 +169,10 @@ class EngineSubscription final : public Subscription {
   [[nodiscard]] Result<std::vector<Delivery>> receive_many(std::size_t max, Reach reach,
                                                            Deadline deadline) override {
     return handle_->engine->receive(handle_, {max, reach, deadline});
+  }
+  [[nodiscard]] Result<InPlace> receive_in_place(std::size_t max, Deadline deadline,
+                                                 const HandleInPlace& handle) override {
+    return handle_->engine->receive_in_place(handle_, {max, Reach::kAll, deadline}, handle);
   }
   [[nodiscard]] Result<void> close(Deadline deadline) override {
     return handle_->engine->close(*handle_, deadline);

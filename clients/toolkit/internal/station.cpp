@@ -1,7 +1,6 @@
 #include "clients/toolkit/internal/station.h"
 
 #include <algorithm>
-#include <deque>
 
 #include "clients/consumer.h"
 #include "clients/toolkit/internal/chain.h"
@@ -172,34 +171,34 @@ void Station::lead() {
 // --- Working
 
 void Station::work(Subscription& subscription) {
+  const bool is_batch = static_cast<bool>(parts_.batch_handler);
+  BatchRoom room{is_batch ? parts_.batch.max_messages : 0, around_};
   for (;;) {
-    auto received = receive(subscription);
-    if (!received) {
-      if (received.error().code == ErrorCode::kClosed) return;
-      if (client::is_setback(received.error().code)) {
-        say(Severity::kWarning, "records were skipped", received.error().sentence());
-        continue;
-      }
-      say(Severity::kError, "the subscription broke", received.error().sentence());
-      set_state(HandlerState::kFailing, received.error().sentence());
-      static_cast<void>(subscription.close(Deadline::passed()));
-      return;
+    const auto worked = is_batch ? work_on_batch(subscription, room) : work_on_run(subscription);
+    if (worked) continue;
+    if (worked.error().code == ErrorCode::kClosed) return;
+    if (client::is_setback(worked.error().code)) {
+      say(Severity::kWarning, "records were skipped", worked.error().sentence());
+      continue;
     }
-    if (received->empty()) continue;
-    if (parts_.batch_handler)
-      handle_batch(*received);
-    else
-      handle_run(*received);
+    say(Severity::kError, "the subscription broke", worked.error().sentence());
+    set_state(HandlerState::kFailing, worked.error().sentence());
+    static_cast<void>(subscription.close(Deadline::passed()));
+    return;
   }
 }
 
-Result<std::vector<Delivery>> Station::receive(Subscription& subscription) {
-  const Deadline whenever = Deadline::never();
-  if (!parts_.batch_handler)
-    return subscription.receive_many(
-        kRun, parts_.options.workers == 1 ? Reach::kAll : Reach::kOneKey, whenever);
+Result<void> Station::work_on_run(Subscription& subscription) {
+  const Reach reach = parts_.options.workers == 1 ? Reach::kAll : Reach::kOneKey;
+  auto received = subscription.receive_many(kRun, reach, Deadline::never());
+  if (!received) return std::unexpected(std::move(received).error());
+  handle_run(*received);
+  return {};
+}
+
+Result<std::vector<Delivery>> Station::receive_batch(Subscription& subscription) {
   const BatchOptions& batch = parts_.batch;
-  auto received = subscription.receive_many(batch.max_messages, Reach::kAll, whenever);
+  auto received = subscription.receive_many(batch.max_messages, Reach::kAll, Deadline::never());
   if (!received || batch.max_wait_ms == 0) return received;
   const Deadline full = Deadline::after_ms(batch.max_wait_ms);
   while (received->size() < batch.max_messages && !full.has_passed()) {
@@ -245,39 +244,56 @@ void Station::handle_run(std::vector<Delivery>& run) {
     if (!run[at].is_settled()) static_cast<void>(run[at].defer());  // fenced: it comes again anyway
 }
 
-void Station::handle_batch(std::vector<Delivery>& batch) {
-  std::deque<Message> messages;
-  std::deque<Context> contexts;
-  std::vector<BatchItem> items;
-  items.reserve(batch.size());
-  for (const Delivery& delivery : batch) {
-    messages.emplace_back(delivery.message(), delivery.attempt());
-    contexts.emplace_back(around_, messages.back());
-    items.push_back({messages.back(), contexts.back(), {}});
+/// A worker alone, which need not wait for a batch to fill, reads in place.
+Result<void> Station::work_on_batch(Subscription& subscription, BatchRoom& room) {
+  if (parts_.options.workers > 1 || parts_.batch.max_wait_ms > 0) {
+    auto received = receive_batch(subscription);
+    if (!received) return std::unexpected(std::move(received).error());
+    handle_batch(*received, room);
+    return {};
   }
-  // An exception fails all: the first one is asked for it.
-  const Handled all = call(
-      [&](Context&, const Message&) -> Handled {
-        parts_.batch_handler(items);
-        return {};
-      },
-      contexts.front(), messages.front());
-  const bool is_plain = parts_.middlewares.empty();
+  std::vector<std::size_t> undone;
+  auto received = subscription.receive_in_place(
+      parts_.batch.max_messages, Deadline::never(), [&](auto messages, std::vector<bool>& done) {
+        for (std::size_t i = 0; i < messages.size(); ++i) room.lay(i, messages[i], 1);
+        room.run(messages.size(), parts_.batch_handler, chain_, parts_.middlewares.empty());
+        for (std::size_t i = 0; room.has_failures() && i < messages.size(); ++i) {
+          done[i] = room.outcome(i) && !room.must_wait(i);
+          if (!done[i]) undone.push_back(i);
+        }
+      });
+  if (!received) return std::unexpected(std::move(received).error());
+  if (received->was_handled)
+    settle_rest(received->rest, room, undone);
+  else
+    handle_batch(received->rest, room);
+  return {};
+}
+
+void Station::handle_batch(std::vector<Delivery>& batch, BatchRoom& room) {
+  if (batch.empty()) return;
+  for (std::size_t i = 0; i < batch.size(); ++i)
+    room.lay(i, batch[i].message(), batch[i].attempt());
+  room.run(batch.size(), parts_.batch_handler, chain_, parts_.middlewares.empty());
+  if (!room.has_failures()) return ack(batch);
   std::vector<Delivery> done;
-  done.reserve(batch.size());
+  std::vector<Delivery> rest;
+  std::vector<std::size_t> items;
   for (std::size_t i = 0; i < batch.size(); ++i) {
-    if (batch[i].is_settled()) continue;
-    Handled outcome = all ? std::move(items[i].outcome) : all;
-    if (!is_plain || contexts[i].has_outputs()) {
-      contexts[i].put(outcome);
-      outcome = call(chain_, contexts[i], messages[i]);
-    }
-    if (outcome)
-      done.push_back(std::move(batch[i]));
-    else
-      settle_failed(batch, i, outcome.error());
+    const bool is_done = room.outcome(i) && !room.must_wait(i);
+    (is_done ? done : rest).push_back(std::move(batch[i]));
+    if (!is_done) items.push_back(i);
   }
   ack(done);
+  settle_rest(rest, room, items);
+}
+
+/// Delivery k is item items[k].
+void Station::settle_rest(std::vector<Delivery>& rest, const BatchRoom& room,
+                          std::span<const std::size_t> items) {
+  for (std::size_t k = 0; k < rest.size(); ++k)
+    if (!room.must_wait(items[k]))
+      settle_failed(std::span{rest}, k, room.outcome(items[k]).error());
 }
 
 void Station::settle_failed(std::span<Delivery> run, std::size_t failed,

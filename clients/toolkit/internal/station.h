@@ -23,6 +23,7 @@
 
 #include "clients/toolkit/bus.h"
 #include "clients/toolkit/handler.h"
+#include "clients/toolkit/internal/batch_room.h"
 #include "clients/toolkit/router.h"
 
 namespace mallbots::toolkit {
@@ -68,9 +69,13 @@ class Station {
   [[nodiscard]] Result<void> subscribe();
   void lead();
   void work(Subscription& subscription);
-  [[nodiscard]] Result<std::vector<Delivery>> receive(Subscription& subscription);
+  [[nodiscard]] Result<void> work_on_run(Subscription& subscription);
+  [[nodiscard]] Result<std::vector<Delivery>> receive_batch(Subscription& subscription);
   void handle_run(std::vector<Delivery>& run);
-  void handle_batch(std::vector<Delivery>& batch);
+  [[nodiscard]] Result<void> work_on_batch(Subscription& subscription, BatchRoom& room);
+  void handle_batch(std::vector<Delivery>& batch, BatchRoom& room);
+  void settle_rest(std::vector<Delivery>& rest, const BatchRoom& room,
+                   std::span<const std::size_t> items);
   [[nodiscard]] Handled handle_one(const Delivery& delivery);
   /// Settles a failed one and gives back those behind it that must wait for it.
   void settle_failed(std::span<Delivery> run, std::size_t failed, const HandlerFailure& failure);
