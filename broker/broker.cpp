@@ -212,6 +212,16 @@ Result<void> Broker::open_log() {
       ScheduleOptions{.delay_max_ms = config_.delay_max_ms,
                       .pending_max = config_.delay_pending_max});
   MALLBOTS_TRY(schedule_->start());
+  MALLBOTS_TRY(open_groups());
+  MALLBOTS_TRY(rings_->restore());
+  if (!memory_kept_) return {};
+  topics_->wake_all();
+  sessions_->ring_all();
+  return {};
+}
+
+Result<void> Broker::open_groups() {
+  auto& registry = *registry_.as<shm::Registry>();
   groups_.emplace(
       GroupDriver::Parts{.disk = *disk_,
                          .data = *data_,
@@ -221,10 +231,18 @@ Result<void> Broker::open_log() {
       CoordinatorOptions{.static_grace_ns = config_.group_static_grace_ms * kMillisecond,
                          .incarnation = registry.incarnation.load()});
   MALLBOTS_TRY(groups_->start(memory_kept_, boot_now_ns()));
-  MALLBOTS_TRY(rings_->restore());
-  if (!memory_kept_) return {};
-  topics_->wake_all();
-  sessions_->ring_all();
+  queues_.emplace(
+      QueueDriver::Parts{.disk = *disk_,
+                         .sessions = *sessions_,
+                         .topics = *topics_,
+                         .topic_made = [this](const Topic& topic) { groups_->topic_known(topic); }},
+      QueuesOptions{.incarnation = registry.incarnation.load()});
+  MALLBOTS_TRY(queues_->start(memory_kept_, boot_now_ns()));
+  topics_->on_retention([this](TopicId topic, PartitionIndex partition) {
+    const auto read = groups_->consumed(topic, partition);
+    const auto done = queues_->consumed(topic, partition);
+    return read && done ? std::min(read, done) : read ? read : done;
+  });
   return {};
 }
 
@@ -258,7 +276,8 @@ Result<void> Broker::open_control(const RuntimeFolder& runtime) {
       .groups = *groups_,
       .rings = *rings_,
       .streams = *streams_,
-      .schedule = *schedule_});
+      .schedule = *schedule_,
+      .queues = *queues_});
   auto listener = open_listener(runtime.socket_path(), keeper_);
   if (!listener) return std::unexpected(std::move(listener).error());
   listener_ = std::move(*listener);
@@ -320,12 +339,14 @@ void Broker::run_once() {
   for (const SessionIndex index : sessions_->take_expelled()) {
     rings_->session_ended(index, false);
     groups_->session_ended(index);
+    queues_->session_ended(index);
   }
 
   BootNanos next = INT64_MAX;
   if (state_ == State::kServing)
     // In this order: what the schedule delivers, the log persists.
-    next = std::min({schedule_->duty(now), topics_->duty(now), groups_->duty(now, flushed)});
+    next = std::min({schedule_->duty(now), topics_->duty(now), groups_->duty(now, flushed),
+                     queues_->duty(now)});
   else
     next = drain_once(now);
   if (state_ == State::kServing) streams_->duty(now);
@@ -363,6 +384,7 @@ void Broker::handle(const Event& event) {
           collect_metrics({.topics = *topics_,
                            .groups = *groups_,
                            .schedule = *schedule_,
+                           .queues = *queues_,
                            .sessions = *sessions_,
                            .rings = *rings_,
                            .streams = *streams_,
@@ -391,6 +413,7 @@ void Broker::end_dead_session(SessionIndex index) {
   rings_->session_ended(index, true);
   topics_->session_died(index);
   groups_->session_ended(index);
+  queues_->session_ended(index);
   sessions_->end(index);
 }
 
@@ -406,6 +429,7 @@ void Broker::begin_drain(const char* reason) {
                                    (config_.stop_limit_ms + 5'000) * 1000));
   control_->stop_accepting();
   commands_->drain();
+  queues_->drain();
 }
 
 /// When to be called again.

@@ -20,6 +20,7 @@
 #include "broker/control/control_plane.h"
 #include "broker/control/group_driver.h"
 #include "broker/control/poller.h"
+#include "broker/control/queue_driver.h"
 #include "broker/control/rings.h"
 #include "broker/control/sessions.h"
 #include "broker/folders.h"
@@ -50,6 +51,7 @@ class Broker {
   [[nodiscard]] Result<void> open_registry();
   [[nodiscard]] Result<void> open_log();
   [[nodiscard]] Result<void> open_streams();
+  [[nodiscard]] Result<void> open_groups();
   [[nodiscard]] Result<void> open_control(const RuntimeFolder& runtime);
   [[nodiscard]] Result<void> open_metrics();
   [[nodiscard]] Result<void> say_ready();
@@ -84,6 +86,7 @@ class Broker {
   std::unique_ptr<Rings> rings_;
   std::optional<Schedule> schedule_;
   std::optional<GroupDriver> groups_;
+  std::optional<QueueDriver> queues_;
   std::optional<Commands> commands_;
   shm::UniqueFd listener_;
   std::optional<ControlPlane> control_;

@@ -144,6 +144,41 @@ void add_ingest(MetricsSnapshot& all, const MetricsSources& from) {
   if (!refused.samples.empty()) all.push_back(std::move(refused));
 }
 
+void add_queues(MetricsSnapshot& all, const MetricsSources& from) {
+  Metric left = family("mallbots_queue_left_records", "Messages not done", MetricKind::kGauge);
+  Metric held = family("mallbots_queue_in_flight", "Messages held by members", MetricKind::kGauge);
+  Metric waiting =
+      family("mallbots_queue_waiting", "Messages that wait for their time", MetricKind::kGauge);
+  Metric age = family("mallbots_queue_oldest_seconds", "Age of the oldest message not done",
+                      MetricKind::kGauge);
+  Metric granted = family("mallbots_queue_granted_total", "Grants", MetricKind::kCounter);
+  Metric again = family("mallbots_queue_redelivered_total", "Grants of an attempt behind the first",
+                        MetricKind::kCounter);
+  Metric expired =
+      family("mallbots_queue_expired_total", "Locks that ended with time", MetricKind::kCounter);
+  Metric dead =
+      family("mallbots_queue_dead_letters_total", "Messages given up on", MetricKind::kCounter);
+  for (const std::string& name : from.queues.names()) {
+    const auto view = from.queues.describe(name);
+    if (!view) continue;
+    for (const QueueView& row : view->queues) {
+      const Labels labels{{"group", name},
+                          {"topic", row.topic_name},
+                          {"partition", std::to_string(row.identity.partition)}};
+      left.samples.push_back({labels, number(row.left)});
+      held.samples.push_back({labels, number(row.in_flight)});
+      waiting.samples.push_back({labels, number(row.waiting)});
+      age.samples.push_back({labels, number(from.queues.age_ms(row)) / 1000});
+      granted.samples.push_back({labels, number(row.counts.granted)});
+      again.samples.push_back({labels, number(row.counts.redelivered)});
+      expired.samples.push_back({labels, number(row.counts.expired)});
+      dead.samples.push_back({labels, number(row.counts.dead_letters)});
+    }
+  }
+  for (Metric* metric : {&left, &held, &waiting, &age, &granted, &again, &expired, &dead})
+    if (!metric->samples.empty()) all.push_back(std::move(*metric));
+}
+
 }  // namespace
 
 MetricsSnapshot collect_metrics(const MetricsSources& sources) {
@@ -153,6 +188,7 @@ MetricsSnapshot collect_metrics(const MetricsSources& sources) {
   add_partitions(all, sources);
   add_groups(all, sources);
   add_ingest(all, sources);
+  add_queues(all, sources);
   return all;
 }
 

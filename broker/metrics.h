@@ -3,6 +3,7 @@
 
 #include "broker/control/control_plane.h"
 #include "broker/control/group_driver.h"
+#include "broker/control/queue_driver.h"
 #include "broker/control/rings.h"
 #include "broker/control/sessions.h"
 #include "broker/log/topics.h"
@@ -16,6 +17,7 @@ struct MetricsSources {
   Topics& topics;
   GroupDriver& groups;
   const Schedule& schedule;
+  QueueDriver& queues;
   const Sessions& sessions;
   const Rings& rings;
   const EventStreams& streams;

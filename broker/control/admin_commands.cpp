@@ -92,6 +92,7 @@ Result<Reply> Commands::create_topic(const Request& request, const shm::CreateTo
   const auto topic = parts_.topics.create(message.name, *settings);
   if (!topic) return std::unexpected(topic.error());
   parts_.groups.topic_known(**topic);
+  parts_.queues.topic_known(**topic);
   log_event(
       Level::kInfo, "topic created",
       {{"topic", message.name}, {"partitions", (*topic)->partitions()}, {"uid", request.who.uid}});
@@ -112,6 +113,7 @@ Result<Reply> Commands::delete_topic(const Request& request, const shm::DeleteTo
   parts_.streams.topic_gone(*topic);
   MALLBOTS_TRY(parts_.topics.remove(message.name));
   parts_.groups.topic_deleted(id);
+  parts_.queues.topic_deleted(id);
   std::vector<SessionIndex> users;
   for (const auto& [index, session] : parts_.sessions.all())
     if (session.opened.contains(id)) users.push_back(index);
@@ -141,6 +143,7 @@ Result<Reply> Commands::alter_topic(const Request& request, const shm::AlterTopi
   parts_.rings.recheck(*topic,
                        [&](const Session& who) { return may(who, *topic, shm::Intent::kProduce); });
   parts_.groups.topic_known(*topic);
+  parts_.queues.topic_known(*topic);
   return reply_with(request.id, shm::Empty{});
 }
 

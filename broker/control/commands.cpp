@@ -56,6 +56,12 @@ std::optional<Result<Reply>> Commands::call(Session& who, shm::MessageType type,
       return decoded(request, body, &Commands::list_delayed);
     case shm::MessageType::kCancelDelayed:
       return decoded(request, body, &Commands::cancel_delayed);
+    case shm::MessageType::kJoinQueue:
+      return decoded(request, body, &Commands::join_queue);
+    case shm::MessageType::kLeaveQueue:
+      return decoded(request, body, &Commands::leave_queue);
+    case shm::MessageType::kSettle:
+      return decoded(request, body, &Commands::settle);
     default:
       return call_admin(request, type, body);
   }
@@ -99,6 +105,7 @@ Result<Reply> Commands::goodbye(const Request& request, const shm::Goodbye& /*me
   parts_.rings.session_ended(index, true);
   parts_.topics.session_died(index);
   parts_.groups.session_ended(index);
+  parts_.queues.session_ended(index);
   parts_.sessions.end(index);
   return Reply{.later = true};
 }

@@ -1,13 +1,12 @@
 // Commands: the closed set of what a client may ask, one function per message: decode, check the
-// right to it, call, encode. topic_commands.cpp, group_commands.cpp and admin_commands.cpp hold the
-// bodies, commands.cpp the table.
+// right to it, call, encode. topic_commands.cpp, group_commands.cpp, queue_commands.cpp and
+// admin_commands.cpp hold the bodies, commands.cpp the table.
 //
 // Rights. Administrators are root and the broker's own user. Everything a topic's allow-list gives
 // is asked for again with each message, so that an altered list holds for sessions that are open.
 //
 //   may produce, consume   OpenTopic, GetSlot, OpenProducer, OpenRing, TakeLease / OpenReader,
-//   FindSegment,
-//                          FindTime, ListStreams, JoinGroup
+//                          FindSegment, FindTime, ListStreams, JoinGroup, JoinQueue
 //   may produce, too       OpenDelayed, CancelDelayed and its row in ListDelayed, by the record's
 //                          topic
 //   either of them         DescribeTopic, its row in ListTopics
@@ -27,6 +26,7 @@
 #include "broker/config.h"
 #include "broker/control/allow_list.h"
 #include "broker/control/group_driver.h"
+#include "broker/control/queue_driver.h"
 #include "broker/control/reply.h"
 #include "broker/control/rings.h"
 #include "broker/control/sessions.h"
@@ -55,6 +55,7 @@ class Commands {
     Rings& rings;
     EventStreams& streams;
     Schedule& schedule;
+    QueueDriver& queues;
   };
   explicit Commands(const Parts& parts) : parts_(parts) {}
 
@@ -108,6 +109,13 @@ class Commands {
                                              const shm::DescribeGroup& message);
   [[nodiscard]] Result<Reply> seek_group(const Request& request, const shm::SeekGroup& message);
   [[nodiscard]] Result<Reply> delete_group(const Request& request, const shm::DeleteGroup& message);
+  // queue_commands.cpp
+  [[nodiscard]] Result<Reply> join_queue(const Request& request, const shm::JoinQueue& message);
+  [[nodiscard]] Result<Reply> leave_queue(const Request& request, const shm::LeaveQueue& message);
+  [[nodiscard]] Result<Reply> settle(const Request& request, const shm::Settle& message);
+  void list_queues(const shm::ListGroups& message, std::vector<shm::GroupSummary>& out);
+  [[nodiscard]] Result<Reply> describe_queue(const Request& request,
+                                             const shm::DescribeGroup& message);
   // admin_commands.cpp
   [[nodiscard]] Result<Reply> create_topic(const Request& request, const shm::CreateTopic& message);
   [[nodiscard]] Result<Reply> delete_topic(const Request& request, const shm::DeleteTopic& message);

@@ -1,6 +1,8 @@
 // What members of consumer groups, and whoever looks after groups, ask for.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "broker/control/commands.h"
 
 namespace mallbots::broker {
@@ -16,6 +18,8 @@ Result<Reply> Commands::join_group(const Request& request, const shm::JoinGroup&
   for (const std::string& name : message.topics)
     if (auto topic = allowed(request.who, name, shm::Intent::kConsume); !topic)
       return std::unexpected(topic.error());
+  if (parts_.queues.has(message.group))
+    return fail(ErrorCode::kWrongMode, "'" + message.group + "' is a queue");
   auto joined = parts_.groups.join({.session = request.who.index,
                                     .group = message.group,
                                     .instance = message.instance,
@@ -62,11 +66,18 @@ Result<Reply> Commands::list_groups(const Request& request, const shm::ListGroup
       row.lag += parts_.groups.behind(partition).lag.records;
     reply.groups.push_back(std::move(row));
   }
+  list_queues(message, reply.groups);
+  std::ranges::sort(reply.groups, {}, &shm::GroupSummary::group);
+  if (reply.groups.size() > kGroupRows) {
+    reply.groups.resize(kGroupRows);
+    reply.more = true;
+  }
   return reply_with(request.id, reply);
 }
 
 Result<Reply> Commands::describe_group(const Request& request, const shm::DescribeGroup& message) {
   MALLBOTS_TRY(administrator(request.who, "describing a group"));
+  if (parts_.queues.has(message.group)) return describe_queue(request, message);
   const auto view = parts_.groups.describe(message.group);
   if (!view) return std::unexpected(view.error());
   shm::DescribeGroupReply reply;
@@ -96,7 +107,8 @@ Result<Reply> Commands::describe_group(const Request& request, const shm::Descri
 Result<Reply> Commands::seek_group(const Request& request, const shm::SeekGroup& message) {
   MALLBOTS_TRY(administrator(request.who, "moving a group"));
   if (message.execute) MALLBOTS_TRY(not_draining());
-  auto rows = parts_.groups.seek(message);
+  auto rows =
+      parts_.queues.has(message.group) ? parts_.queues.seek(message) : parts_.groups.seek(message);
   if (!rows) return std::unexpected(std::move(rows).error());
   return reply_with(request.id, shm::SeekGroupReply{.rows = std::move(*rows)});
 }
@@ -104,7 +116,8 @@ Result<Reply> Commands::seek_group(const Request& request, const shm::SeekGroup&
 Result<Reply> Commands::delete_group(const Request& request, const shm::DeleteGroup& message) {
   MALLBOTS_TRY(administrator(request.who, "deleting a group"));
   MALLBOTS_TRY(not_draining());
-  MALLBOTS_TRY(parts_.groups.remove(message.group));
+  MALLBOTS_TRY(parts_.queues.has(message.group) ? parts_.queues.remove(message.group)
+                                                : parts_.groups.remove(message.group));
   return reply_with(request.id, shm::Empty{});
 }
 

@@ -201,6 +201,26 @@ GroupDriver::Behind GroupDriver::behind(const GroupPartitionView& row) {
           .end = end};
 }
 
+std::optional<Offset> GroupDriver::consumed(TopicId topic, PartitionIndex partition) const {
+  std::optional<Offset> least;
+  const bool all_on_disk = !store_->dirty() && !store_->busy();
+  for (const std::string& name : coordinator_->groups()) {
+    const auto view = coordinator_->describe(name);
+    if (!view) continue;
+    for (const GroupPartitionView& row : view->partitions) {
+      if (row.topic != topic || row.partition != partition) continue;
+      const auto stored = store_->groups().find(name);
+      Offset done = 0;
+      if (all_on_disk && stored != store_->groups().end())
+        if (const auto at = stored->second.positions.find({topic, partition});
+            at != stored->second.positions.end())
+          done = at->second.offset;
+      least = std::min(least.value_or(kNoOffset), done);
+    }
+  }
+  return least;
+}
+
 // Duties
 // -----------------------------------------------------------------------------------------
 

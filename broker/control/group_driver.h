@@ -63,6 +63,9 @@ class GroupDriver final : private GroupHost, private GroupStoreListener {
   };
   [[nodiscard]] Behind behind(const GroupPartitionView& row);
 
+  /// Below it every group is done with the partition, durably; nothing if no group reads it.
+  [[nodiscard]] std::optional<Offset> consumed(TopicId topic, PartitionIndex partition) const;
+
   /// Graces, expulsions, and positions to the disk; when to be called again. `log_flushed`: durable
   /// positions moved, so that waiting commits can go on.
   [[nodiscard]] BootNanos duty(BootNanos now, bool log_flushed);

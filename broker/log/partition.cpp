@@ -439,12 +439,14 @@ bool Partition::drop_before(Offset offset) {
   return true;
 }
 
-bool Partition::retain(const TopicSettings& settings, UnixMillis now_ms, bool age_may_delete) {
+bool Partition::retain(const TopicSettings& settings, UnixMillis now_ms, bool age_may_delete,
+                       std::optional<Offset> consumed) {
   if (!store_ || store_->busy()) return false;
   RetentionLimits limits;
   if (settings.retention_ms) limits.age_ms = static_cast<std::uint64_t>(*settings.retention_ms);
   if (settings.retention_bytes) limits.bytes = *settings.retention_bytes;
   if (settings.retention_records) limits.records = *settings.retention_records;
+  if (consumed) limits.consumed_below = *consumed;
   // An idle segment is closed by age, or its records would never get old.
   if (settings.retention_ms && store_->open_since_ms() != 0 && !dirty() &&
       now_ms - store_->open_since_ms() > *settings.retention_ms)

@@ -104,7 +104,9 @@ class Partition final : private StoreListener {
   /// Stamp of the first record at or behind `offset` (for lag in seconds); nothing at the end.
   [[nodiscard]] std::optional<UnixMillis> time_of(Offset offset) const;
   /// Drops what retention lets go. True if something went.
-  bool retain(const TopicSettings& settings, UnixMillis now_ms, bool age_may_delete);
+  /// `consumed`: below it every group is done; nothing: that says nothing.
+  bool retain(const TopicSettings& settings, UnixMillis now_ms, bool age_may_delete,
+              std::optional<Offset> consumed = std::nullopt);
   /// Drops the closed segments that hold nothing at or behind `offset`. True if one went.
   bool drop_before(Offset offset);
   /// Refuses appends, e.g. while the disk is full; kNone allows them again.

@@ -267,7 +267,7 @@ BootNanos Topics::duty(BootNanos now) {
   BootNanos next_look = INT64_MAX;
   for (const auto& [name, topic] : topics_) {
     for (const auto& partition : topic->partitions_) partition->duty(now, next_look);
-    if (!topic->doorbells_.empty()) {
+    if (topic->wants_all()) {
       for (const auto& partition : topic->partitions_) partition->note_tail();
       ring_doorbells(*topic);
     }
@@ -310,7 +310,7 @@ void Topics::look_at_space(BootNanos now, BootNanos& next_look) {
       if (full != disk_full_)
         for (const auto& [name, topic] : topics_)
           for (const auto& partition : topic->partitions_)
-            if (partition->store() != nullptr)
+            if (partition->store() != nullptr && !topic->is_internal())
               partition->set_readonly(full ? ErrorCode::kDiskFull : ErrorCode::kNone);
       disk_full_ = full;
     }
@@ -322,9 +322,9 @@ void Topics::retain(BootNanos now, BootNanos& next_look) {
   bool bounded = false;
   for (const auto& [name, topic] : topics_) {
     const TopicSettings& settings = topic->settings_;
-    bounded = bounded ||
-              (!settings.memory_only &&
-               (settings.retention_ms || settings.retention_bytes || settings.retention_records));
+    bounded = bounded || (!settings.memory_only &&
+                          (settings.retention_ms || settings.retention_bytes ||
+                           settings.retention_records || settings.retention_consumed));
   }
   if (!bounded) return;
   if (now >= next_retention_) {
@@ -334,7 +334,8 @@ void Topics::retain(BootNanos now, BootNanos& next_look) {
       say_("the wall clock jumped: retention by age pauses for an hour");
     for (const auto& [name, topic] : topics_)
       for (const auto& partition : topic->partitions_)
-        partition->retain(topic->settings_, wall, wall_watch_.age_may_delete(now));
+        partition->retain(topic->settings_, wall, wall_watch_.age_may_delete(now),
+                          consumed(*topic, partition->index()));
   }
   next_look = std::min(next_look, next_retention_);
 }
@@ -345,7 +346,7 @@ bool Topics::park() {
     // topics are flushed by the timer. Whoever sleeps on a doorbell needs us for every record.
     const bool timed =
         std::ranges::any_of(topic->partitions_, [](const auto& p) { return p->is_timed(); });
-    const bool timer = topic->doorbells_.empty() && (timed || topic->settings_.memory_only);
+    const bool timer = !topic->wants_all() && (timed || topic->settings_.memory_only);
     CRASH_POINT("topics.park");
     // SYNC park: seq_cst store here, then the tails are looked at once more; seq_cst load of the
     // appender after its commit. One of the two sees the other.
@@ -353,12 +354,12 @@ bool Topics::park() {
         timer ? shm::BrokerSleep::kParkedWithTimer : shm::BrokerSleep::kParked));
   }
   for (const auto& [name, topic] : topics_) {
-    const bool rings = !topic->doorbells_.empty();
     for (const auto& partition : topic->partitions_) {
       // What the duties saw has its timer or its request; all else came in behind them.
       const bool came_in = partition->dirty() && !partition->is_timed();
       const bool awaited = partition->dirty() && partition->is_awaited();
-      if (came_in || awaited || partition->is_rolled() || (rings && partition->has_moved())) {
+      if (came_in || awaited || partition->is_rolled() ||
+          (topic->wants_all() && partition->has_moved())) {
         unpark();
         return false;
       }

@@ -55,6 +55,8 @@ class Topic {
 
   /// Sessions that may not map the knock page sleep on their doorbell; this topic rings it.
   void add_doorbell(SessionIndex session);
+  /// The broker itself waits for records of a topic without disk: every append wakes it.
+  void set_watched(bool watched) noexcept { watched_ = watched; }
 
  private:
   friend class Topics;
@@ -67,6 +69,9 @@ class Topic {
   shm::Mapping board_map_, knock_map_, note_map_;
   std::vector<std::unique_ptr<Partition>> partitions_;
   std::vector<SessionIndex> doorbells_;
+  bool watched_ = false;
+  /// Somebody needs the broker for every record.
+  [[nodiscard]] bool wants_all() const noexcept { return watched_ || !doorbells_.empty(); }
 
   [[nodiscard]] shm::BoardHeader& board() const noexcept {
     return *board_map_.as<shm::BoardHeader>();
@@ -143,6 +148,11 @@ class Topics final : private PartitionEvents {
   [[nodiscard]] std::uint64_t damaged_ranges() const noexcept { return damaged_ranges_; }
   [[nodiscard]] std::uint64_t readonly_partitions() const;
 
+  /// retention=consumed: below what it says every group is done with the partition; nothing if no
+  /// group reads it.
+  using Consumed = std::function<std::optional<Offset>(TopicId topic, PartitionIndex partition)>;
+  void on_retention(Consumed consumed) { consumed_ = std::move(consumed); }
+
   /// Loud events, as one sentence for the log.
   void on_trouble(std::function<void(const std::string&)> say) { say_ = std::move(say); }
 
@@ -167,6 +177,10 @@ class Topics final : private PartitionEvents {
   void bury();
   void look_at_space(BootNanos now, BootNanos& next_look);
   void retain(BootNanos now, BootNanos& next_look);
+  [[nodiscard]] std::optional<Offset> consumed(const Topic& topic, PartitionIndex partition) const {
+    if (!consumed_ || !topic.settings_.retention_consumed) return std::nullopt;
+    return consumed_(topic.id_, partition);
+  }
   void hold_orphans_down();
   void ring_doorbells(Topic& topic);
 
@@ -193,6 +207,7 @@ class Topics final : private PartitionEvents {
   bool disk_full_ = false;
   std::uint64_t damaged_ranges_ = 0;
   std::function<void(const std::string&)> say_;
+  Consumed consumed_;
 };
 
 }  // namespace mallbots::broker

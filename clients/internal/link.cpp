@@ -208,6 +208,14 @@ void Link::keep_push(const Packet& packet) {
       if (auto assignment = shm::decode<shm::Assignment>(packet.body))
         assignments_[assignment->group_id].push_back(std::move(*assignment));
       break;
+    case shm::MessageType::kGrants:
+      if (auto grants = shm::decode<shm::Grants>(packet.body))
+        queue_pushes_[grants->group_id].emplace_back(std::move(*grants));
+      break;
+    case shm::MessageType::kSettled:
+      if (auto settled = shm::decode<shm::Settled>(packet.body))
+        queue_pushes_[settled->group_id].emplace_back(std::move(*settled));
+      break;
     case shm::MessageType::kNotice:
       if (auto notice = shm::decode<shm::Notice>(packet.body)) {
         notices_.push_back(std::move(*notice));
@@ -297,6 +305,7 @@ Result<void> Link::welcome(Packet packet) {
     }
     session_ = std::move(session);
     assignments_.clear();
+    queue_pushes_.clear();
   }
   incarnation_.store(reply->incarnation);
   listener_pid_ = greeted_pid_;
@@ -436,15 +445,29 @@ Result<std::vector<std::byte>> Link::exchange(std::uint64_t attachment,
   }
 }
 
+Result<void> Link::send_only(std::uint64_t attachment, std::vector<std::byte> packet) {
+  const std::scoped_lock lock{lock_};
+  if (number_.load() == attachment && state_ == State::kAttached && send(packet, -1)) return {};
+  return fail(ErrorCode::kConnectionLost, "the broker at " + options_.runtime_dir + " hung up");
+}
+
 // Pushed messages
 // -----------------------------------------------------------------------------------------
-
 std::optional<shm::Assignment> Link::take_assignment(std::uint64_t group_id) {
   const std::scoped_lock lock{lock_};
   const auto found = assignments_.find(group_id);
   if (found == assignments_.end() || found->second.empty()) return std::nullopt;
   shm::Assignment first = std::move(found->second.front());
   found->second.pop_front();
+  return first;
+}
+
+std::optional<Link::QueuePush> Link::take_queue_push(std::uint64_t group_id) {
+  const std::scoped_lock lock{lock_};
+  auto& pushes = queue_pushes_[group_id];
+  if (pushes.empty()) return std::nullopt;
+  QueuePush first = std::move(pushes.front());
+  pushes.pop_front();
   return first;
 }
 

@@ -26,6 +26,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <variant>
 #include <vector>
 
 #include "clients/connection.h"
@@ -112,6 +113,15 @@ class Link {
     return ask_on<Reply>(attachment(), message, deadline);
   }
 
+  /// Sends without waiting for an answer, which is pushed (Settle). ConnectionLost: it did not go.
+  template <class Message>
+  [[nodiscard]] Result<void> post(std::uint64_t attachment, const Message& message) {
+    return send_only(attachment, packet_of(message));
+  }
+  using QueuePush = std::variant<shm::Grants, shm::Settled>;
+  /// What was pushed for that queue, oldest first.
+  [[nodiscard]] std::optional<QueuePush> take_queue_push(std::uint64_t group_id);
+
   /// Assignments pushed for that group, oldest first.
   [[nodiscard]] std::optional<shm::Assignment> take_assignment(std::uint64_t group_id);
   /// Notices from `seen` on; moves `seen` behind them.
@@ -142,6 +152,7 @@ class Link {
                                                         std::vector<std::byte> packet,
                                                         Deadline deadline,
                                                         std::vector<shm::UniqueFd>* fds);
+  [[nodiscard]] Result<void> send_only(std::uint64_t attachment, std::vector<std::byte> packet);
   // Under the lock:
   [[nodiscard]] Result<void> connect();
   [[nodiscard]] bool send(std::span<const std::byte> packet, int fd);
@@ -166,6 +177,7 @@ class Link {
   BootNanos next_connect_ = 0;
   std::vector<std::byte> buffer_;
   std::map<std::uint64_t, std::deque<shm::Assignment>> assignments_;
+  std::map<std::uint64_t, std::deque<QueuePush>> queue_pushes_;
   std::deque<shm::Notice> notices_;
   std::map<std::string, const void*> members_;
   std::uint64_t notices_dropped_ = 0;

@@ -11,10 +11,6 @@ std::string cut(const std::string& text) { return text.substr(0, kMaxText); }
 
 }  // namespace
 
-std::string dead_letter_topic(std::string_view topic, std::string_view group) {
-  return std::string{topic}.append(".").append(group).append(".dlq");
-}
-
 DeadLetter::DeadLetter(const client::Message& message, const Obituary& obituary) {
   const std::pair<std::string_view, std::string> own[] = {
       {kDeadTopic, std::string{message.topic}},

@@ -16,25 +16,24 @@
 #include "clients/message.h"
 #include "clients/producer.h"
 #include "clients/toolkit/bus.h"
+#include "shm/base/dead_letter.h"
 
 namespace mallbots::toolkit {
 
-// clang-format off
-inline constexpr std::string_view kDeadLetterPrefix = "dlq.";
-inline constexpr std::string_view kDeadTopic = "dlq.topic";          // where it was read
-inline constexpr std::string_view kDeadPartition = "dlq.partition";
-inline constexpr std::string_view kDeadOffset = "dlq.offset";
-inline constexpr std::string_view kDeadGroup = "dlq.group";          // who could not handle it
-inline constexpr std::string_view kDeadReason = "dlq.reason";        // "rejected" or "attempts"
-inline constexpr std::string_view kDeadAttempts = "dlq.attempts";    // how often it was handed out
-inline constexpr std::string_view kDeadType = "dlq.type";            // Failure of the last attempt
-inline constexpr std::string_view kDeadText = "dlq.text";
-inline constexpr std::string_view kDeadHandler = "dlq.handler";
-inline constexpr std::string_view kDeadFirstType = "dlq.first_type"; // Failure of the first attempt
-inline constexpr std::string_view kDeadFirstText = "dlq.first_text";
-inline constexpr std::string_view kDeadFirstTime = "dlq.first_time"; // Unix ms of the first failure
-inline constexpr std::string_view kDeadLastTime = "dlq.last_time";   // Unix ms of the last failure
-// clang-format on
+using mallbots::kDeadAttempts;
+using mallbots::kDeadFirstText;
+using mallbots::kDeadFirstTime;
+using mallbots::kDeadFirstType;
+using mallbots::kDeadGroup;
+using mallbots::kDeadHandler;
+using mallbots::kDeadLastTime;
+using mallbots::kDeadLetterPrefix;
+using mallbots::kDeadOffset;
+using mallbots::kDeadPartition;
+using mallbots::kDeadReason;
+using mallbots::kDeadText;
+using mallbots::kDeadTopic;
+using mallbots::kDeadType;
 
 enum class DeadReason : std::uint8_t { kRejected, kAttempts };
 
@@ -49,8 +48,8 @@ struct Obituary {
   UnixMillis last_time_ms = 0;
 };
 
-/// TOPIC.GROUP.dlq. BadTopicName at its first use if that has more than 200 bytes.
-[[nodiscard]] std::string dead_letter_topic(std::string_view topic, std::string_view group);
+/// BadTopicName at its first use if that has more than 200 bytes.
+using mallbots::dead_letter_topic;
 
 /// A record to be published, with what its spans point to. A letter that died before (it was
 /// replayed or its own topic is subscribed) carries the new headers only.

@@ -477,6 +477,9 @@ enum class Outcome : std::uint8_t {
   kNack,    ///< again, after the note's delay
   kReject,  ///< a dead letter
   kExtend,  ///< its lock begins anew
+  /// Nobody looked at it: again, and the attempt does not count. The member takes nothing more
+  /// until its next Settle or JoinQueue.
+  kReturn,
 };
 struct SettleItem {
   Offset offset = 0;

@@ -58,13 +58,22 @@ class Rig {
         Schedule::Parts{.disk = *disk_, .topics = *topics_, .say = [](const std::string&) {}},
         ScheduleOptions{});
     CHECK(schedule_->start());
+    queues_ = std::make_unique<QueueDriver>(
+        QueueDriver::Parts{
+            .disk = *disk_,
+            .sessions = *sessions_,
+            .topics = *topics_,
+            .topic_made = [this](const Topic& topic) { groups_->topic_known(topic); }},
+        QueuesOptions{.incarnation = 1});
+    CHECK(queues_->start(false, boot_now_ns()));
     commands_ = std::make_unique<Commands>(Commands::Parts{.config = config_,
                                                            .facts = {},
                                                            .disk = *disk_,
                                                            .sessions = *sessions_,
                                                            .topics = *topics_,
                                                            .groups = *groups_,
-                                                           .schedule = *schedule_});
+                                                           .schedule = *schedule_,
+                                                           .queues = *queues_});
     path_ = folder_ / "control.sock";
     listener_ = must(open_listener(path_, keeper_));
     control_ = std::make_unique<ControlPlane>(
@@ -144,25 +153,29 @@ class Rig {
     disk_->reap();
     static_cast<void>(topics_->duty(boot_now_ns()));
     static_cast<void>(groups_->duty(boot_now_ns(), true));
+    static_cast<void>(queues_->duty(boot_now_ns()));
     disk_->kick();
     std::vector<SessionIndex> all;
     for (const auto& [index, session] : sessions_->all()) all.push_back(index);
     for (const SessionIndex index : all) {
       topics_->session_died(index);
       groups_->session_ended(index);
+      queues_->session_ended(index);
       sessions_->end(index);
     }
     static_cast<void>(sessions_->take_expelled());
     for (const std::string& name : groups_->names()) static_cast<void>(groups_->remove(name));
+    for (const std::string& name : queues_->names()) static_cast<void>(queues_->remove(name));
     keep_two_topics();
   }
 
   void keep_two_topics() {
-    for (Topic* topic : topics_->all()) {
+    for (Topic* topic : topics_->users()) {
       if (topic->name() == "d" || topic->name() == "m") continue;
       const TopicId id = topic->id();
       CHECK(topics_->remove(std::string{topic->name()}));
       groups_->topic_deleted(id);
+      queues_->topic_deleted(id);
     }
     make("d", "disk");
     make("m", "memory");
@@ -172,7 +185,9 @@ class Rig {
     if (topics_->find(name) != nullptr) return;
     const std::vector<shm::Setting> settings{{.key = "class", .value = "small"},
                                              {.key = "storage", .value = storage}};
-    groups_->topic_known(*must(topics_->create(name, must(new_settings(0, settings)))));
+    const Topic& topic = *must(topics_->create(name, must(new_settings(0, settings))));
+    groups_->topic_known(topic);
+    queues_->topic_known(topic);
   }
 
   test::TempDir folder_{"/dev/shm"};  // flushes cost nothing there, and none is tested here
@@ -189,6 +204,7 @@ class Rig {
   std::unique_ptr<Topics> topics_;
   std::unique_ptr<GroupDriver> groups_;
   std::unique_ptr<Schedule> schedule_;
+  std::unique_ptr<QueueDriver> queues_;
   std::unique_ptr<Commands> commands_;
   shm::UniqueFd listener_;
   std::unique_ptr<ControlPlane> control_;
