@@ -186,7 +186,8 @@ Result<void> Broker::open_log() {
                     .disk_max_bytes =
                         config_.disk_max_bytes == 0 ? ~std::uint64_t{0} : config_.disk_max_bytes,
                     .orphan_max_bytes = config_.orphan_max_bytes,
-                    .recovery_threads = std::max(1U, std::thread::hardware_concurrency())});
+                    .recovery_threads = std::max(1U, std::thread::hardware_concurrency()),
+                    .producer_keep_ns = config_.producer_keep_ms * kMillisecond});
   topics_->on_trouble([](const std::string& sentence) { log_event(Level::kError, sentence, {}); });
   MALLBOTS_TRY(topics_->start(memory_kept_, [](const std::string& finding) {
     log_event(Level::kWarning, "recovery", {{"finding", finding}});

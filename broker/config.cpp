@@ -49,9 +49,10 @@ bool take_size(std::uint64_t& field, std::string_view text) {
   return value.has_value();
 }
 
-bool take_ms(std::int64_t& field, std::string_view text, std::int64_t low) {
+bool take_ms(std::int64_t& field, std::string_view text, std::int64_t low,
+             std::int64_t high = kDayMs) {
   const auto value = parse_duration_ms(text);
-  if (!value || *value < low || *value > kDayMs) return false;
+  if (!value || *value < low || *value > high) return false;
   field = *value;
   return true;
 }
@@ -126,6 +127,9 @@ constexpr std::array kRows = {
     Row{"delay.pending.max", "10 to 100000000", false,
         [](C& c, V v) { return take_count(c.delay_pending_max, v, 10, 100'000'000); },
         [](const C& c) { return std::to_string(c.delay_pending_max); }},
+    Row{"producer.keep", "a DURATION from 1s to 3650d", true,
+        [](C& c, V v) { return take_ms(c.producer_keep_ms, v, 1000, 3650 * kDayMs); },
+        [](const C& c) { return format_duration_ms(c.producer_keep_ms); }},
     Row{"stop.limit", kDuration, true, [](C& c, V v) { return take_ms(c.stop_limit_ms, v, 100); },
         [](const C& c) { return format_duration_ms(c.stop_limit_ms); }},
     Row{"restart.deaths", "1 to 1000", false,

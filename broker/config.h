@@ -52,6 +52,8 @@ struct Config {
   /// `delay.pending.max`: delayed records that are pending, about 120 bytes of memory each; beyond
   /// it producers of delayed records get LimitReached.
   std::uint32_t delay_pending_max = 1'000'000;
+  /// `producer.keep`: how long a producer's name that nobody uses keeps its sequences.
+  std::int64_t producer_keep_ms = 7 * 86'400'000;
   /// `stop.limit`: how long draining may take before what is not on disk is given up.
   std::int64_t stop_limit_ms = 60'000;
   /// `restart.deaths` in `restart.window`: then the keeper stops restarting the broker.

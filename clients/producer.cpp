@@ -38,7 +38,9 @@ struct Lane {
 struct Identity {
   std::uint64_t producer_id = 0;
   std::uint64_t last_sequence = 0;
-  Receipt last{};
+  Receipt last{};    ///< of what this producer appended
+  Receipt before{};  ///< with a name: the end of the partition when the seat was taken
+  [[nodiscard]] const Receipt& end() const noexcept { return last.records != 0 ? last : before; }
 };
 
 }  // namespace
@@ -55,6 +57,7 @@ class Producer::Impl {
       handing_in_ = std::make_unique<HandInProducer>(*topic_, options_.producer_id);
   }
 
+  Receipt behind_duplicates(PartitionIndex partition) const;
   Result<PartitionIndex> choose(const Record& record, const SendOptions& options);
   template <class Attempt>
   Result<Receipt> send(PartitionIndex partition, std::uint32_t count, const SendOptions& options,
@@ -72,6 +75,7 @@ class Producer::Impl {
   std::unique_ptr<TopicMemory> topic_;
   std::unique_ptr<HandInProducer> handing_in_;  ///< of sequenced topics: does all the work there
   ProducerOptions options_;
+  std::uint32_t epoch_ = 0;  ///< of the name; 0: none
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::vector<Identity> identities_;
   std::vector<char> wanted_;  ///< partitions that try_append missed
@@ -154,7 +158,8 @@ Result<Receipt> Producer::Impl::send(PartitionIndex partition, std::uint32_t cou
   if (!durable) return receipt;
   SendOptions rest = options;
   rest.deadline = deadline_of(options);
-  const auto waited = wait_durable(receipt, *rest.deadline);
+  const auto waited =
+      wait_durable(receipt.duplicate ? behind_duplicates(partition) : receipt, *rest.deadline);
   if (waited) return receipt;
   // Taken back with the memory: it is not in the log, so it may be sent again.
   if (waited.error().code == ErrorCode::kTruncated && !rest.deadline->has_passed())
@@ -277,6 +282,13 @@ TryReceipt Producer::Impl::try_append(const Record& record, const SendOptions& o
   }
 }
 
+/// A receipt behind everything that may be a duplicate in the partition.
+Receipt Producer::Impl::behind_duplicates(PartitionIndex partition) const {
+  const Identity& identity = identities_[partition];
+  const bool lost = identity.last.log_epoch != topic_->board(partition).log_epoch;
+  return lost ? identity.before : identity.end();
+}
+
 /// A seat in the partition: a cell, the slots to come, an appender.
 Result<void> Producer::Impl::prepare(PartitionIndex partition, Deadline deadline) {
   if (handing_in_) return handing_in_->sender().prepare(partition, deadline);
@@ -288,7 +300,8 @@ Result<void> Producer::Impl::prepare(PartitionIndex partition, Deadline deadline
     const std::uint64_t wanted =
         identity.producer_id != 0 ? identity.producer_id : options_.producer_id;
     const auto seat = topic_->link().ask_on<shm::OpenProducerReply>(
-        topic_->attachment(), shm::OpenProducer{topic_->topic_id(), partition, wanted}, deadline);
+        topic_->attachment(), shm::OpenProducer{topic_->topic_id(), partition, wanted, epoch_},
+        deadline);
     if (!seat) {
       if (seat.error().code == ErrorCode::kConnectionLost && !deadline.has_passed()) continue;
       Error error = seat.error();
@@ -305,6 +318,11 @@ Result<void> Producer::Impl::prepare(PartitionIndex partition, Deadline deadline
                                              seat->last_sequence,
                                              {seat->producer_id, seat->producer_epoch, hashed}});
     identity.producer_id = seat->producer_id;
+    if (epoch_ != 0 && seat->end_offset > 0)
+      identity.before = {.partition = partition,
+                         .offset = seat->end_offset - 1,
+                         .records = 1,
+                         .log_epoch = topic_->board(partition).log_epoch};
     wanted_[partition] = 0;
     lanes_[partition] = std::move(lane);
     return {};
@@ -383,8 +401,15 @@ Result<std::unique_ptr<Producer>> Producer::open(Connection& connection, const s
   if ((*memory)->has(shm::TopicFlag::kEvents))
     return fail(ErrorCode::kBadArgument,
                 "topic " + topic + " has type=events; append to its streams with an EventStore");
-  return std::unique_ptr<Producer>{
-      new Producer(std::make_unique<Impl>(std::move(*memory), options))};
+  auto impl = std::make_unique<Impl>(std::move(*memory), options);
+  if (!options.name.empty()) {
+    const auto holder = take_name(*impl->topic_, options.name, deadline,
+                                  [&] { static_cast<void>(impl->refresh(deadline)); });
+    if (!holder) return std::unexpected(holder.error());
+    impl->options_.producer_id = holder->producer_id;
+    impl->epoch_ = holder->epoch;
+  }
+  return std::unique_ptr<Producer>{new Producer(std::move(impl))};
 }
 
 namespace {
@@ -483,10 +508,10 @@ Result<void> Producer::flush(Deadline deadline) {
     MALLBOTS_TRY(impl_->delayed_->wait_durable(impl_->delayed_->identities_[0].last, deadline));
   if (impl_->handing_in_) return impl_->handing_in_->flush(deadline);
   for (PartitionIndex i = 0; i < partitions(); ++i)
-    if (impl_->identities_[i].last.records != 0) ask_for_flush(i);
+    if (impl_->identities_[i].end().records != 0) ask_for_flush(i);
   for (PartitionIndex i = 0; i < partitions(); ++i)
-    if (const Receipt last = impl_->identities_[i].last; last.records != 0)
-      MALLBOTS_TRY(impl_->wait_durable(last, deadline));
+    if (const Receipt end = impl_->identities_[i].end(); end.records != 0)
+      MALLBOTS_TRY(impl_->wait_durable(end, deadline));
   return {};
 }
 

@@ -22,9 +22,9 @@
 //
 // Errors: Timeout, NotDurable, Conflict (expected offset), OutOfSequence, TooLarge, BadPartition,
 // BadArgument, TopicGone, Revoked, ConnectionLost, DiskFull, Io (the partition refuses appends),
-// Corrupt, Busy, InDoubt (sequenced topics: keeper and
-// broker were killed while they had the record; it may be in the log), LeaseLost and LeaseHeld
-// (exclusive). Detail texts name topic and partition.
+// Corrupt, Busy, NameTaken, InDoubt (sequenced topics: keeper and broker were killed while they had
+// the record; it may be in the log), LeaseLost and LeaseHeld (exclusive). Detail texts name topic
+// and partition.
 #pragma once
 
 #include <cstddef>
@@ -108,6 +108,12 @@ struct ProducerOptions {
   /// Identity to go on with (`producer_id()` of an earlier one), so that its sequences go on; 0: a
   /// new one.
   std::uint64_t producer_id = 0;
+  /// Not empty: who appends, also across restarts of this process and of the broker, 1 to 200 bytes
+  /// without control characters. The topic remembers under it the last sequence of each partition;
+  /// prepare(), then last_sequence() says where to go on. Who opens a name takes it from whoever
+  /// has it: that one's appends end with NameTaken, and it never comes back by itself. Unsupported:
+  /// storage=memory, ingest=sequenced.
+  std::string name{};
 };
 
 class Producer {
@@ -150,7 +156,8 @@ class Producer {
   /// Truncated (a power cut or the loss of the memory took the record back: it is not in the log),
   /// Unsupported (memory topic).
   [[nodiscard]] Result<void> wait_durable(const Receipt& receipt, Deadline deadline);
-  /// wait_durable for everything this producer has appended so far.
+  /// wait_durable for everything this producer has appended so far, with a name also for what its
+  /// older holders have, in prepared partitions.
   [[nodiscard]] Result<void> flush(Deadline deadline);
   /// Wakes the broker now, for somebody who will wait later: receipts are then durable within about
   /// one device flush instead of flush.interval.

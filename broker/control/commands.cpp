@@ -30,6 +30,8 @@ std::optional<Result<Reply>> Commands::call(Session& who, shm::MessageType type,
       return decoded(request, body, &Commands::open_ring);
     case shm::MessageType::kCloseRing:
       return decoded(request, body, &Commands::close_ring);
+    case shm::MessageType::kNameProducer:
+      return decoded(request, body, &Commands::name_producer);
     case shm::MessageType::kTakeLease:
       return decoded(request, body, &Commands::take_lease);
     case shm::MessageType::kOpenReader:

@@ -91,6 +91,8 @@ class Commands {
                                             const shm::OpenProducer& message);
   [[nodiscard]] Result<Reply> open_ring(const Request& request, const shm::OpenRing& message);
   [[nodiscard]] Result<Reply> close_ring(const Request& request, const shm::CloseRing& message);
+  [[nodiscard]] Result<Reply> name_producer(const Request& request,
+                                            const shm::NameProducer& message);
   [[nodiscard]] Result<Reply> take_lease(const Request& request, const shm::TakeLease& message);
   [[nodiscard]] Result<Reply> open_reader(const Request& request, const shm::OpenReader& message);
   [[nodiscard]] Result<Reply> close_cell(const Request& request, const shm::CloseCell& message);

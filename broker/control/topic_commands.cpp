@@ -56,7 +56,7 @@ Result<Reply> Commands::open_producer(const Request& request, const shm::OpenPro
     return fail(ErrorCode::kBadArgument,
                 "topic '" + (*topic)->name() + "' has ingest=sequenced: records are handed in");
   auto opened = parts_.topics.open_producer(request.who.index, **topic, message.partition,
-                                            message.producer_id);
+                                            {message.producer_id, message.epoch});
   if (!opened) return std::unexpected(std::move(opened).error());
   parts_.sessions.use_cell(request.who.index, opened->cell, CellUse::kProducer);
   return reply_with(request.id, *opened);
@@ -83,6 +83,16 @@ Result<Reply> Commands::open_ring(const Request& request, const shm::OpenRing& m
 Result<Reply> Commands::close_ring(const Request& request, const shm::CloseRing& message) {
   MALLBOTS_TRY(parts_.rings.close(request.who.index, message.ring));
   return reply_with(request.id, shm::Empty{});
+}
+
+Result<Reply> Commands::name_producer(const Request& request, const shm::NameProducer& message) {
+  MALLBOTS_TRY(not_draining());
+  const auto topic = allowed(request.who, message.topic_id, 0, shm::Intent::kProduce);
+  if (!topic) return std::unexpected(topic.error());
+  const auto holder = parts_.topics.name_producer(**topic, message.name);
+  if (!holder) return std::unexpected(holder.error());
+  return reply_with(request.id, shm::NameProducerReply{.producer_id = holder->producer_id,
+                                                       .epoch = holder->epoch});
 }
 
 Result<Reply> Commands::take_lease(const Request& request, const shm::TakeLease& message) {

@@ -396,6 +396,11 @@ void SlotRing::fence_holders() {
     if (shm::load_word_seq_cst(slot.header()).owned()) fence_slot(slot);
 }
 
+void SlotRing::fence_session(SessionIndex session) {
+  for (HotSlot& slot : slots_)
+    if (shm::load_word_seq_cst(slot.header()).owned_by(session)) fence_slot(slot);
+}
+
 bool SlotRing::close(bool patient) {
   closed_ = true;
   for (HotSlot& slot : slots_) {

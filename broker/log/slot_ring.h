@@ -81,6 +81,8 @@ class SlotRing {
   void seal(SlotGen slot_gen);
   /// Fences whoever holds a word (a lease has moved).
   void fence_holders();
+  /// Fences that session where it holds a word (a seat of it was taken).
+  void fence_session(SessionIndex session);
   /// The last sequence that the partition accepted through that cell; 0: none. Its producer must
   /// not append meanwhile.
   [[nodiscard]] std::uint64_t last_sequence(SessionIndex session, std::uint32_t cell);

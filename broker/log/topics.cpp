@@ -1,9 +1,9 @@
 #include "broker/log/topics.h"
 
 #include <algorithm>
-#include <random>
 #include <utility>
 
+#include "broker/log/random_id.h"
 #include "broker/log/topic_memory.h"
 #include "broker/log/topic_name.h"
 #include "shm/base/check.h"
@@ -14,13 +14,6 @@ namespace {
 
 constexpr BootNanos kSpaceLookEvery = kSecond;
 constexpr BootNanos kRetentionEvery = 5 * kSecond;
-
-std::uint64_t random_id() {
-  std::random_device device;
-  std::uint64_t id = 0;
-  while (id == 0) id = (std::uint64_t{device()} << 32) | device();
-  return id;
-}
 
 std::vector<std::pair<std::string, std::string>> stored_settings(const TopicSettings& settings) {
   std::vector<std::pair<std::string, std::string>> stored;
@@ -130,6 +123,7 @@ Result<void> Topics::remove(const std::string& name) {
     return saved;
   }
   by_id_.erase(topic.id_);
+  names_->forget(topic.id_);
   CRASH_POINT("topics.gone");
   topic.board().state.store(static_cast<std::uint32_t>(shm::BoardState::kGone));
   for (const auto& partition : topic.partitions_) {
@@ -160,8 +154,7 @@ void Topics::forget_memory(Topic& topic) {
   const auto id = static_cast<std::uint64_t>(topic.id_);
   for (const auto& partition : topic.partitions_) {
     partition->ring().forget_notes();
-    std::erase_if(producers_,
-                  [&](const auto& one) { return one.second.partition == partition->id(); });
+    std::erase_if(producers_, [&](const auto& one) { return one.first.second == partition->id(); });
     for (const HotSlot& slot : partition->ring().slots())
       static_cast<void>(parts_.keeper.remove(FdKind::kSlot, slot.slot_id));
   }
@@ -204,32 +197,6 @@ std::vector<Topic*> Topics::users() {
 
 // --- Sessions
 
-Result<shm::OpenProducerReply> Topics::open_producer(SessionIndex session, Topic& topic,
-                                                     PartitionIndex partition,
-                                                     std::uint64_t wanted) {
-  Partition& log = topic.partition(partition);
-  shm::OpenProducerReply reply;
-  if (const auto known = producers_.find(wanted); known != producers_.end() &&
-                                                  known->second.session == session &&
-                                                  known->second.partition == log.id()) {
-    reply.cell = known->second.cell;
-    reply.producer_id = wanted;
-    reply.last_sequence = log.ring().last_sequence(session, reply.cell);
-    return reply;
-  }
-  const auto cell = parts_.sessions.open_cell(session);
-  if (!cell) return fail(ErrorCode::kLimitReached, "the session's 2048 cells are all in use");
-  reply.cell = *cell;
-  reply.producer_id = random_id();
-  shm::ProducerCell& seat = parts_.sessions.page(session)->cells[*cell].producer;
-  CRASH_POINT("topics.producer_partition");
-  seat.partition_id.store(static_cast<std::uint64_t>(log.id()));
-  CRASH_POINT("topics.producer");
-  seat.producer_id.store(reply.producer_id);
-  producers_[reply.producer_id] = {session, log.id(), *cell};
-  return reply;
-}
-
 Result<std::uint32_t> Topics::open_reader(SessionIndex session) {
   const auto cell = parts_.sessions.open_cell(session);
   if (!cell) return fail(ErrorCode::kLimitReached, "the session's 2048 cells are all in use");
@@ -239,12 +206,14 @@ Result<std::uint32_t> Topics::open_reader(SessionIndex session) {
 void Topics::session_died(SessionIndex session) {
   std::map<PartitionId, std::vector<std::uint32_t>> cells;
   for (const auto& [id, seat] : producers_)
-    if (seat.session == session) cells[seat.partition].push_back(seat.cell);
+    if (seat.session == session) cells[id.second].push_back(seat.cell);
   for (const auto& [name, topic] : topics_) {
     for (const auto& partition : topic->partitions_)
       partition->session_died(session, cells[partition->id()]);
     std::erase(topic->doorbells_, session);
   }
+  for (const auto& [id, seat] : producers_)
+    if (seat.session == session) names_->touch(id.first);
   std::erase_if(producers_, [&](const auto& one) { return one.second.session == session; });
 }
 
@@ -273,6 +242,7 @@ BootNanos Topics::duty(BootNanos now) {
     }
   }
   if (!dying_.empty()) bury();
+  read_on_names(now, next_look);
   hold_orphans_down();
   look_at_space(now, next_look);
   retain(now, next_look);
@@ -395,6 +365,9 @@ bool Topics::drain(BootNanos now, BootNanos& next_look) {
 }
 
 Result<void> Topics::write_clean_mark() {
+  // What this cannot save, the next start reads from the log.
+  if (const auto saved = names_->finish(); !saved && say_)
+    say_("names of producers: " + saved.error().sentence());
   return broker::write_clean_mark(parts_.disk, parts_.data, epochs_->current());
 }
 
@@ -403,7 +376,8 @@ Result<void> Topics::write_clean_mark() {
 void Topics::bad_producer(std::uint64_t producer_id, const std::string& reason) {
   if (say_) say_("a producer wrote bytes that do not check out: " + reason);
   // The id is what the bad bytes say: it may name nobody.
-  if (const auto found = producers_.find(producer_id); found != producers_.end())
+  const auto found = producers_.lower_bound({producer_id, PartitionId{0}});
+  if (found != producers_.end() && found->first.first == producer_id)
     parts_.sessions.expel(found->second.session, reason);
 }
 

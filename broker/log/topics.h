@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "broker/log/partition.h"
+#include "broker/log/producer_names.h"
 #include "broker/log/session_pages.h"
 #include "broker/log/topic_name.h"
 #include "broker/storage/catalogue.h"
@@ -26,6 +27,7 @@ struct TopicsOptions {
   std::uint64_t disk_max_bytes = ~std::uint64_t{0};
   std::uint64_t orphan_max_bytes = 64 * kMiB;
   unsigned recovery_threads = 2;
+  BootNanos producer_keep_ns = 7 * 86'400 * kSecond;  ///< names of producers that nobody uses
 };
 
 class Topic {
@@ -116,10 +118,14 @@ class Topics final : private PartitionEvents {
   [[nodiscard]] std::vector<Topic*> users();
 
   /// `wanted`: the identity to go on with, if this session has it in that partition; else a new
-  /// one is made.
+  /// one is made. With an epoch it is that of a name: its one seat in the partition is then this
+  /// session's. Errors: NameTaken, LimitReached.
   [[nodiscard]] Result<shm::OpenProducerReply> open_producer(SessionIndex session, Topic& topic,
                                                              PartitionIndex partition,
-                                                             std::uint64_t wanted = 0);
+                                                             ProducerNames::Holder wanted = {});
+  /// A new holder of that name; nothing more is appended by the older ones. Durable when it
+  /// returns. Errors: BadArgument, Unsupported (memory, sequenced), LimitReached, Io, DiskFull.
+  [[nodiscard]] Result<ProducerNames::Holder> name_producer(Topic& topic, const std::string& name);
   [[nodiscard]] Result<std::uint32_t> open_reader(SessionIndex session);
 
   /// One turn: slots, stalls, persisting, retention. The boot time by which to be called again;
@@ -183,11 +189,15 @@ class Topics final : private PartitionEvents {
   }
   void hold_orphans_down();
   void ring_doorbells(Topic& topic);
+  struct Seat;
+  using Seats = std::map<std::pair<std::uint64_t, PartitionId>, Seat>;
+  Seats::iterator unseat(Topic& topic, Seats::iterator seat);
+  [[nodiscard]] Result<void> follow_names(const std::function<void(const std::string&)>& log_line);
+  void read_on_names(BootNanos now, BootNanos& next_look);
 
-  /// A producer identity: who writes as that, where.
+  /// A producer identity in a partition: who writes as that.
   struct Seat {
     SessionIndex session = 0;
-    PartitionId partition{};
     std::uint32_t cell = 0;
   };
 
@@ -199,7 +209,9 @@ class Topics final : private PartitionEvents {
   std::map<TopicId, Topic*> by_id_;
   std::vector<TopicEntry> deleting_;           ///< their files are not all gone yet
   std::vector<std::unique_ptr<Topic>> dying_;  ///< deleted, with requests in flight
-  std::map<std::uint64_t, Seat> producers_;    ///< by producer id
+  Seats producers_;                            ///< by producer id and partition
+  std::optional<ProducerNames> names_;
+  bool names_failing_ = false;
   WallClockWatch wall_watch_;
   BootNanos next_space_look_ = 0;
   BootNanos next_retention_ = 0;

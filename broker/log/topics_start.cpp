@@ -1,7 +1,6 @@
 // Topics::start and what it is made of: bringing back what disk and keeper have.
 #include <algorithm>
 #include <atomic>
-#include <set>
 #include <thread>
 
 #include "broker/log/topic_memory.h"
@@ -26,6 +25,8 @@ Result<void> Topics::start(bool memory_kept,
   if (!epochs) return std::unexpected(std::move(epochs).error());
   epochs_ = std::move(*epochs);
   MALLBOTS_TRY(make_own_session());
+  names_.emplace(parts_.disk, parts_.data.producers_path(), options_.producer_keep_ns);
+  MALLBOTS_TRY(names_->load());
   auto catalogue = load_catalogue(parts_.disk, parts_.data);
   if (!catalogue) return std::unexpected(std::move(catalogue).error());
   auto clean = take_clean_mark(parts_.disk, parts_.data);
@@ -72,7 +73,7 @@ Result<void> Topics::start(bool memory_kept,
     topics_[topic.name_] = std::move(item.topic);
   }
   if (memory_kept) restore_producers();
-  return {};
+  return follow_names(log_line);
 }
 
 /// Not with the keeper: an heir begins with its own, and only frees the words of this one.
@@ -84,30 +85,6 @@ Result<void> Topics::make_own_session() {
   own_session_ = std::move(*page);
   own_session_.as<shm::SessionPage>()->header.session = kBrokerSession;
   return {};
-}
-
-/// Who was given which cell, as the predecessor wrote it into the cells; and no notes of partitions
-/// that went with it.
-void Topics::restore_producers() {
-  std::set<std::uint64_t> partitions;
-  for (const auto& [name, topic] : topics_)
-    for (const PartitionId id : topic->partition_ids_)
-      partitions.insert(static_cast<std::uint64_t>(id));
-  parts_.sessions.for_each([&](SessionIndex session, shm::SessionPage& page, std::uint32_t cells) {
-    for (std::uint32_t i = 0; i < cells; ++i) {
-      const shm::ProducerCell& cell = page.cells[i].producer;
-      const std::uint64_t partition = cell.partition_id.load();
-      const std::uint64_t producer = cell.producer_id.load();
-      // A reader's cell has pins there: no pin is a partition's random id.
-      if (producer != 0 && partitions.contains(partition))
-        producers_.try_emplace(producer, Seat{session, PartitionId{partition}, i});
-    }
-  });
-  for (shm::FenceNote& note : parts_.registry.fences) {
-    if (partitions.contains(note.partition_id.load())) continue;
-    CRASH_POINT("topics.note_of_gone");
-    note.partition_id.store(0);
-  }
 }
 
 Result<std::unique_ptr<Topic>> Topics::build(const TopicEntry& entry, bool memory_kept) {

@@ -4,6 +4,7 @@
 //   MALLBOTS   marker with format version and instance id     LOCK        flock of the broker
 //   CLEAN      only between a clean stop and the next start    catalogue   topics and settings
 //   epochs     unclean starts                                  groups.*    positions of groups
+//   producers  names of producers and their sequences
 //   spares/    files of zeros                                  topics/TOPIC-ID/PARTITION/*.seg
 //
 // open_data_directory() at start-up, before anything else; the lock lives as long as the value.
@@ -30,6 +31,7 @@ struct DataDirectory {
 
   [[nodiscard]] std::string catalogue_path() const { return path + "/catalogue"; }
   [[nodiscard]] std::string epochs_path() const { return path + "/epochs"; }
+  [[nodiscard]] std::string producers_path() const { return path + "/producers"; }
   [[nodiscard]] std::string spares_folder() const { return path + "/spares"; }
   [[nodiscard]] std::string topic_folder(TopicId topic) const;
   [[nodiscard]] std::string partition_folder(TopicId topic, PartitionIndex partition) const;

@@ -44,6 +44,7 @@ struct ProduceOptions {
   std::optional<UnixMillis> deliver_at;
 
   [[nodiscard]] bool is_delayed() const noexcept { return delay_ms || deliver_at; }
+  std::string producer;  ///< name; empty: none
 };
 
 /// The file of --report: whole lines only, each after its acknowledgement.
@@ -90,7 +91,9 @@ class Production {
         shows_progress_(isatty(STDERR_FILENO) != 0),
         started_ns_(boot_now_ns()),
         next_in_turn_(static_cast<PartitionIndex>(started_ns_ / 1000 % producer.partitions())),
-        sequences_(producer.partitions()) {}
+        sequences_(producer.partitions()),
+        lines_(producer.partitions()),
+        accepted_before_(producer.partitions()) {}
 
   [[nodiscard]] Result<void> prepare() {
     for (const std::string& text : options_.headers) {
@@ -110,6 +113,7 @@ class Production {
                                 options_.topic, producer_.partitions()));
       expected_ = *options_.expect_offset;
     }
+    if (!options_.producer.empty()) MALLBOTS_TRY(resume());
     return report_.open(options_.report);
   }
 
@@ -126,18 +130,31 @@ class Production {
     const double seconds = static_cast<double>(boot_now_ns() - started_ns_) / 1e9;
     const double per_s = static_cast<double>(acknowledged_) / std::max(seconds, 1e-6);
     if (shows_progress_) fmt::print(stderr, "\r\x1b[K");
+    if (!options_.producer.empty())
+      fmt::print(stderr, "{} lines had been accepted before\n", skipped_);
     fmt::print(stderr, "{} records, {} partitions, {:.0f} records/s\n", acknowledged_,
                partitions_.size(), per_s);
-    if (context.json())
-      (void)print(Json{{"records", acknowledged_},
-                       {"partitions", partitions_.size()},
-                       {"seconds", seconds},
-                       {"records_per_s", static_cast<std::uint64_t>(per_s)}}
-                      .dump() +
-                  "\n");
+    if (!context.json()) return;
+    Json json{{"records", acknowledged_},
+              {"partitions", partitions_.size()},
+              {"seconds", seconds},
+              {"records_per_s", static_cast<std::uint64_t>(per_s)}};
+    if (!options_.producer.empty()) json["accepted_before"] = skipped_;
+    (void)print(json.dump() + "\n");
   }
 
  private:
+  /// Where the name stands in each partition; what is skipped then can be lost no more.
+  [[nodiscard]] Result<void> resume() {
+    MALLBOTS_TRY(producer_.prepare());
+    if (options_.acks == Acks::kDurable)
+      MALLBOTS_TRY(producer_.flush(Deadline::after_ms(options_.timeout_ms)));
+    for (PartitionIndex i = 0; i < producer_.partitions(); ++i)
+      sequences_[i] = accepted_before_[i] = producer_.last_sequence(i);
+    next_in_turn_ = producer_.partitions() - 1;  // the first line without key goes to partition 0
+    return {};
+  }
+
   [[nodiscard]] Result<void> read_and_append() {
     LineReader lines{STDIN_FILENO, producer_.record_max_bytes()};
     std::string_view line;
@@ -174,12 +191,17 @@ class Production {
     record.key = key;
     record.payload = line;
     record.deadline = Deadline::after_ms(options_.timeout_ms);
-    record.receipt.partition = partition_for(key);
+    const PartitionIndex partition = partition_for(key);
+    record.receipt.partition = partition;
+    if (!options_.producer.empty() && ++lines_[partition] <= accepted_before_[partition]) {
+      ++skipped_;
+      return {};
+    }
     record.receipt.offset = expected_;
     if (expected_ != kNoOffset) ++expected_;
     if (options_.acks == Acks::kDurable && !options_.is_delayed())
       return append_durable(std::move(record));
-    const auto receipt = send(record, 0);
+    const auto receipt = send(record, options_.producer.empty() ? 0 : lines_[partition]);
     if (!receipt) return std::unexpected(receipt.error());
     acknowledge(number, *receipt);
     return report_.pending_bytes() < 4096 ? Result<void>{} : report_.flush();
@@ -367,6 +389,9 @@ class Production {
   BootNanos next_progress_ns_ = 0;
   PartitionIndex next_in_turn_;           ///< not always from 0: many short inputs spread, too
   std::vector<std::uint64_t> sequences_;  ///< last one sent, by partition
+  std::vector<std::uint64_t> lines_;      ///< so far, by partition; with a name their sequences
+  std::vector<std::uint64_t> accepted_before_;  ///< of those
+  std::uint64_t skipped_ = 0;
   std::vector<std::pair<std::string, std::string>> header_texts_;
   std::vector<Header> headers_;
   Offset expected_ = kNoOffset;
@@ -398,7 +423,7 @@ Result<ExitCode> produce(const Context& context, ProduceOptions options) {
   const auto connection =
       connect(context, "produce", std::clamp<std::int64_t>(options.timeout_ms, 1'000, 600'000));
   if (!connection) return std::unexpected(connection.error());
-  const auto producer = Producer::open(**connection, options.topic);
+  const auto producer = Producer::open(**connection, options.topic, {.name = options.producer});
   if (!producer) return std::unexpected(producer.error());
   if (options.acks == Acks::kDurable && !options.is_delayed() && (*producer)->is_memory_only())
     return fail(ErrorCode::kUnsupported,
@@ -432,13 +457,20 @@ void add_options(CLI::App* command, ProduceOptions& options) {
   CLI::Option* delay =
       command->add_option("--delay", options.delay, "Deliver every record so long after its line")
           ->type_name("DURATION");
-  command->add_option("--at", options.at, "Deliver every record at that time")
-      ->excludes(delay)
-      ->type_name("TIME");
+  CLI::Option* at = command->add_option("--at", options.at, "Deliver every record at that time")
+                        ->excludes(delay)
+                        ->type_name("TIME");
+  CLI::Option* expect = command
+                            ->add_option("--expect-offset", options.expect_offset,
+                                         "The offset that the first record must get")
+                            ->type_name("N");
   command
-      ->add_option("--expect-offset", options.expect_offset,
-                   "The offset that the first record must get")
-      ->type_name("N");
+      ->add_option("--producer", options.producer,
+                   "Resume under this name: lines accepted before are skipped")
+      ->excludes(expect)
+      ->excludes(delay)
+      ->excludes(at)
+      ->type_name("NAME");
   command->add_option("--timeout", options.timeout_ms, "How long one record may take, in ms")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber)

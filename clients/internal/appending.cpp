@@ -124,6 +124,18 @@ void pause_before_retry(const TopicMemory& topic, PartitionIndex partition,
   shm::wait(room, key, deadline.remaining_ns() < kPause ? deadline : Deadline::after_ns(kPause));
 }
 
+Result<shm::NameProducerReply> take_name(TopicMemory& topic, const std::string& name,
+                                         Deadline deadline, const std::function<void()>& refresh) {
+  for (;;) {
+    auto holder = topic.link().ask_on<shm::NameProducerReply>(
+        topic.attachment(), shm::NameProducer{topic.topic_id(), name}, deadline);
+    if (holder || holder.error().code != ErrorCode::kConnectionLost || deadline.has_passed())
+      return holder;
+    MALLBOTS_TRY(topic.link().ensure(deadline));
+    refresh();
+  }
+}
+
 Result<void> wait_until_durable(TopicMemory& topic, const Receipt& receipt, Deadline deadline,
                                 const std::function<void()>& refresh) {
   if (topic.has(shm::TopicFlag::kMemoryOnly))

@@ -60,6 +60,7 @@ enum class MessageType : std::uint16_t {
   kOpenDelayed = 56,
   kListDelayed,
   kCancelDelayed,
+  kNameProducer = 64,
   kReply = 0x100,       ///< answers the request of the same id; body by the request's type
   kAssignment = 0x101,  ///< pushed: request id 0
   kNotice = 0x102,      ///< pushed: the session or a position is no longer what it was
@@ -242,20 +243,37 @@ struct GetSlot {
   MALLBOTS_FIELDS(topic_id, partition, slot_id)
 };
 
-/// `producer_id` 0 asks for a new identity.
+/// Makes the session's user the holder of a producer's name in a topic; the older one appends
+/// nothing more. Durable when it is answered.
+struct NameProducer {
+  static constexpr MessageType kType = MessageType::kNameProducer;
+  std::uint64_t topic_id = 0;
+  std::string name;
+  MALLBOTS_FIELDS(topic_id, name)
+};
+struct NameProducerReply {
+  std::uint64_t producer_id = 0;
+  std::uint32_t epoch = 0;  ///< rises with each holder; never 0
+  MALLBOTS_FIELDS(producer_id, epoch)
+};
+
+/// `producer_id` 0 asks for a new identity; with an epoch it is that of a name, and NameTaken if
+/// another has come since.
 struct OpenProducer {
   static constexpr MessageType kType = MessageType::kOpenProducer;
   std::uint64_t topic_id = 0;
   PartitionIndex partition = 0;
   std::uint64_t producer_id = 0;
-  MALLBOTS_FIELDS(topic_id, partition, producer_id)
+  std::uint32_t epoch = 0;  ///< 0: the identity has no name
+  MALLBOTS_FIELDS(topic_id, partition, producer_id, epoch)
 };
 struct OpenProducerReply {
   std::uint32_t cell = 0;
   std::uint64_t producer_id = 0;
   std::uint16_t producer_epoch = 0;
   std::uint64_t last_sequence = 0;
-  MALLBOTS_FIELDS(cell, producer_id, producer_epoch, last_sequence)
+  Offset end_offset = 0;  ///< of the partition, with a name: what it sent lies before it
+  MALLBOTS_FIELDS(cell, producer_id, producer_epoch, last_sequence, end_offset)
 };
 
 /// Of a topic with ingest=sequenced: makes this session a producer of the partition. `producer_id`

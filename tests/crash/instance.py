@@ -195,9 +195,9 @@ class Instance:
             if time.monotonic() > end:
                 raise Violation("the topic could not be created")
 
-    def produce(self, name, count, env=None, topic="t", by_pipe=False, prefix=()):
+    def produce(self, name, count, env=None, topic="t", by_pipe=False, prefix=(), options=()):
         """A running producer of `count` lines "k<i>,<name>-<i>-..."; by_pipe: the caller feeds it
-        from NAME.in; prefix: a command that starts it."""
+        from NAME.in; prefix: a command that starts it; options: more words of its own."""
         with open(self.path(f"{name}.in"), "w") as out:
             for i in range(count):
                 out.write(f"k{i % 50},{name}-{i}-{'x' * 200}\n")
@@ -205,7 +205,7 @@ class Instance:
             return self.spawn(
                 [*prefix, *self.command("produce", topic, "-K", ",", "--acks", "durable",
                                         "--timeout", "30000",
-                                        "--report", self.path(f"{name}.report"))],
+                                        "--report", self.path(f"{name}.report"), *options)],
                 env, stdin=subprocess.PIPE if by_pipe else source, stdout=subprocess.DEVNULL,
                 stderr=errors)
 

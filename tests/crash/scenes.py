@@ -12,6 +12,7 @@ from instance import LINES, TIMEOUT_S, Violation, is_stopped
 
 ENDLESS = 1_000_000
 LEASE_LOST = 9  # exit code of crash_client
+NAME_TAKEN = 1
 
 
 class Cast:
@@ -215,6 +216,39 @@ def lease(instance, cast):
     check_lease(instance)
     instance.restart_all()
     check_lease(instance)
+
+
+def names(instance, cast):
+    """One input under one name, sent by several who take the name from each other."""
+    begin(instance, cast)
+
+    def run(**how):
+        return instance.produce("n", LINES, options=("--producer", "p"), **how)
+
+    def check():
+        found = sorted(text for by in instance.read_log().values() for text in by.values())
+        blame_if(found != sorted(lines), f"{len(found)} records of {len(lines)} lines")
+
+    older = run(by_pipe=True)
+    with open(instance.path("n.in")) as source:
+        lines = source.read().splitlines()
+    feed(older, [line.encode() + b"\n" for line in lines[:LINES // 2]])
+    end = time.monotonic() + TIMEOUT_S
+    while not instance.acknowledged("n"):
+        instance.keep_up()
+        blame_if(older.poll() is not None or time.monotonic() > end, "the first holder hangs")
+        time.sleep(0.005)
+    instance.wait(run(), "n")
+    feed(older, [line.encode() + b"\n" for line in lines[LINES // 2:]])
+    older.stdin.close()
+    instance.wait(older, "n", (NAME_TAKEN,))
+    check()
+    instance.lose_memory()
+    instance.wait(run(), "n")
+    check()
+    instance.restart_all()
+    instance.wait(run(), "n")
+    check()
 
 
 def until_busy(instance, process, name):
@@ -423,6 +457,7 @@ SCENES = [
     Scene(produce_and_consume, roles=("daemon", "producer", "member")),
     Scene(handed_in, roles=("daemon", "hander")),
     Scene(restarts),
+    Scene(names),
     Scene(produce_and_consume, "heir of a row", first="groups.free-row:2"),
     Scene(produce_and_consume, "heir of a header", first="storage.segment.header:1"),
     Scene(lease, roles=("daemon", "exclusive")),

@@ -296,6 +296,7 @@ TEST(Layout, DocumentNamesEveryMessageByItsNumber) {
   MESSAGE(OpenDelayed);
   MESSAGE(ListDelayed);
   MESSAGE(CancelDelayed);
+  MESSAGE(NameProducer);
   MESSAGE(Grants);
   MESSAGE(Settled);
 #undef MESSAGE

@@ -107,13 +107,17 @@ void HoldingKeeper::serve(int socket) {
 void LogInstance::start(bool memory_kept) {
   broker::DiskOptions options;
   options.flush = broker::FlushChoice::kFdatasync;
-  auto disk = broker::open_disk(options);
-  ASSERT_TRUE(disk) << disk.error().sentence();
-  disk_ = std::move(*disk);
-  auto data = broker::open_data_directory(*disk_, dir_ / "data");
+  auto opened = broker::open_disk(options);
+  ASSERT_TRUE(opened) << opened.error().sentence();
+  disk_ = std::move(*opened);
+  auto data = broker::open_data_directory(*disk_, data_dir_);
   ASSERT_TRUE(data) << data.error().sentence();
   data_ = std::move(*data);
-  auto spares = broker::SparePool::open(*disk_, {.folder = data_->spares_folder()});
+  if (records_) {
+    recorder_ = std::make_unique<FaultyDisk>(*disk_);
+    recorder_->record(data_dir_);
+  }
+  auto spares = broker::SparePool::open(disk(), {.folder = data_->spares_folder()});
   ASSERT_TRUE(spares) << spares.error().sentence();
   spares_ = std::move(*spares);
   if (!memory_kept) {
@@ -125,7 +129,7 @@ void LogInstance::start(bool memory_kept) {
   }
   keeper_ = holder_.connect();
   topics_ = std::make_unique<broker::Topics>(
-      broker::Topics::Parts{*disk_, *data_, *spares_, keeper_, *sessions_, *registry_},
+      broker::Topics::Parts{disk(), *data_, *spares_, keeper_, *sessions_, *registry_},
       broker::TopicsOptions{.memory_max_bytes = 1ULL << 30});
   topics_->on_trouble([this](const std::string& line) { troubles.push_back(line); });
   const auto started =
@@ -136,24 +140,25 @@ void LogInstance::start(bool memory_kept) {
 
 void LogInstance::stop() {
   // What is in flight reads the slots; it belongs to the process that is about to "die".
-  while (disk_->in_flight() > 0) disk_->reap();
+  while (disk().in_flight() > 0) disk().reap();
   topics_.reset();
-  while (disk_->in_flight() > 0) disk_->reap();
+  while (disk().in_flight() > 0) disk().reap();
   spares_.reset();
   data_.reset();
+  recorder_.reset();
   disk_.reset();
   keeper_ = {};
 }
 
 void LogInstance::turn() {
   static_cast<void>(topics_->duty(boot_now_ns()));
-  disk_->reap();
+  disk().reap();
 }
 
 void LogInstance::settle() {
   for (;;) {
     turn();
-    bool quiet = disk_->in_flight() == 0;
+    bool quiet = disk().in_flight() == 0;
     for (broker::Topic* topic : topics_->all())
       for (PartitionIndex i = 0; i < topic->partitions(); ++i)
         quiet = quiet && !topic->partition(i).dirty();
@@ -173,7 +178,7 @@ void LogInstance::restart_broker() {
 
 void LogInstance::drain_and_start() {
   BootNanos next = INT64_MAX;
-  while (!topics_->drain(boot_now_ns(), next)) disk_->reap();
+  while (!topics_->drain(boot_now_ns(), next)) disk().reap();
   ASSERT_TRUE(topics_->write_clean_mark());
   stop();
   start();
@@ -195,7 +200,8 @@ broker::Topic& LogInstance::topic(const std::string& name) {
 }
 
 std::unique_ptr<LogInstance::Client> LogInstance::attach(broker::Topic& topic,
-                                                         PartitionIndex partition) {
+                                                         PartitionIndex partition,
+                                                         broker::ProducerNames::Holder holder) {
   auto client = std::make_unique<Client>();
   client->session = sessions_->open();
   client->board = std::move(*shm::Mapping::of(
@@ -214,7 +220,10 @@ std::unique_ptr<LogInstance::Client> LogInstance::attach(broker::Topic& topic,
       partition;
   client->parts.session = page;
   client->parts.slots = client->slots.get();
-  const auto producer = topics_->open_producer(client->session, topic, partition);
+  const auto producer = topics_->open_producer(client->session, topic, partition, holder);
+  if (!producer) return nullptr;
+  client->seat.last_sequence = producer->last_sequence;
+  client->seat.author.producer_epoch = producer->producer_epoch;
   client->seat.cell = &page->cells[producer->cell].producer;
   client->seat.author.producer_id = producer->producer_id;
   client->reader = &page->cells[*topics_->open_reader(client->session)].reader;

@@ -14,6 +14,7 @@
 #include "broker/log/topics.h"
 #include "shm/concurrent/append.h"
 #include "shm/concurrent/read.h"
+#include "tests/support/faulty_disk.h"
 #include "tests/support/temp_dir.h"
 
 namespace mallbots::test {
@@ -79,7 +80,16 @@ class HoldingKeeper {
 
 class LogInstance {
  public:
-  LogInstance() { start(); }
+  struct Options {
+    std::string data_dir{};  ///< empty: a folder of its own
+    bool records = false;    ///< everything that goes to the disk: recorder()
+  };
+  LogInstance() : LogInstance(Options{}) {}
+  explicit LogInstance(const Options& options)
+      : data_dir_(options.data_dir.empty() ? dir_ / "data" : options.data_dir),
+        records_(options.records) {
+    start();
+  }
   ~LogInstance() { stop(); }
 
   /// Duties until nothing is in flight and nothing is dirty.
@@ -106,12 +116,14 @@ class LogInstance {
     shm::ProducerSeat seat;
     shm::ReaderCell* reader = nullptr;
   };
-  [[nodiscard]] std::unique_ptr<Client> attach(broker::Topic& topic, PartitionIndex partition = 0);
+  [[nodiscard]] std::unique_ptr<Client> attach(broker::Topic& topic, PartitionIndex partition = 0,
+                                               broker::ProducerNames::Holder holder = {});
 
   broker::Topics& topics() { return *topics_; }
-  broker::Disk& disk() { return *disk_; }
+  broker::Disk& disk() { return recorder_ ? static_cast<broker::Disk&>(*recorder_) : *disk_; }
   FakeSessions& sessions() { return *sessions_; }
   shm::Registry& registry() { return *registry_; }
+  FaultyDisk& recorder() { return *recorder_; }
   std::vector<std::string> findings;
   std::vector<std::string> troubles;
 
@@ -120,8 +132,11 @@ class LogInstance {
   void stop();
 
   TempDir dir_;
+  std::string data_dir_;
+  bool records_;
   HoldingKeeper holder_;
   std::unique_ptr<broker::Disk> disk_;
+  std::unique_ptr<FaultyDisk> recorder_;
   std::optional<broker::DataDirectory> data_;
   std::unique_ptr<broker::SparePool> spares_;
   broker::KeeperLink keeper_;

@@ -113,13 +113,13 @@ TEST(SlotRing, ARestartedBrokerJudgesTheProducersOfBefore) {
   const std::uint64_t id = fenced.client->seat.author.producer_id;
   instance.restart_broker();
   broker::Topic& topic = instance.topic("t");
-  const auto same = instance.topics().open_producer(session, topic, 0, id);
+  const auto same = instance.topics().open_producer(session, topic, 0, {id});
   ASSERT_TRUE(same);
   EXPECT_EQ(same->producer_id, id);
   EXPECT_EQ(&instance.sessions().page(session)->cells[same->cell].producer,
             fenced.client->seat.cell);
   EXPECT_EQ(same->last_sequence, 3U);  // not 4: that one was fenced
-  const auto other = instance.topics().open_producer(instance.sessions().open(), topic, 0, id);
+  const auto other = instance.topics().open_producer(instance.sessions().open(), topic, 0, {id});
   ASSERT_TRUE(other);
   EXPECT_NE(other->producer_id, id);
   instance.topics().session_died(session);

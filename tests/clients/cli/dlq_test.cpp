@@ -13,6 +13,7 @@
 #include "clients/producer.h"
 #include "clients/toolkit/dead_letter.h"
 #include "clients/toolkit/dead_letter_box.h"
+#include "clients/toolkit/shm_bus.h"
 #include "tests/support/daemon.h"
 #include "tests/support/process.h"
 
@@ -254,6 +255,30 @@ TEST_F(Dlq, AReplayRidesOutTheDeathOfTheBroker) {
   EXPECT_EQ(replay.wait(60).exit_code, 0) << replay.errors();
   EXPECT_EQ(replayed().size(), static_cast<std::size_t>(kLetters));
   EXPECT_TRUE(listed().empty());
+}
+
+TEST_F(Dlq, WhatAHandlerRejectedComesAgainUnderItsIdWhenItIsReplayed) {
+  ASSERT_EQ(mallbots("topic create parcels").ended.exit_code, 0);
+  const auto connection = connect();
+  toolkit::ShmBus bus{*connection};
+  const auto members = bus.subscribe({.topics = {"parcels"}, .group = "depot"});
+  ASSERT_TRUE(members) << members.error().sentence();
+  const client::Header id[] = {{"msg.id", "parcel-7"}};
+  ASSERT_TRUE(bus.publish("parcels", {{{.payload = client::as_bytes("box"), .headers = id}}}));
+  const auto receive = [&] { return (*members)->receive(Deadline::after_ms(20'000)); };
+  auto first = receive();
+  ASSERT_TRUE(first && *first);
+  ASSERT_TRUE((**first).reject({.type = "NoSuchShelf", .text = "shelf 9", .handler = "store"}));
+  const auto left = mallbots("--format json dlq list parcels -g depot --type NoSuchShelf");
+  EXPECT_EQ(json::parse(left.output, nullptr, false)[0]["message_id"], "parcel-7") << left.errors;
+  EXPECT_EQ(mallbots("dlq replay parcels parcel-7 -g depot --execute").output,
+            "replayed 1 letters, 0 left\n");
+  auto again = receive();
+  ASSERT_TRUE(again && *again);
+  EXPECT_EQ((**again)->header("msg.id"), "parcel-7");
+  EXPECT_EQ((**again)->text(), "box");
+  EXPECT_FALSE((**again)->header(toolkit::kDeadReason));
+  EXPECT_TRUE((**again).ack());
 }
 
 TEST_F(Dlq, OfTwoReplaysAtOnceTheSlowerEndsWithConflictAndNoLetterIsLost) {
