@@ -161,12 +161,14 @@ Result<std::uint64_t> ProducerNames::last_sequence(TopicId id, PartitionIndex pa
   std::uint64_t last = durable == follower.last.end() ? 0 : durable->second;
   LogReader reader{disk_, *follower.partition, ReadUpTo::kCommitted};
   reader.seek(follower.reader.next_offset());
+  // Others go on appending: only what is there now can be of this producer.
+  const Offset end = follower.partition->end_offset();
   for (;;) {
     const auto batch = reader.read();
     if (!batch) return std::unexpected(batch.error());
     for (const shm::RecordView& view : (*batch)->records)
       if (view.header->producer_id == producer_id) last = std::max(last, view.header->sequence);
-    if ((*batch)->at_end) return last;
+    if ((*batch)->at_end || reader.next_offset() >= end) return last;
   }
 }
 
