@@ -19,7 +19,7 @@
 //
 // Sagas that follow events instead of replies (SagaAnswers::kEvents) say with on<Event>() what an
 // event means: stay, next, back. They undo all at once, since nobody replies. A function that
-// cannot decide yet returns a failure: nothing changes, and the message comes again.
+// cannot decide yet returns not_now(): nothing changes, and the message comes again.
 //
 // `Data` is the saga's memory, a struct with fields(). Functions are called again after a crash
 // before the commit: they change nothing but what they are given. Any thread; a Saga is a value.
