@@ -141,6 +141,9 @@ enum class Reach : std::uint8_t {
   kAll,
 };
 
+/// Reading costs by the call.
+inline constexpr std::size_t kInPlaceAtOnce = 4;
+
 class Subscription {
  public:
   virtual ~Subscription() = default;

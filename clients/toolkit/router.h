@@ -18,7 +18,8 @@
 //   survival   a handler whose subscription breaks (topic deleted, broker gone for longer than a
 //              client waits) subscribes again every second; health() says so
 // A message that a worker has taken together with others of its key is acknowledged with them, at
-// the latest 1 ms after its own end: a death gives those again.
+// the latest 1 ms after its own end: a death gives those again. So it is with up to four batches
+// that the only worker of a batch handler read at once.
 #pragma once
 
 #include <cstddef>

@@ -219,8 +219,9 @@ Result<Subscription::InPlace> Engine::read_in_place(Lock& lock,
                                                     const Subscription::HandleInPlace& in_place) {
   reading_ = true;
   lock.unlock();
-  const auto messages = source_->poll({.patience = wanted.deadline},
-                                      std::min(wanted.max, options_.subscribe.max_in_flight));
+  const auto messages =
+      source_->poll({.patience = wanted.deadline},
+                    std::min(kInPlaceAtOnce * wanted.max, options_.subscribe.max_in_flight));
   lock.lock();
   Subscription::InPlace received;
   if (messages && !messages->empty() && handle->closed) {

@@ -92,7 +92,7 @@ Station::~Station() {
 
 Result<void> Station::subscribe() {
   const HandlerOptions& options = parts_.options;
-  const std::size_t batches = parts_.batch.max_messages * options.workers;
+  const std::size_t batches = parts_.batch.max_messages * std::max(options.workers, kInPlaceAtOnce);
   auto made =
       parts_.subscriber->subscribe({.topics = options.topics,
                                     .group = options.group,
@@ -253,21 +253,36 @@ Result<void> Station::work_on_batch(Subscription& subscription, BatchRoom& room)
     return {};
   }
   std::vector<std::size_t> undone;
-  auto received = subscription.receive_in_place(
-      parts_.batch.max_messages, Deadline::never(), [&](auto messages, std::vector<bool>& done) {
-        for (std::size_t i = 0; i < messages.size(); ++i) room.lay(i, messages[i], 1);
-        room.run(messages.size(), parts_.batch_handler, chain_, parts_.middlewares.empty());
-        for (std::size_t i = 0; room.has_failures() && i < messages.size(); ++i) {
-          done[i] = room.outcome(i) && !room.must_wait(i);
-          if (!done[i]) undone.push_back(i);
-        }
-      });
+  std::size_t first = 0;  // of the batch that is laid out
+  const auto handle = [&](std::span<const client::Message> messages, std::vector<bool>& done) {
+    for (first = 0; first < messages.size(); first += parts_.batch.max_messages) {
+      if (first > 0 && stopping_.stop_requested()) break;
+      if (handle_in_place(messages.subspan(first), room)) continue;
+      for (std::size_t i = first; i < messages.size(); ++i) {
+        const bool was_tried = i - first < parts_.batch.max_messages;
+        done[i] = was_tried && room.outcome(i - first) && !room.must_wait(i - first);
+        if (!done[i]) undone.push_back(i - first);
+      }
+      return;
+    }
+    for (std::size_t i = first; i < messages.size(); ++i) done[i] = false;
+  };
+  auto received =
+      subscription.receive_in_place(parts_.batch.max_messages, Deadline::never(), handle);
   if (!received) return std::unexpected(std::move(received).error());
   if (received->was_handled)
     settle_rest(received->rest, room, undone);
   else
     handle_batch(received->rest, room);
   return {};
+}
+
+/// False: something failed.
+bool Station::handle_in_place(std::span<const client::Message> messages, BatchRoom& room) {
+  const std::size_t count = std::min(messages.size(), parts_.batch.max_messages);
+  for (std::size_t i = 0; i < count; ++i) room.lay(i, messages[i], 1);
+  room.run(count, parts_.batch_handler, chain_, parts_.middlewares.empty());
+  return !room.has_failures();
 }
 
 void Station::handle_batch(std::vector<Delivery>& batch, BatchRoom& room) {
@@ -288,12 +303,17 @@ void Station::handle_batch(std::vector<Delivery>& batch, BatchRoom& room) {
   settle_rest(rest, room, items);
 }
 
-/// Delivery k is item items[k].
+/// Delivery k is item items[k]; what is beyond the room was not tried.
 void Station::settle_rest(std::vector<Delivery>& rest, const BatchRoom& room,
                           std::span<const std::size_t> items) {
-  for (std::size_t k = 0; k < rest.size(); ++k)
-    if (!room.must_wait(items[k]))
+  for (std::size_t k = 0; k < rest.size(); ++k) {
+    if (rest[k].is_settled()) continue;
+    const bool was_tried = k < items.size() && items[k] < parts_.batch.max_messages;
+    if (was_tried && !room.outcome(items[k]))
       settle_failed(std::span{rest}, k, room.outcome(items[k]).error());
+    else
+      static_cast<void>(rest[k].defer());  // fenced: it comes again anyway
+  }
 }
 
 void Station::settle_failed(std::span<Delivery> run, std::size_t failed,

@@ -73,6 +73,7 @@ class Station {
   [[nodiscard]] Result<std::vector<Delivery>> receive_batch(Subscription& subscription);
   void handle_run(std::vector<Delivery>& run);
   [[nodiscard]] Result<void> work_on_batch(Subscription& subscription, BatchRoom& room);
+  [[nodiscard]] bool handle_in_place(std::span<const client::Message> messages, BatchRoom& room);
   void handle_batch(std::vector<Delivery>& batch, BatchRoom& room);
   void settle_rest(std::vector<Delivery>& rest, const BatchRoom& room,
                    std::span<const std::size_t> items);
