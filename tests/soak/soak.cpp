@@ -37,6 +37,7 @@ const std::vector<TopicKind>& topic_kinds() {
       {"sequenced",
        and_also(kSmall, {"ingest", "sequenced"}),
        {{"producer", 2}, {"reader", 1}, {"member", 2}}},
+      {"queue", kSmall, {{"producer", 2}, {"queuer", 5}}},
       {"events",
        and_also(kSmall, {"type", "events"}),
        {{"appender", 3}, {"browser", 1}, {"reader", 1}, {"member", 2}}},
@@ -247,7 +248,7 @@ void Soak::drain() {
       }
       if (!done) cast_.find(group + " never came to the end of " + kind.name);
     }
-  cast_.end({"reader", "member", "browser"});
+  cast_.end({"reader", "member", "queuer", "browser"});
 }
 
 void Soak::audit() {

@@ -4,6 +4,7 @@
 //   producer  single records and batches, committed and durable
 //   reader    a plain reader from somewhere in the log, now and then slow
 //   member    of GROUP; commits now and then, all or a part of what it was given
+//   queuer    of GROUP in queue mode: acknowledges, gives back, rejects, holds too long
 //   auditor   reads the topic from its start to its end, then ends
 //   appender  to streams of events, mostly at the version that it knows
 //   browser   reads streams of events
@@ -26,10 +27,10 @@ namespace {
 std::atomic<bool> end_asked = false;  // lock-free: a signal handler stores it
 
 constexpr std::pair<std::string_view, int (*)(Stage&)> kRoles[] = {
-    {"producer", produce},        {"reader", read},
-    {"member", consume},          {"auditor", audit},
-    {"appender", write_streams},  {"browser", read_streams},
-    {"archivist", audit_streams},
+    {"producer", produce},     {"reader", read},
+    {"member", consume},       {"auditor", audit},
+    {"queuer", consume_queue}, {"appender", write_streams},
+    {"browser", read_streams}, {"archivist", audit_streams},
 };
 
 }  // namespace

@@ -62,6 +62,7 @@ int produce(Stage& stage);  // producers.cpp
 int read(Stage& stage);     // readers.cpp
 int audit(Stage& stage);
 int consume(Stage& stage);        // member.cpp
+int consume_queue(Stage& stage);  // queue_member.cpp
 int write_streams(Stage& stage);  // streams.cpp
 int read_streams(Stage& stage);
 int audit_streams(Stage& stage);
