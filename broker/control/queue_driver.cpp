@@ -270,7 +270,11 @@ std::optional<Offset> QueueDriver::write_letter(const LetterOrder& order) {
 
 Topic* QueueDriver::letters_of(const QueueIdentity& queue, const Topic& source) {
   const std::string name = dead_letter_topic(source.name(), queue.group);
-  if (Topic* known = parts_.topics.find(name)) return known;
+  if (Topic* known = parts_.topics.find(name)) {
+    if (!known->settings().events && !known->settings().exclusive) return known;
+    complain(queue, "'" + name + "' cannot take dead letters: type=events or producers=exclusive");
+    return nullptr;
+  }
   TopicSettings settings;
   settings.slot_bytes = std::max(2 * source.settings().slot_bytes, kSmallestLetterSlot);
   settings.record_max_bytes = settings.slot_bytes / 2;

@@ -15,6 +15,7 @@ constexpr std::uint64_t kMaxFileBytes = 1ULL << 30;
 constexpr std::size_t kMaxNameBytes = 200;
 constexpr std::uint64_t kBytesPerTurn = 8ULL << 20;
 constexpr BootNanos kPauseAfterFailure = kSecond;
+constexpr BootNanos kSavePause = kSecond;
 
 Result<void> check_name(const std::string& name) {
   const bool fits = !name.empty() && name.size() <= kMaxNameBytes;
@@ -258,17 +259,22 @@ Result<void> ProducerNames::duty(BootNanos now, BootNanos& next_look) {
   for (auto& [id, topic] : topics_) {
     for (Follower& follower : topic.partitions) {
       if (follower.reader.next_offset() >= follower.partition->durable_offset()) continue;
-      const auto all = read_on(topic, follower, kBytesPerTurn);
+      // What is in memory is read before its slots are used again; the ring bounds it.
+      const bool is_hot =
+          follower.reader.next_offset() >= follower.partition->ring().oldest_offset();
+      const auto all = read_on(topic, follower, is_hot ? ~std::uint64_t{0} : kBytesPerTurn);
       if (!all) return failed(all.error());
       if (!*all) next_look = now;
     }
   }
   if (unsaved_since_ == 0) return {};
-  if (unsaved_bytes_ >= kSaveBytes || now - unsaved_since_ >= kSaveAfter) {
+  // A save blocks for two flushes: once a second at most, however much comes in.
+  const BootNanos due = unsaved_since_ + (unsaved_bytes_ >= kSaveBytes ? kSavePause : kSaveAfter);
+  if (now >= due) {
     if (const auto saved = save(); !saved) return failed(saved.error());
     return {};
   }
-  next_look = std::min(next_look, unsaved_since_ + kSaveAfter);
+  next_look = std::min(next_look, due);
   return {};
 }
 

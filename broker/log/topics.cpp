@@ -234,6 +234,7 @@ void Topics::ring_doorbells(Topic& topic) {
 
 BootNanos Topics::duty(BootNanos now) {
   BootNanos next_look = INT64_MAX;
+  read_on_names(now, next_look);  // before slots are used again
   for (const auto& [name, topic] : topics_) {
     for (const auto& partition : topic->partitions_) partition->duty(now, next_look);
     if (topic->wants_all()) {
@@ -242,7 +243,6 @@ BootNanos Topics::duty(BootNanos now) {
     }
   }
   if (!dying_.empty()) bury();
-  read_on_names(now, next_look);
   hold_orphans_down();
   look_at_space(now, next_look);
   retain(now, next_look);

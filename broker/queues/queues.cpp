@@ -73,7 +73,7 @@ Result<shm::JoinQueueReply> Queues::join(const QueueJoin& request, BootNanos now
     const auto found =
         std::ranges::find_if(topics_, [&](const auto& topic) { return topic.second.name == name; });
     if (found == topics_.end()) return fail(ErrorCode::kUnknownTopic, "'" + name + "'");
-    topics.push_back(&found->second);
+    if (std::ranges::find(topics, &found->second) == topics.end()) topics.push_back(&found->second);
   }
   // Where new queues begin, before anything is changed.
   std::vector<std::pair<QueueIdentity, Position>> fresh;
@@ -131,7 +131,10 @@ Result<void> Queues::leave(SessionIndex session, std::uint64_t group_id, BootNan
     return fail(ErrorCode::kFenced, "the session is no member of that queue");
   release(*group, group->members.at(session), false);
   group->members.erase(session);
-  std::erase_if(outbox_, [&](const Push& push) { return push.session == session; });
+  std::erase_if(outbox_, [&](const Push& push) {
+    const auto is_of_group = [&](const auto& message) { return message.group_id == group_id; };
+    return push.session == session && std::visit(is_of_group, push.message);
+  });
   return {};
 }
 

@@ -204,6 +204,7 @@ class Queues {
     LogEpoch epoch = 0;
     QueueState state;
     QueueCounts counts;
+    BootNanos next_letter = 0;  ///< its letters could not be written: not before
   };
   struct Group {
     std::string name;
@@ -239,7 +240,7 @@ class Queues {
   [[nodiscard]] Member* pick(Group& group, TopicId topic, bool alone);
   void distribute(Group& group, BootNanos now, std::size_t& budget);
   [[nodiscard]] bool grant_some(Group& group, Queue& queue, BootNanos now, std::size_t& budget,
-                                bool& wants_alone);
+                                std::optional<TopicId>& wants_alone);
   void give(Queue& queue, Member& member, const QueueState::Next& next, BootNanos now);
   void push_grants();
   void write_round();
@@ -258,7 +259,6 @@ class Queues {
   std::vector<std::vector<std::byte>> backlog_;
   std::vector<Push> outbox_;  ///< goes when the backlog is written
   std::map<std::pair<SessionIndex, Queue*>, shm::Grants> granting_;
-  BootNanos next_letter_ = 0;  ///< letters could not be written: not before
 
   std::size_t bytes_since_round_ = 0;
   std::size_t round_bytes_ = 0;

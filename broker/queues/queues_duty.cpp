@@ -11,6 +11,7 @@ constexpr std::size_t kGrantsPerVisit = 64;
 constexpr std::size_t kGrantsPerTurn = 4096;
 constexpr std::size_t kGrantsPerPacket = 4000;
 constexpr BootNanos kLetterPause = 100 * kMillisecond;
+constexpr std::size_t kLettersPerTurn = 64;
 /// Of what is said again, in one turn.
 constexpr std::size_t kRoundPieceBytes = 256 * 1024;
 
@@ -29,13 +30,16 @@ BootNanos Queues::duty(BootNanos now) {
       write_letters(*group, *queue, now);
     }
     if (backlog_.empty()) distribute(*group, now, budget);
-    for (const auto& [key, queue] : group->queues) next = std::min(next, queue->state.next_time());
+    for (const auto& [key, queue] : group->queues) {
+      next = std::min(next, queue->state.next_time());
+      if (queue->state.count(ItemState::kDead) > 0)
+        next = std::min(next, std::max(now, queue->next_letter));
+    }
   }
   push_grants();
   write_round();
   commit();
-  if (budget == 0 || round_at_) next = now;
-  if (next_letter_ > now) next = std::min(next, next_letter_);
+  if (budget == 0 || (round_at_ && backlog_.empty())) next = now;
   // The journal has no room: the next flush makes some, and wakes.
   if (!backlog_.empty()) next = std::min(next, now + kMillisecond);
   return next;
@@ -60,8 +64,10 @@ void Queues::expire(Group& group, Queue& queue, BootNanos now) {
 }
 
 void Queues::write_letters(Group& /*group*/, Queue& queue, BootNanos now) {
-  if (queue.state.count(ItemState::kDead) > 0 && now >= next_letter_) {
+  if (queue.state.count(ItemState::kDead) > 0 && now >= queue.next_letter) {
+    std::size_t left = kLettersPerTurn;
     for (const ItemView& item : queue.state.all_in(ItemState::kDead)) {
+      if (left-- == 0) break;
       const auto letter =
           host_.write_letter({.queue = queue.identity,
                               .offset = item.offset,
@@ -69,7 +75,7 @@ void Queues::write_letters(Group& /*group*/, Queue& queue, BootNanos now) {
                               .attempts = item.attempts,
                               .note = item.note == nullptr ? FailureNote{} : *item.note});
       if (!letter) {
-        next_letter_ = now + kLetterPause;
+        queue.next_letter = now + kLetterPause;
         break;
       }
       if (*letter == kNoOffset) {
@@ -157,13 +163,13 @@ void Queues::give(Queue& queue, Member& member, const QueueState::Next& next, Bo
 
 /// One visit; true: there may be more to give.
 bool Queues::grant_some(Group& group, Queue& queue, BootNanos now, std::size_t& budget,
-                        bool& wants_alone) {
+                        std::optional<TopicId>& wants_alone) {
   std::size_t given = 0;
   forget_lost(group, queue);
   while (const auto last = queue.state.next_ready(true)) {
     Member* const member = pick(group, queue.identity.topic, true);
     if (member == nullptr) {
-      wants_alone = true;
+      wants_alone = queue.identity.topic;
       break;
     }
     member->alone = true;
@@ -189,7 +195,7 @@ void Queues::distribute(Group& group, BootNanos now, std::size_t& budget) {
     return one.second.joined && !one.second.stuck && one.second.held < one.second.max_in_flight;
   });
   if (!anybody || group.queues.empty()) return;
-  bool wants_alone = false;
+  std::optional<TopicId> wants_alone;  ///< whose message has to be tried alone
   bool more = true;
   while (more && budget > 0) {
     more = false;
@@ -203,11 +209,16 @@ void Queues::distribute(Group& group, BootNanos now, std::size_t& budget) {
   // Somebody must come to hold nothing, or a busy group would never try the message again.
   if (!wants_alone) {
     group.draining.reset();
-  } else if (!group.draining || !group.members.contains(*group.draining)) {
-    const auto least = std::ranges::min_element(group.members, {}, [](const auto& one) {
-      return one.second.joined && !one.second.stuck ? one.second.held : ~std::uint32_t{0};
-    });
-    group.draining = least->first;
+  } else {
+    constexpr std::uint32_t kCannot = ~std::uint32_t{0};
+    const auto rank = [&](const auto& one) {
+      const Member& member = one.second;
+      const bool can = member.joined && !member.stuck && member.topics.contains(*wants_alone);
+      return can ? member.held : kCannot;
+    };
+    const auto elected = group.draining ? group.members.find(*group.draining) : group.members.end();
+    if (elected == group.members.end() || rank(*elected) == kCannot)
+      group.draining = std::ranges::min_element(group.members, {}, rank)->first;
   }
 }
 

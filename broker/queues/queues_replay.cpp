@@ -137,13 +137,23 @@ void Queues::started(bool memory_kept, BootNanos now) {
       queue->state.set_max_deliveries(group->max_deliveries);
       const LogState log = host_.log(key.first, key.second);
       const Offset low = host_.settle(key.first, key.second, {queue->epoch, queue->state.low()});
-      if (low != queue->state.low()) {
+      const Offset before = queue->state.low();
+      if (low != before) {
         host_.report(queue->identity,
                      "set back to offset " + std::to_string(low) + ": records behind it were lost");
         queue->state.move_low(low);
+      }
+      // The epoch of what is acknowledged from now on has to be known to the start after this one.
+      if (low != before || queue->epoch != log.epoch) {
         writer_.low_moved(queue->number, {log.epoch, low});
       }
       queue->epoch = log.epoch;
+      for (const ItemView& item : queue->state.all_in(ItemState::kBuried)) {
+        if (memory_kept || host_.is_letter_durable(queue->identity, item.letter)) continue;
+        // The power took the letter, not the journal's word of it: it dies again.
+        writer_.died(queue->number, item.offset, item.reason, nullptr);
+        queue->state.die(item.offset, item.reason, nullptr);
+      }
       for (const ItemView& item : queue->state.all_in(ItemState::kHeld)) {
         if (!memory_kept) {
           // The power went, not the consumer.

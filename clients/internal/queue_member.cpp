@@ -85,15 +85,22 @@ Result<void> QueueMember::leave(Deadline deadline) {
     static_cast<void>(pump(deadline));
     for (int round = 0; round < 3; ++round) {
       for (const auto& [place, offsets] : std::exchange(wanted_, {}))
-        for (const Offset offset : offsets)
+        for (const Offset offset : offsets) {
+          // Not held any more: if it is given again meanwhile, it is given back again.
+          const auto held = held_.find({place, offset});
           noted_[place].push_back(
-              {offset, held_[{place, offset}].attempt, {.outcome = shm::Outcome::kReturn}});
+              {offset, held->second.attempt, {.outcome = shm::Outcome::kReturn}});
+          held_.erase(held);
+        }
       if (noted_.empty() && sent_.empty()) break;
       static_cast<void>(flush(deadline));
     }
     leaving_ = false;
     static_cast<void>(
         link_->ask_once<shm::Empty>(shm::LeaveQueue{.group_id = group_id_}, deadline));
+    // What was said to this member is not for the next one of the group on this connection.
+    while (link_->take_queue_push(group_id_)) {
+    }
   }
   link_->release_group(group_, this);
   group_.clear();

@@ -2,7 +2,7 @@
 // real commands over a real data directory. What may come of it: an answer, or the end of that
 // session. Anything else is a finding: a crash, a CHECK, a leak, another client that is not served.
 //
-// Input: packets one after the other, each {u8 kind, u8 size, bytes}. kind 0 to 63: a whole packet
+// Input: packets one after the other, each {u8 kind, u8 size, bytes}. kind 0 to 64: a whole packet
 // of that message type with the bytes as its body; above: the bytes raw, header included.
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -47,6 +47,17 @@ class Rig {
                                                      .registry = registry},
                                        TopicsOptions{.memory_max_bytes = 256 * kMiB});
     CHECK(topics_->start(false, [](const std::string&) {}));
+    streams_ = std::make_unique<EventStreams>(EventStreams::Parts{
+        .disk = *disk_, .data = data_, .topics = *topics_, .memory_max_bytes = 256 * kMiB});
+    rings_ = must(Rings::make({.keeper = keeper_,
+                               .registry = registry,
+                               .sessions = *sessions_,
+                               .topics = *topics_,
+                               .broker_eventfd = -1},
+                              {}));
+    rings_->on_partition([this](Topic& topic, PartitionIndex partition) {
+      return streams_->admission_of(topic, partition);
+    });
     groups_ = std::make_unique<GroupDriver>(GroupDriver::Parts{.disk = *disk_,
                                                                .data = data_,
                                                                .keeper = keeper_,
@@ -72,6 +83,8 @@ class Rig {
                                                            .sessions = *sessions_,
                                                            .topics = *topics_,
                                                            .groups = *groups_,
+                                                           .rings = *rings_,
+                                                           .streams = *streams_,
                                                            .schedule = *schedule_,
                                                            .queues = *queues_});
     path_ = folder_ / "control.sock";
@@ -116,7 +129,7 @@ class Rig {
   }
 
   static std::vector<std::byte> packet(unsigned kind, std::span<const std::byte> bytes) {
-    if (kind >= 64) return {bytes.begin(), bytes.end()};
+    if (kind > 64) return {bytes.begin(), bytes.end()};
     auto whole = shm::encode_packet(static_cast<shm::MessageType>(kind), 2, shm::Empty{});
     whole.insert(whole.end(), bytes.begin(), bytes.end());
     const auto size = static_cast<std::uint32_t>(bytes.size());
@@ -158,6 +171,7 @@ class Rig {
     std::vector<SessionIndex> all;
     for (const auto& [index, session] : sessions_->all()) all.push_back(index);
     for (const SessionIndex index : all) {
+      rings_->session_ended(index, false);
       topics_->session_died(index);
       groups_->session_ended(index);
       queues_->session_ended(index);
@@ -173,6 +187,8 @@ class Rig {
     for (Topic* topic : topics_->users()) {
       if (topic->name() == "d" || topic->name() == "m") continue;
       const TopicId id = topic->id();
+      rings_->topic_gone(*topic);
+      streams_->topic_gone(*topic);
       CHECK(topics_->remove(std::string{topic->name()}));
       groups_->topic_deleted(id);
       queues_->topic_deleted(id);
@@ -202,6 +218,8 @@ class Rig {
   shm::Mapping registry_;
   std::unique_ptr<Sessions> sessions_;
   std::unique_ptr<Topics> topics_;
+  std::unique_ptr<EventStreams> streams_;
+  std::unique_ptr<Rings> rings_;  ///< its thread ends before streams and topics go
   std::unique_ptr<GroupDriver> groups_;
   std::unique_ptr<Schedule> schedule_;
   std::unique_ptr<QueueDriver> queues_;

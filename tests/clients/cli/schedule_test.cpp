@@ -25,7 +25,7 @@ class ScheduleCommand : public testing::Test {
     return mallbots("consume t -o start -e -f '%s '").output;
   }
   void expect_soon(const std::string& what) const {
-    for (int i = 0; i < 100 && consumed() != what; ++i) run({"sleep", "0.05"});
+    for (int i = 0; i < 100 && consumed() != what; ++i) static_cast<void>(run({"sleep", "0.05"}));
     EXPECT_EQ(consumed(), what);
   }
   Daemon daemon_;
@@ -84,7 +84,7 @@ TEST_F(ScheduleCommand, DeathsOfTheBrokerDeliverEachExactlyOnce) {
     const auto sent =
         mallbots("produce t --acks committed --delay 400ms", "seq " + from + " " + to + " | ");
     ASSERT_EQ(sent.ended.exit_code, 0) << sent.errors;
-    run({"sleep", round == 0 ? "0.1" : "0.39"});
+    static_cast<void>(run({"sleep", round == 0 ? "0.1" : "0.39"}));
     ASSERT_TRUE(daemon_.kill_broker()) << daemon_.log();
   }
   std::string sorted;
@@ -93,7 +93,7 @@ TEST_F(ScheduleCommand, DeathsOfTheBrokerDeliverEachExactlyOnce) {
         mallbots("consume t -o start -e | sort -n | uniq -c | awk '{print $1}' | sort | uniq -c")
             .output;
     if (sorted.find("900 1") != std::string::npos) break;
-    run({"sleep", "0.1"});
+    static_cast<void>(run({"sleep", "0.1"}));
   }
   EXPECT_NE(sorted.find("900 1"), std::string::npos) << sorted;
   EXPECT_EQ(nlohmann::json::parse(mallbots("schedule list --format json").output).size(), 0U);
