@@ -92,7 +92,7 @@ Result<std::vector<GroupListing>> Admin::list_groups(Deadline deadline) {
     const auto reply = connection_->link().ask<shm::ListGroupsReply>(page, deadline);
     if (!reply) return std::unexpected(reply.error());
     for (const shm::GroupSummary& row : reply->groups)
-      all.push_back({row.group, row.members, row.partitions, row.lag});
+      all.push_back({row.group, row.members, row.partitions, row.lag, row.is_queue});
     if (!reply->more || reply->groups.empty()) return all;
     page.after = reply->groups.back().group;
   }
@@ -100,17 +100,36 @@ Result<std::vector<GroupListing>> Admin::list_groups(Deadline deadline) {
 
 Result<std::vector<GroupPartition>> Admin::describe_group(const std::string& group,
                                                           Deadline deadline) {
-  std::vector<GroupPartition> all;
+  auto whole = describe_whole_group(group, deadline);
+  if (!whole) return std::unexpected(std::move(whole).error());
+  return std::move(whole->partitions);
+}
+
+Result<GroupDescription> Admin::describe_whole_group(const std::string& group, Deadline deadline) {
+  GroupDescription all;
   for (shm::DescribeGroup page{.group = group};;) {
     const auto reply =
         about(group, connection_->link().ask<shm::DescribeGroupReply>(page, deadline));
     if (!reply) return std::unexpected(reply.error());
+    all.is_queue = reply->is_queue;
     for (const shm::GroupRow& row : reply->rows) {
-      GroupPartition partition{row.topic, row.partition,   std::nullopt, row.end_offset,
-                               row.lag,   row.lag_time_ms, row.member,   row.pid};
+      GroupPartition partition{.topic = row.topic,
+                               .partition = row.partition,
+                               .current_offset = std::nullopt,
+                               .end_offset = row.end_offset,
+                               .lag = row.lag,
+                               .lag_time_ms = row.lag_time_ms,
+                               .member = row.member,
+                               .pid = row.pid,
+                               .in_flight = row.in_flight,
+                               .waiting = row.waiting,
+                               .redeliveries = row.redeliveries,
+                               .dead_letters = row.dead_letters};
       if (row.current_offset != kNoOffset) partition.current_offset = row.current_offset;
-      all.push_back(std::move(partition));
+      all.partitions.push_back(std::move(partition));
     }
+    for (const shm::QueueMemberRow& row : reply->members)
+      all.members.push_back({row.name, row.pid, row.in_flight, row.is_stuck});
     if (!reply->more || reply->rows.empty()) return all;
     page.from_row += static_cast<std::uint32_t>(reply->rows.size());
   }

@@ -61,7 +61,8 @@ struct GroupListing {
   std::string group;
   std::uint32_t members = 0;
   std::uint32_t partitions = 0;
-  std::uint64_t lag = 0;
+  std::uint64_t lag = 0;  ///< of a queue: what is not done
+  bool is_queue = false;
 };
 
 struct GroupPartition {
@@ -73,6 +74,25 @@ struct GroupPartition {
   std::int64_t lag_time_ms = 0;
   std::string member;
   std::uint32_t pid = 0;
+  // Of queues only; there `current_offset` is the low mark, `lag` what is not done, `lag_time_ms`
+  // the age of the oldest of it.
+  std::uint32_t in_flight = 0;
+  std::uint32_t waiting = 0;       ///< for the time of their next delivery
+  std::uint64_t redeliveries = 0;  ///< since the broker started
+  std::uint64_t dead_letters = 0;  ///< the same
+};
+
+struct QueueMemberDescription {
+  std::string name;
+  std::uint32_t pid = 0;
+  std::uint32_t in_flight = 0;
+  bool is_stuck = false;  ///< let a lock expire and has not been heard of since
+};
+
+struct GroupDescription {
+  bool is_queue = false;
+  std::vector<GroupPartition> partitions;
+  std::vector<QueueMemberDescription> members;  ///< of a queue; 100 at most
 };
 
 /// Where to move a group, as `group seek --to` says.
@@ -157,6 +177,9 @@ class Admin {
   /// Errors: UnknownGroup.
   [[nodiscard]] Result<std::vector<GroupPartition>> describe_group(const std::string& group,
                                                                    Deadline deadline = usual());
+  /// The same, its mode and the members of a queue.
+  [[nodiscard]] Result<GroupDescription> describe_whole_group(const std::string& group,
+                                                              Deadline deadline = usual());
   /// Without `execute` it only tells what would be. Errors: UnknownGroup, GroupBusy.
   [[nodiscard]] Result<std::vector<GroupMove>> seek_group(const std::string& group,
                                                           const GroupSeek& to, bool execute,

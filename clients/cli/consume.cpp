@@ -7,6 +7,7 @@
 
 #include "clients/admin.h"
 #include "clients/cli/command.h"
+#include "clients/cli/consume_queue.h"
 #include "clients/cli/offsets.h"
 #include "clients/cli/record_format.h"
 #include "clients/cli/session.h"
@@ -29,6 +30,7 @@ struct ConsumeOptions {
   std::string pattern = "%s\\n";
   bool json = false;
   bool internal = false;
+  QueueOptions queue;
 };
 
 using Key = std::pair<std::string, PartitionIndex>;
@@ -213,6 +215,13 @@ Result<ExitCode> consume(const Context& context, ConsumeOptions options) {
   std::sort(options.topics.begin(), options.topics.end());
   const auto twice = std::unique(options.topics.begin(), options.topics.end());
   options.topics.erase(twice, options.topics.end());
+  if (!options.queue.group.empty()) {
+    options.queue.topics = options.topics;
+    options.queue.count = options.count;
+    options.queue.to_end = options.to_end;
+    options.queue.json = options.json;
+    return consume_queue(context, options.queue, *pattern);
+  }
 
   catch_stop_signals();
   const auto connection = connect(context, "consume", kPatienceMs);
@@ -231,25 +240,30 @@ void add_options(CLI::App* command, ConsumeOptions& options) {
   command->add_option("TOPIC", options.topics, "What to read")->required();
   CLI::Option* group = command->add_option("-g", options.group, "Read as a member of this group")
                            ->type_name("GROUP");
+  CLI::Option* queue = add_queue_options(command, options.queue)->excludes(group);
   command
       ->add_option("-o", options.from,
                    "Where to start: start, end, N, -N, A:B or @TIME (default: end)")
       ->excludes(group)
+      ->excludes(queue)
       ->type_name("WHERE");
   command->add_option("-p", options.partition, "Only this partition")
       ->excludes(group)
+      ->excludes(queue)
       ->type_name("N");
   command
       ->add_option("--read", options.read, "Which records (default: committed, in a group durable)")
       ->transform(CLI::CheckedTransformer(std::map<std::string, ReadLevel>{
           {"committed", ReadLevel::kCommitted}, {"durable", ReadLevel::kDurable}}))
+      ->excludes(queue)
       ->option_text("committed|durable");
   command->add_option("-n", options.count, "End after so many records")
       ->check(CLI::PositiveNumber)
       ->type_name("COUNT");
   command->add_flag("-e", options.to_end, "End at the end that the partitions have now");
-  command->add_flag("--internal", options.internal,
-                    "Also events that their context keeps to itself");
+  command
+      ->add_flag("--internal", options.internal, "Also events that their context keeps to itself")
+      ->excludes(queue);
   CLI::Option* pattern =
       command->add_option("-f", options.pattern, "How a record is printed: %t %p %o %k %s ...")
           ->capture_default_str()
@@ -265,7 +279,9 @@ void add_consume(CLI::App& root, Context& context) {
                   "  mallbots consume orders                         # from now on\n"
                   "  mallbots consume orders -o start -e -f '%k,%s\\n'\n"
                   "  mallbots consume orders -o @-1h -J | jq .payload\n"
-                  "  mallbots consume orders refunds -g billing\n");
+                  "  mallbots consume orders refunds -g billing\n"
+                  "  mallbots consume parcels --queue depot -J       # each record to one member\n"
+                  "  mallbots consume parcels --queue depot --ack manual --lock 5m\n");
   auto options = std::make_shared<ConsumeOptions>();
   add_options(command, *options);
   set_action(command, context, [options, &context] { return consume(context, *options); });

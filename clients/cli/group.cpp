@@ -24,20 +24,54 @@ Result<ExitCode> list(const Context& context) {
   const auto groups = Admin{**connection}.list_groups();
   if (!groups) return std::unexpected(groups.error());
   Table table{{{"GROUP", "group"},
+               {"MODE", "mode"},
                {"MEMBERS", "members", Align::kRight},
                {"PARTITIONS", "partitions", Align::kRight},
                {"LAG", "lag", Align::kRight}}};
   for (const GroupListing& row : *groups)
-    table.add({text_cell(row.group), number_cell(row.members), number_cell(row.partitions),
-               number_cell(row.lag)});
+    table.add({text_cell(row.group), text_cell(row.is_queue ? "queue" : "log"),
+               number_cell(row.members), number_cell(row.partitions), number_cell(row.lag)});
   return context.show(table);
+}
+
+Result<ExitCode> describe_queue(const Context& context, const std::string& group,
+                                const GroupDescription& queue) {
+  Table partitions{{{"TOPIC", "topic"},
+                    {"PARTITION", "partition", Align::kRight},
+                    {"LOW-MARK", "low_mark", Align::kRight},
+                    {"LOG-END-OFFSET", "log_end_offset", Align::kRight},
+                    {"LEFT", "left", Align::kRight},
+                    {"IN-FLIGHT", "in_flight", Align::kRight},
+                    {"WAITING", "waiting", Align::kRight},
+                    {"REDELIVERIES", "redeliveries", Align::kRight},
+                    {"DEAD-LETTERS", "dead_letters", Align::kRight},
+                    {"OLDEST", "oldest_ms", Align::kRight}}};
+  for (const GroupPartition& row : queue.partitions)
+    partitions.add({text_cell(row.topic), number_cell(row.partition),
+                    offset_cell(row.current_offset.value_or(kNoOffset)),
+                    offset_cell(row.end_offset), number_cell(row.lag), number_cell(row.in_flight),
+                    number_cell(row.waiting), number_cell(row.redeliveries),
+                    number_cell(row.dead_letters), duration_cell(row.lag_time_ms)});
+  Table members{{{"MEMBER", "member"},
+                 {"PID", "pid", Align::kRight},
+                 {"IN-FLIGHT", "in_flight", Align::kRight},
+                 {"STATE", "state"}}};
+  for (const QueueMemberDescription& row : queue.members)
+    members.add({text_cell(row.name), number_cell(row.pid), number_cell(row.in_flight),
+                 text_cell(row.is_stuck ? "stuck" : "ok")});
+  return context.show(Json{{"group", printable(group)},
+                           {"mode", "queue"},
+                           {"partitions", partitions.json()},
+                           {"members", members.json()}},
+                      partitions.text(terminal_width()) + "\n" + members.text(terminal_width()));
 }
 
 Result<ExitCode> describe(const Context& context, const std::string& group) {
   const auto connection = connect(context, "group describe");
   if (!connection) return std::unexpected(connection.error());
-  const auto rows = Admin{**connection}.describe_group(group);
-  if (!rows) return std::unexpected(rows.error());
+  const auto whole = Admin{**connection}.describe_whole_group(group);
+  if (!whole) return std::unexpected(whole.error());
+  if (whole->is_queue) return describe_queue(context, group, *whole);
   Table table{{{"TOPIC", "topic"},
                {"PARTITION", "partition", Align::kRight},
                {"CURRENT-OFFSET", "current_offset", Align::kRight},
@@ -46,7 +80,7 @@ Result<ExitCode> describe(const Context& context, const std::string& group) {
                {"LAG-TIME", "lag_time_ms", Align::kRight},
                {"MEMBER", "member"},
                {"PID", "pid", Align::kRight}}};
-  for (const GroupPartition& row : *rows)
+  for (const GroupPartition& row : whole->partitions)
     table.add({text_cell(row.topic), number_cell(row.partition),
                offset_cell(row.current_offset.value_or(kNoOffset)), offset_cell(row.end_offset),
                number_cell(row.lag), duration_cell(row.lag_time_ms),
@@ -126,7 +160,7 @@ void add_group(CLI::App& root, Context& context) {
   CLI::App* command = add_command(*group, "list", "All groups", "  mallbots group list\n");
   set_action(command, context, [&context] { return list(context); });
 
-  command = add_command(*group, "describe", "Positions, lag and members of a group",
+  command = add_command(*group, "describe", "Positions, lag and members of a group or a queue",
                         "  mallbots group describe billing\n");
   add_name(command, options);
   set_action(command, context, [options, &context] { return describe(context, options->group); });

@@ -174,6 +174,10 @@ void render_json(const RecordText& record, std::string& out) {
     line["version"] = *record.version;
     line["internal"] = record.is_internal;
   }
+  if (!record.token.empty()) {
+    line["token"] = record.token;
+    line["attempt"] = record.attempt;
+  }
   out += line.dump();
   out += '\n';
 }

@@ -27,6 +27,8 @@ struct RecordText {
   std::span<const std::pair<std::string_view, std::string_view>> headers;
   std::optional<std::uint64_t> version{};  ///< in its stream; nothing: it is no event
   bool is_internal = false;
+  std::string_view token{};  ///< of a delivery that is settled by hand; else empty
+  std::uint32_t attempt = 0;
 };
 
 /// Of a message, as long as it is valid; `headers` holds the headers meanwhile.
@@ -54,7 +56,7 @@ class RecordPattern {
 
 /// One line: {"topic","partition","offset","ts","key","payload","headers"} as kcat -J names them;
 /// bytes that are not UTF-8 go into key_base64 and payload_base64 instead. Events: also "version"
-/// and "internal".
+/// and "internal". With a token: also "token" and "attempt".
 void render_json(const RecordText& record, std::string& out);
 
 [[nodiscard]] bool is_utf8(std::string_view bytes) noexcept;
