@@ -156,7 +156,8 @@ constexpr std::array kRows = {
           return s.retention_records ? std::to_string(*s.retention_records) : std::string{kNone};
         }},
     Row{"retention", "`limits`, `consumed`", "", "`limits`", true,
-        "`consumed`: also what every group has read",
+        "`consumed`: what every group is done with goes, and only that, see "
+        "[below](#retentionconsumed)",
         [](S& s, std::string_view v) {
           return take_word(s.retention_consumed, v, "limits", "consumed");
         },

@@ -4,8 +4,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
+#include <thread>
 
+#include "shm/base/clock.h"
 #include "shm/region/fd.h"
 
 namespace mallbots::test {
@@ -63,6 +67,26 @@ void Daemon::signal_broker(int signal) const {
   if (pid == 0) return;
   const shm::UniqueFd pidfd{static_cast<int>(syscall(SYS_pidfd_open, pid, 0))};
   if (pidfd) syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0);
+}
+
+bool Daemon::stop_broker() {
+  signal_broker(SIGSTOP);
+  const std::filesystem::path tasks = "/proc/" + std::to_string(broker_pid()) + "/task";
+  const auto stands = [](const std::filesystem::directory_entry& task) {
+    std::ifstream stat{task.path() / "stat"};
+    std::string pid;
+    std::string name;
+    std::string state;
+    return stat >> pid >> name >> state && state == "T";
+  };
+  for (const Deadline patience = Deadline::after_ms(10'000); !patience.has_passed();) {
+    std::error_code gone;
+    const std::filesystem::directory_iterator threads{tasks, gone};
+    if (gone) return false;
+    if (std::ranges::all_of(threads, stands)) return true;
+    std::this_thread::yield();
+  }
+  return false;
 }
 
 bool Daemon::kill_broker() {

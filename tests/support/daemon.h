@@ -39,6 +39,8 @@ class Daemon {
   /// SIGKILL to the broker alone, then waits until its successor is ready.
   [[nodiscard]] bool kill_broker();
   void signal_broker(int signal) const;
+  /// SIGSTOP; true when every thread of it stands.
+  [[nodiscard]] bool stop_broker();
   [[nodiscard]] Process& process() { return *process_; }
 
   [[nodiscard]] std::string log() const { return process_->errors(); }
