@@ -21,7 +21,9 @@
 // ViewExpired (the last views may have been overwritten; nothing is skipped). is_setback() tells
 // them from errors that end the reading: TopicGone, Revoked, ConnectionLost (the broker is away
 // longer than reconnect_timeout and memory has nothing more), Fenced (the group expelled this
-// member; its position is what it had committed; subscribe again).
+// member; its position is what it had committed; subscribe again). A member that stood still for so
+// long may have committed once more before it is told: that commit does not count, and what it
+// covers comes again.
 #pragma once
 
 #include <cstddef>
