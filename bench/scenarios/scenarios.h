@@ -28,6 +28,7 @@ void add_sequenced_rows(Registry& registry);
 void add_durable_rows(Registry& registry);
 void add_group_rows(Registry& registry);
 void add_toolkit_rows(Registry& registry);
+void add_event_rows(Registry& registry);
 void add_failover_rows(Registry& registry);
 void add_restart_rows(Registry& registry);
 void add_cold_start_rows(Registry& registry);
@@ -42,6 +43,7 @@ inline void add_scenarios(Registry& registry) {
   add_durable_rows(registry);
   add_group_rows(registry);
   add_toolkit_rows(registry);
+  add_event_rows(registry);
   add_failover_rows(registry);
   add_restart_rows(registry);
   add_cold_start_rows(registry);
