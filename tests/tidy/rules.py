@@ -76,8 +76,9 @@ def include_directions(tree):
 def service_include(path, line, target):
     own = "/".join(path.split("/")[:2]) + "/"
     if target.startswith("services/") and not target.startswith((own, "services/runtime/")):
-        if not target.endswith("/contract.h") and not own == "services/mall/":
-            yield path, line, f"{own} may include only contract.h of another context, not {target}"
+        open_files = ("/contract.h", "/api.pb.h", "/api.grpc.pb.h")
+        if not target.endswith(open_files) and not own == "services/mall/":
+            yield path, line, f"{own} may include only contract.h and api.proto of another context, not {target}"
     elif not may_include(own, house.INCLUDES["services/"], target):
         yield path, line, f"services/ may not include {target}"
 
