@@ -16,6 +16,12 @@ inline constexpr MessageType kMessageType<storesapi::StoreParticipatingToggled> 
 template <>
 inline constexpr MessageType kMessageType<storesapi::StoreRebranded> = event("StoreRebranded", 1);
 template <>
+inline constexpr MessageType kMessageType<storesapi::StoreParticipationRequested> =
+    internal_event("StoreParticipationRequested", 1);
+template <>
+inline constexpr MessageType kMessageType<storesapi::StoreParticipationDenied> =
+    internal_event("StoreParticipationDenied", 1);
+template <>
 inline constexpr MessageType kMessageType<storesapi::ProductAdded> = event("ProductAdded", 1);
 template <>
 inline constexpr MessageType kMessageType<storesapi::ProductRebranded> =

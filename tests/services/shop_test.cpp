@@ -13,7 +13,7 @@
 #include "services/payments/app/payments.h"
 #include "services/runtime/money_proto.h"
 #include "tests/clients/toolkit/pump.h"
-#include "tests/clients/toolkit/reading.h"
+#include "tests/services/publishing_streams.h"
 #include "tests/services/service_fixture.h"
 
 namespace mallbots {
@@ -23,42 +23,6 @@ using toolkit::CommandProcessor;
 using toolkit::Context;
 using toolkit::EventGroup;
 using toolkit::Handled;
-
-/// Streams whose append is the publication, as the broker's event topics are.
-class PublishingStreams final : public toolkit::EventStreams {
- public:
-  explicit PublishingStreams(toolkit::InProcessBus& bus) : bus_(&bus) {}
-  Result<std::vector<toolkit::StoredEvent>> read(const std::string& stream,
-                                                 std::uint64_t after) override {
-    return memory_.read(stream, after);
-  }
-  Result<std::uint64_t> append(const std::string& stream, std::uint64_t seen,
-                               std::span<const toolkit::NewEvent> events) override {
-    auto version = memory_.append(stream, seen, events);
-    if (!version) return version;
-    const bool is_cart = stream.starts_with("cart-");
-    for (const toolkit::NewEvent& event : events) {
-      if (event.is_internal) continue;
-      toolkit::Draft draft = event.draft;
-      draft.key = stream;
-      const std::string topic =
-          is_cart ? "mallbots.orders.events.Cart" : "mallbots.orders.events.Order";
-      EXPECT_TRUE(toolkit::publish(*bus_, topic, {&draft, 1}));
-    }
-    return version;
-  }
-  Result<std::optional<toolkit::StoredSnapshot>> snapshot(const std::string& stream) override {
-    return memory_.snapshot(stream);
-  }
-  Result<void> save_snapshot(const std::string& stream,
-                             const toolkit::StoredSnapshot& snapshot) override {
-    return memory_.save_snapshot(stream, snapshot);
-  }
-
- private:
-  toolkit::MemoryStreams memory_;
-  toolkit::InProcessBus* bus_;
-};
 
 struct Store {
   std::unique_ptr<toolkit::Database> database = toolkit::Database::open().value();
@@ -246,7 +210,11 @@ class Shop : public testing::TestWithParam<bool> {
   Store depot_store_;
   Store payments_store_;
   Store orders_store_;
-  PublishingStreams streams_{bus_};
+  test::PublishingStreams streams_{bus_, {.topic_of = [](const std::string& stream) -> std::string {
+                                     return stream.starts_with("cart-")
+                                                ? "mallbots.orders.events.Cart"
+                                                : "mallbots.orders.events.Order";
+                                   }}};
   payments::SimulatedProvider provider_;
   std::unique_ptr<customers::Customers> customers_ =
       customers::Customers::open(customers_store_.units()).value();

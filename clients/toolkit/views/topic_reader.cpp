@@ -5,14 +5,16 @@
 namespace mallbots::toolkit {
 
 Result<std::unique_ptr<TopicReader>> LogReader::open(const client::ConnectionOptions& where,
-                                                     const std::vector<std::string>& topics) {
+                                                     const std::vector<std::string>& topics,
+                                                     const LogReaderOptions& options) {
   std::unique_ptr<LogReader> reader{new LogReader};
   auto connection = client::Connection::open(where);
   if (!connection) return std::unexpected(std::move(connection).error());
   reader->connection_ = std::move(*connection);
   // A view that runs ahead of the flush would hold what a power cut takes back from the log.
-  auto consumer =
-      client::Consumer::open(*reader->connection_, {.read = client::ReadLevel::kDurable});
+  auto consumer = client::Consumer::open(
+      *reader->connection_,
+      {.read = client::ReadLevel::kDurable, .internal_events = options.internal_events});
   if (!consumer) return std::unexpected(std::move(consumer).error());
   reader->consumer_ = std::move(*consumer);
   for (const std::string& topic : topics)

@@ -29,12 +29,17 @@ class TopicReader {
   [[nodiscard]] virtual Result<Offset> end(const client::TopicPartition& partition) = 0;
 };
 
+struct LogReaderOptions {
+  bool internal_events = false;  ///< also those that a context keeps to itself: for its own views
+};
+
 /// All partitions of topics of a broker, durable records only. The topics must exist.
 class LogReader final : public TopicReader {
  public:
   /// Opens a connection of its own with these options.
   [[nodiscard]] static Result<std::unique_ptr<TopicReader>> open(
-      const client::ConnectionOptions& where, const std::vector<std::string>& topics);
+      const client::ConnectionOptions& where, const std::vector<std::string>& topics,
+      const LogReaderOptions& options = {});
 
   [[nodiscard]] Result<std::vector<client::TopicPartition>> partitions() override;
   [[nodiscard]] Result<void> seek(const client::TopicPartition& partition, Offset next) override;
