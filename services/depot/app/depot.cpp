@@ -181,18 +181,40 @@ Outcome<Depot::Welcome> Depot::hello(std::string_view bot_id, std::string_view n
                      carry_out(unit, *bot, come_online(*bot, name, is_in_hand(*list, *bot))));
     MALLBOTS_OUTCOME(scheduled, schedule(unit));
     MALLBOTS_OUTCOME(now, load_bot(unit.transaction, bot_id));
-    return Welcome{now->epoch, now->list_id};
+    MALLBOTS_OUTCOME(last, last_sequence(unit.transaction, bot_id));
+    return Welcome{now->epoch, now->list_id, *last};
   });
 }
 
 template <class Decide>
 Outcome<void> Depot::report(const Reporter& who, const Decide& decide) {
-  return units_.run({}, [&](Unit& unit) -> Outcome<void> {
+  // A refusal is kept, too, so it is a value here: the transaction commits.
+  const auto answer = units_.run({}, [&](Unit& unit) -> Outcome<Decision<void>> {
     MALLBOTS_OUTCOME(bot, load_bot(unit.transaction, who.bot_id));
     MALLBOTS_OUTCOME(is_current, check_epoch(*bot, who.epoch));
+    MALLBOTS_OUTCOME(known, find_answer(unit.transaction, who.bot_id, who.sequence));
+    if (*known) return std::move(**known);
     MALLBOTS_OUTCOME(heard, note_heard(unit.transaction, who.bot_id, clock_->wall_ms()));
     MALLBOTS_OUTCOME(list, load_list(unit.transaction, who.list_id));
-    return decide(unit, *list, *bot);
+    // What a rule refuses it refuses before anything is written.
+    const Outcome<void> outcome = decide(unit, *list, *bot);
+    Decision<void> said;
+    if (!outcome) {
+      const auto* refusal = std::get_if<Refusal>(&outcome.error());
+      if (refusal == nullptr || who.sequence == 0) return std::unexpected(outcome.error());
+      said = std::unexpected(*refusal);
+    }
+    MALLBOTS_OUTCOME(kept, keep_answer(unit.transaction, who.bot_id, who.sequence, said));
+    return said;
+  });
+  if (!answer) return std::unexpected(answer.error());
+  if (!*answer) return std::unexpected(answer->error());
+  return {};
+}
+
+Outcome<void> Depot::accepted(const Reporter& who) {
+  return report(who, [&](Unit& unit, ShoppingList& list, Bot&) {
+    return carry_out(unit, list, accept(list, who.bot_id));
   });
 }
 
@@ -242,6 +264,22 @@ Outcome<void> Depot::emptied(const Reporter& who) {
 Outcome<void> Depot::heartbeat(std::string_view bot_id, std::uint64_t epoch) {
   return report({bot_id, epoch, {}},
                 [](Unit&, ShoppingList&, Bot&) -> Outcome<void> { return {}; });
+}
+
+Outcome<std::vector<Depot::Connection>> Depot::heartbeats(std::span<const Connection> heard) {
+  const UnixMillis now = clock_->wall_ms();
+  return units_.run({}, [&](Unit& unit) -> Outcome<std::vector<Connection>> {
+    std::vector<Connection> over;
+    for (const Connection& connection : heard) {
+      MALLBOTS_OUTCOME(bot, load_bot(unit.transaction, connection.bot_id));
+      if (!check_epoch(*bot, connection.epoch)) {
+        over.push_back(connection);
+        continue;
+      }
+      MALLBOTS_OUTCOME(noted, note_heard(unit.transaction, connection.bot_id, now));
+    }
+    return over;
+  });
 }
 
 Outcome<void> Depot::stream_ended(std::string_view bot_id, std::uint64_t epoch) {

@@ -15,8 +15,10 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "clients/toolkit/clock.h"
 #include "services/depot/contract.h"
@@ -43,14 +45,19 @@ class Depot {
 
   struct Welcome {
     std::uint64_t epoch = 0;
-    std::string list_id;  ///< in hand: go on with it; empty: wait for an offer
+    std::string list_id;              ///< in hand: go on with it; empty: wait for an offer
+    std::uint64_t last_sequence = 0;  ///< of the last report that was answered
   };
   [[nodiscard]] Outcome<Welcome> hello(std::string_view bot_id, std::string_view name);
   struct Reporter {
     std::string_view bot_id;
     std::uint64_t epoch = 0;
     std::string_view list_id;
+    /// The robot's number of this report, rising by one. One that comes again gets the answer that
+    /// it got, yes or no, and changes nothing; one older than the last 64 is kInvalid. 0: none.
+    std::uint64_t sequence = 0;
   };
+  [[nodiscard]] Outcome<void> accepted(const Reporter& who);
   [[nodiscard]] Outcome<void> decline(const Reporter& who);
   [[nodiscard]] Outcome<void> started(const Reporter& who);
   [[nodiscard]] Outcome<void> arrived_at_store(const Reporter& who, std::string_view store_id);
@@ -60,6 +67,12 @@ class Depot {
   /// The cargo of a canceled list is emptied: the robot is idle again.
   [[nodiscard]] Outcome<void> emptied(const Reporter& who);
   [[nodiscard]] Outcome<void> heartbeat(std::string_view bot_id, std::uint64_t epoch);
+  struct Connection {
+    std::string bot_id;
+    std::uint64_t epoch = 0;
+  };
+  /// Of many robots in one transaction; gives those that are over.
+  [[nodiscard]] Outcome<std::vector<Connection>> heartbeats(std::span<const Connection> heard);
   [[nodiscard]] Outcome<void> stream_ended(std::string_view bot_id, std::uint64_t epoch);
 
   // --- Staff

@@ -105,7 +105,10 @@ const char* const kSchema =
     "create table if not exists bots ("
     " id text primary key, name text not null, status integer not null, epoch integer not null,"
     " list_id text not null, since_ms integer not null, heard_ms integer not null) strict;"
-    "create index if not exists bots_by_status on bots (status, since_ms)";
+    "create index if not exists bots_by_status on bots (status, since_ms);"
+    "create table if not exists answers ("
+    " bot_id text not null, sequence integer not null, refused integer, reason text not null,"
+    " primary key (bot_id, sequence)) strict, without rowid";
 
 Outcome<ShoppingList> load_list(toolkit::Transaction& transaction, std::string_view id) {
   return first_list(transaction.rows(std::string(kListColumns) + "where id = ?", {id}));
@@ -176,6 +179,46 @@ Outcome<void> note_heard(toolkit::Transaction& transaction, std::string_view id,
                          UnixMillis now_ms) {
   MALLBOTS_OUTCOME(noted,
                    transaction.run("update bots set heard_ms = ? where id = ?", {now_ms, id}));
+  return {};
+}
+
+Outcome<std::uint64_t> last_sequence(toolkit::Transaction& transaction, std::string_view bot_id) {
+  MALLBOTS_OUTCOME(
+      rows, transaction.rows("select max(sequence) from answers where bot_id = ?", {bot_id}));
+  return static_cast<std::uint64_t>(rows->front().integer(0));
+}
+
+Outcome<std::optional<Decision<void>>> find_answer(toolkit::Transaction& transaction,
+                                                   std::string_view bot_id,
+                                                   std::uint64_t sequence) {
+  if (sequence == 0) return std::nullopt;
+  MALLBOTS_OUTCOME(rows, transaction.rows("select refused, reason from answers"
+                                          " where bot_id = ? and sequence = ?",
+                                          {bot_id, sequence}));
+  if (!rows->empty()) {
+    const Row& row = rows->front();
+    if (row.is_null(0)) return Decision<void>{};
+    return Decision<void>(
+        refuse(static_cast<RefusalKind>(row.integer(0)), std::string(row.text(1))));
+  }
+  MALLBOTS_OUTCOME(last, last_sequence(transaction, bot_id));
+  if (sequence > *last) return std::nullopt;
+  return std::unexpected(Refusal{
+      RefusalKind::kInvalid, fmt::format("the answer to report {} is no longer known", sequence)});
+}
+
+Outcome<void> keep_answer(toolkit::Transaction& transaction, std::string_view bot_id,
+                          std::uint64_t sequence, const Decision<void>& answer) {
+  if (sequence == 0) return {};
+  const toolkit::SqlValue refused = answer
+                                        ? toolkit::SqlValue(nullptr)
+                                        : toolkit::SqlValue(static_cast<int>(answer.error().kind));
+  MALLBOTS_OUTCOME(kept, transaction.run("insert into answers values (?, ?, ?, ?)",
+                                         {bot_id, sequence, refused,
+                                          answer ? std::string{} : answer.error().reason}));
+  MALLBOTS_OUTCOME(
+      forgotten, transaction.run("delete from answers where bot_id = ? and sequence <= ?",
+                                 {bot_id, sequence < kAnswersKept ? 0 : sequence - kAnswersKept}));
   return {};
 }
 

@@ -3,6 +3,7 @@
 // Database; Corrupt (a stored list does not read).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,8 @@
 namespace mallbots::depot {
 
 extern const char* const kSchema;
+/// Of one robot: reports whose answers are kept.
+inline constexpr std::uint64_t kAnswersKept = 64;
 
 /// Of state kNone if there is none.
 [[nodiscard]] Outcome<ShoppingList> load_list(toolkit::Transaction& transaction,
@@ -37,6 +40,17 @@ extern const char* const kSchema;
                                      UnixMillis now_ms);
 [[nodiscard]] Outcome<void> note_heard(toolkit::Transaction& transaction, std::string_view id,
                                        UnixMillis now_ms);
+/// What the robot's report of that number was answered; nothing: it is new. kInvalid: it is older
+/// than what is kept.
+[[nodiscard]] Outcome<std::optional<Decision<void>>> find_answer(toolkit::Transaction& transaction,
+                                                                 std::string_view bot_id,
+                                                                 std::uint64_t sequence);
+/// And forgets those that are kept no longer. Sequence 0: nothing.
+[[nodiscard]] Outcome<void> keep_answer(toolkit::Transaction& transaction, std::string_view bot_id,
+                                        std::uint64_t sequence, const Decision<void>& answer);
+/// 0 if none was answered.
+[[nodiscard]] Outcome<std::uint64_t> last_sequence(toolkit::Transaction& transaction,
+                                                   std::string_view bot_id);
 [[nodiscard]] Outcome<std::vector<WaitingBot>> waiting_bots(toolkit::Transaction& transaction);
 /// Not offline yet, and not heard since before.
 [[nodiscard]] Outcome<std::vector<Bot>> silent_bots(toolkit::Transaction& transaction,

@@ -199,6 +199,11 @@ ListDecision give_back(const ShoppingList& list, std::string_view bot_id) {
   return Events{ListAvailable{}};
 }
 
+ListDecision accept(const ShoppingList& list, std::string_view bot_id) {
+  if (auto in_hand = is_in_hand_of(list, bot_id); !in_hand) return std::unexpected(in_hand.error());
+  return Events{};
+}
+
 ListDecision start(const ShoppingList& list, std::string_view bot_id) {
   if (auto in_hand = is_in_hand_of(list, bot_id); !in_hand) return std::unexpected(in_hand.error());
   if (list.status == kActive) return Events{};

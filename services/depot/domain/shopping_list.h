@@ -141,6 +141,8 @@ struct OrderedItem {
 [[nodiscard]] ListDecision assign(const ShoppingList& list, std::string_view bot_id);
 /// The robot declines, or did not answer the offer in time: back to the queue.
 [[nodiscard]] ListDecision give_back(const ShoppingList& list, std::string_view bot_id);
+/// The robot has understood the offer: nothing happens until it starts.
+[[nodiscard]] ListDecision accept(const ShoppingList& list, std::string_view bot_id);
 [[nodiscard]] ListDecision start(const ShoppingList& list, std::string_view bot_id);
 [[nodiscard]] ListDecision arrive_at_store(const ShoppingList& list, std::string_view bot_id,
                                            std::string_view store_id);

@@ -229,6 +229,60 @@ TEST_F(DepotTest, StopsComeBackFromTheDatabaseAsTheyWere) {
   EXPECT_EQ(list.phase, Phase::kReturning);
 }
 
+TEST_F(DepotTest, AReportThatComesAgainGetsTheAnswerThatItGot) {
+  const std::string id = available_list();
+  const auto first = depot_->hello("b1", "Robbie").value();
+  const ItemReport two_mugs[] = {{"mug", 2, 0}};
+  ASSERT_TRUE(depot_->accepted({"b1", first.epoch, id, 1}));
+  ASSERT_TRUE(depot_->started({"b1", first.epoch, id, 2}));
+  // Too early, and for good: what happens later does not make it right.
+  EXPECT_EQ(refusal_of(depot_->arrived_at_depot({"b1", first.epoch, id, 3})),
+            RefusalKind::kWrongState);
+  ASSERT_TRUE(depot_->arrived_at_store({"b1", first.epoch, id, 4}, "s1"));
+  ASSERT_TRUE(depot_->items_picked({"b1", first.epoch, id, 5}, "s1", two_mugs));
+  ASSERT_TRUE(depot_->arrived_at_depot({"b1", first.epoch, id, 6}));
+  const ItemCount counted[] = {{"mug", 2}};
+  ASSERT_TRUE(depot_->take_inventory(id, counted));
+  const auto told_before = told("mallbots.depot.events.ShoppingList");
+
+  const auto again = depot_->hello("b1", "Robbie").value();
+  EXPECT_EQ(again.last_sequence, 6U);
+  EXPECT_TRUE(depot_->started({"b1", again.epoch, id, 2}));
+  EXPECT_EQ(refusal_of(depot_->arrived_at_depot({"b1", again.epoch, id, 3})),
+            RefusalKind::kWrongState);
+  EXPECT_TRUE(depot_->items_picked({"b1", again.epoch, id, 5}, "s1", two_mugs));
+  EXPECT_TRUE(depot_->arrived_at_depot({"b1", again.epoch, id, 6}));
+  EXPECT_EQ(refusal_of(depot_->arrived_at_depot({"b1", first.epoch, id, 6})),
+            RefusalKind::kConflict);
+  EXPECT_EQ(told("mallbots.depot.events.ShoppingList"), told_before);
+  EXPECT_EQ(status(id), ListStatus::kCompleted);
+}
+
+TEST_F(DepotTest, AnswersAreKeptForTheLastReportsOnly) {
+  const auto welcome = depot_->hello("b1", "Robbie").value();
+  for (std::uint64_t i = 1; i <= 70; ++i) {
+    EXPECT_EQ(refusal_of(depot_->started({"b1", welcome.epoch, "none", i})), RefusalKind::kUnknown);
+  }
+  EXPECT_EQ(refusal_of(depot_->started({"b1", welcome.epoch, "none", 6})), RefusalKind::kInvalid);
+  EXPECT_EQ(refusal_of(depot_->started({"b1", welcome.epoch, "none", 7})), RefusalKind::kUnknown);
+}
+
+TEST_F(DepotTest, ManyHeartbeatsAtOnceTellWhichConnectionsAreOver) {
+  const auto first = depot_->hello("b1", "Robbie").value();
+  const auto second = depot_->hello("b1", "Robbie").value();
+  const auto other = depot_->hello("b2", "Other").value();
+  wall_.now_ms += 8'000;
+  const Depot::Connection heard[] = {
+      {"b1", first.epoch}, {"b1", second.epoch}, {"b2", other.epoch}, {"b3", 1}};
+  const auto over = depot_->heartbeats(heard).value();
+  ASSERT_EQ(over.size(), 2U);
+  EXPECT_EQ(over[0].epoch, first.epoch);
+  EXPECT_EQ(over[1].bot_id, "b3");
+  wall_.now_ms += 8'000;
+  ASSERT_TRUE(depot_->tick());
+  EXPECT_EQ(depot_->bot("b1")->status, BotStatus::kIdle);
+}
+
 TEST_F(DepotTest, NobodyKnowsStrangers) {
   EXPECT_EQ(refusal_of(depot_->list("none")), RefusalKind::kUnknown);
   EXPECT_EQ(refusal_of(depot_->bot("none")), RefusalKind::kUnknown);
