@@ -63,7 +63,8 @@ Cause Message::as_cause() const {
   return {.correlation_id = correlation_id(),
           .causation_id = id(),
           .trace = std::string{trace()},
-          .trace_state = std::string{header_or(kTraceState)}};
+          .trace_state = std::string{header_or(kTraceState)},
+          .actor = std::string{actor()}};
 }
 
 Message Message::with_payload(std::span<const std::byte> payload) const noexcept {
@@ -93,6 +94,7 @@ void fill(Draft& draft, const Cause& cause) {
                                ? std::string{kGeneratedPrefix}.append(draft.id)
                                : cause.correlation_id;
   if (draft.causation_id.empty()) draft.causation_id = cause.causation_id;
+  if (draft.actor.empty()) draft.actor = cause.actor;
   if (draft.trace.empty()) {
     draft.trace = cause.trace;
     draft.trace_state = cause.trace_state;
@@ -109,6 +111,7 @@ Draft draft_of(const Message& message) {
               .causation_id = std::string{message.causation_id()},
               .trace = std::string{message.trace()},
               .trace_state = std::string{message.header(kTraceState).value_or("")}};
+  draft.actor = message.actor();
   for (const client::Header header : message.record().headers())
     if (!is_ours(header.name)) draft.headers.emplace_back(header.name, header.value);
   return draft;
@@ -118,13 +121,14 @@ DraftRecord::DraftRecord(const Draft& draft) {
   const auto add = [this](std::string_view name, std::string_view value) {
     if (!value.empty()) headers_.push_back({name, value});
   };
-  headers_.reserve(draft.headers.size() + 6);
+  headers_.reserve(draft.headers.size() + 7);
   add(kMessageId, draft.id);
   add(kMessageName, draft.name);
   if (draft.version != 1) version_ = std::to_string(draft.version);
   add(kMessageVersion, version_);
   add(kMessageCorrelation, draft.correlation_id);
   add(kMessageCausation, draft.causation_id);
+  add(kMessageActor, draft.actor);
   add(kTraceState, draft.trace_state);
   for (const auto& [name, value] : draft.headers) headers_.push_back({name, value});
   record_ = {.payload = client::as_bytes(draft.payload),

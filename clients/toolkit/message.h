@@ -8,6 +8,9 @@
 //   msg.correlation  all messages that one request from outside caused share it; generated ones
 //                    begin with "gen_", so that a gap in the chain shows
 //   msg.causation    the id of the message whose handler published this one
+//   msg.actor        who asked for it, in the words of the one whom the request came in through,
+//   e.g.
+//                    "staff:ann"; goes on with what it caused, so that an audit can say who
 //   msg.claim        the payload is kept elsewhere under this name (claim_check.h)
 //   (trace)          W3C traceparent, an attribute of the record itself
 //   tracestate       W3C tracestate, as it came
@@ -41,6 +44,7 @@ inline constexpr std::string_view kMessageName = "msg.name";
 inline constexpr std::string_view kMessageVersion = "msg.version";
 inline constexpr std::string_view kMessageCorrelation = "msg.correlation";
 inline constexpr std::string_view kMessageCausation = "msg.causation";
+inline constexpr std::string_view kMessageActor = "msg.actor";
 inline constexpr std::string_view kMessageClaim = "msg.claim";
 inline constexpr std::string_view kTraceState = "tracestate";
 // clang-format on
@@ -54,6 +58,7 @@ struct Cause {
   std::string causation_id;    ///< id of the message being handled; empty: none is
   std::string trace;           ///< W3C traceparent, or empty
   std::string trace_state{};
+  std::string actor{};  ///< who asked for it; empty: unknown
 };
 
 class Message {
@@ -70,6 +75,8 @@ class Message {
   /// Generated from the id if the message carries none, the same at every delivery.
   [[nodiscard]] std::string correlation_id() const;
   [[nodiscard]] std::string_view causation_id() const { return header_or(kMessageCausation); }
+  /// Who asked for it, or empty.
+  [[nodiscard]] std::string_view actor() const { return header_or(kMessageActor); }
   /// W3C traceparent, or empty.
   [[nodiscard]] std::string_view trace() const noexcept { return record_->trace_context(); }
   /// The first header of that name.
@@ -111,6 +118,7 @@ struct Draft {
   std::string trace{};
   std::string trace_state{};
   std::vector<std::pair<std::string, std::string>> headers{};
+  std::string actor{};
   /// Unix ms before which nobody is given it; nothing: at once.
   std::optional<UnixMillis> publish_at{};
 };
@@ -123,7 +131,7 @@ struct Draft {
 [[nodiscard]] std::string derived_message_id(std::string_view cause, std::string_view by,
                                              std::uint64_t number);
 
-/// Gives id, correlation, causation and trace where the draft has none.
+/// Gives id, correlation, causation, trace and actor where the draft has none.
 void fill(Draft& draft, const Cause& cause);
 
 /// The same content under the same id, to be published again; without what the toolkit's dead

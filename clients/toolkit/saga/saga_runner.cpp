@@ -9,7 +9,8 @@ namespace mallbots::toolkit {
 namespace {
 
 constexpr const char* kColumns =
-    "id, version, state, step, round, sent, waiting, reason, data, correlation, trace, updated_ms";
+    "id, version, state, step, round, sent, waiting, reason, data, correlation, trace, actor, "
+    "updated_ms";
 enum Column : std::size_t {
   kId,
   kVersion,
@@ -22,6 +23,7 @@ enum Column : std::size_t {
   kData,
   kCorrelation,
   kTrace,
+  kActor,
   kUpdated
 };
 
@@ -47,6 +49,7 @@ struct SagaRunner::Instance {
   std::string data;
   std::string correlation;
   std::string trace;
+  std::string actor;
   UnixMillis updated_ms = 0;
 };
 
@@ -65,7 +68,8 @@ Result<void> SagaRunner::open() {
       "  state integer not null, step integer not null, round integer not null,"
       "  sent integer not null, waiting integer not null, wake_at_ms integer not null,"
       "  reason text not null, data text not null,"
-      "  correlation text not null, trace text not null, updated_ms integer not null,"
+      "  correlation text not null, trace text not null, actor text not null, updated_ms integer "
+      "not null,"
       "  primary key (name, id));"
       "create index if not exists sagas_by_state on sagas (name, state, updated_ms);"
       "create index if not exists sagas_by_time on sagas (name, wake_at_ms)"
@@ -95,6 +99,7 @@ Result<std::optional<SagaRunner::Instance>> SagaRunner::load(Transaction& transa
       .data = std::string{row.text(kData)},
       .correlation = std::string{row.text(kCorrelation)},
       .trace = std::string{row.text(kTrace)},
+      .actor = std::string{row.text(kActor)},
       .updated_ms = row.integer(kUpdated)};
 }
 
@@ -106,11 +111,11 @@ Result<void> SagaRunner::save(Transaction& transaction, Instance& instance) {
   if (instance.version == 0) {
     saved = transaction.run(
         "insert into sagas (name, id, version, state, step, round, sent, waiting, wake_at_ms,"
-        " reason, data, correlation, trace, updated_ms)"
-        " values (?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " reason, data, correlation, trace, actor, updated_ms)"
+        " values (?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         {plan_.name, instance.id, state, instance.step, instance.round, instance.sent,
          instance.waiting, instance.wake_at_ms, instance.reason, instance.data,
-         instance.correlation, instance.trace, instance.updated_ms});
+         instance.correlation, instance.trace, instance.actor, instance.updated_ms});
   } else {
     saved = transaction.run(
         "update sagas set version = version + 1, state = ?, step = ?, round = ?, sent = ?,"
@@ -233,8 +238,11 @@ Handled SagaRunner::begin_with(Transaction& transaction, const std::string& id, 
   const auto there = load(transaction, id);
   if (!there) return std::unexpected(HandlerFailure{there.error()});
   if (*there) return {};
-  Instance instance{
-      .id = id, .data = std::move(data), .correlation = cause.correlation_id, .trace = cause.trace};
+  Instance instance{.id = id,
+                    .data = std::move(data),
+                    .correlation = cause.correlation_id,
+                    .trace = cause.trace,
+                    .actor = cause.actor};
   Work work{transaction, instance, cause};
   if (auto acted = act(work); !acted) return acted;
   return as_handled(save(transaction, instance));
@@ -342,7 +350,9 @@ Result<void> SagaRunner::time_is_over(const std::string& id, UnixMillis now_ms) 
     if (!loaded) return std::unexpected(std::move(loaded).error());
     Instance& instance = **loaded;
     Work work{transaction, instance,
-              Cause{.correlation_id = instance.correlation, .trace = instance.trace}};
+              Cause{.correlation_id = instance.correlation,
+                    .trace = instance.trace,
+                    .actor = instance.actor}};
     const std::string reason = "no answer to '" + plan_.steps[instance.step].name + "' in time";
     if (instance.state == SagaState::kUndoing) {
       get_stuck(work, reason);
@@ -452,7 +462,9 @@ Result<void> SagaRunner::resume(const std::string& id) {
       return fail(ErrorCode::kBadArgument, "saga " + plan_.name + "/" + id + " is not stuck");
     Instance& instance = **loaded;
     Work work{transaction, instance,
-              Cause{.correlation_id = instance.correlation, .trace = instance.trace}};
+              Cause{.correlation_id = instance.correlation,
+                    .trace = instance.trace,
+                    .actor = instance.actor}};
     ++instance.round;
     if (const auto moved = undo_from(work, instance.step + 1, instance.reason); !moved)
       return fail(ErrorCode::kRefused, moved.error().text);

@@ -67,9 +67,11 @@ TEST(Message, AVersionThatIsNoNumberIsNone) {
 }
 
 TEST(Draft, CarriesOnWhatCausedIt) {
-  const auto cause_record = on_the_log({.id = "id-1", .correlation_id = "request-1"});
+  const auto cause_record =
+      on_the_log({.id = "id-1", .correlation_id = "request-1", .actor = "staff:ann"});
   Draft draft;
   toolkit::fill(draft, Message{cause_record.view()}.as_cause());
+  EXPECT_EQ(draft.actor, "staff:ann");
   EXPECT_EQ(draft.correlation_id, "request-1");
   EXPECT_EQ(draft.causation_id, "id-1");
   EXPECT_EQ(draft.id.size(), 36U);

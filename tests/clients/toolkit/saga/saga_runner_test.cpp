@@ -79,7 +79,7 @@ class SagaRunnerTest : public testing::TestWithParam<bool> {
   void begin(const std::string& id = "o-1") {
     ASSERT_TRUE(service_.database->transact([&](toolkit::Transaction& transaction) {
       EXPECT_TRUE(runner_.begin(transaction, id, NewOrder{.id = id},
-                                {.correlation_id = "request", .trace = {}}));
+                                {.correlation_id = "request", .trace = {}, .actor = "staff:ann"}));
       return Result<void>{};
     }));
     service_.pump.run();
@@ -103,8 +103,10 @@ TEST_P(SagaRunnerTest, StepsFollowTheirReplies) {
   EXPECT_EQ(done_, (Done{"authorize", "make list", "charge", "notify bank", "approve"}));
   EXPECT_EQ(instance().state, SagaState::kDone);
   EXPECT_NE(instance().data.find("list-7"), std::string::npos);
-  for (const auto& command : read_all(service_.bus, "commands.Do"))
+  for (const auto& command : read_all(service_.bus, "commands.Do")) {
     EXPECT_EQ(toolkit::Message{command.view()}.correlation_id(), "request");
+    EXPECT_EQ(toolkit::Message{command.view()}.actor(), "staff:ann");
+  }
 }
 
 TEST_P(SagaRunnerTest, AFailureUndoesWhatWasDoneTheLastFirst) {
