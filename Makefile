@@ -46,17 +46,17 @@ setup-check:
 	@packaging/setup.sh build test check
 
 # What comes with its room.
-ifneq ($(wildcard packaging/demo/run.sh),)
+ifneq ($(wildcard packaging/demo-log/run.sh),)
 define HELP +=
 
-  make demo         a broker, real retail orders, three consumers, two kills, an auditor's report
+  make demo-log     the broker alone: real retail orders, three consumers, two kills, an auditor's report
                     (ORDERS=file.csv for others, SABOTAGE=drop|double|reorder to see it fail)
 endef
-.PHONY: demo
-demo: | setup-build
+.PHONY: demo-log
+demo-log: | setup-build
 	@cmake -S . -B build/demo -G Ninja -DCMAKE_BUILD_TYPE=Release -DMALLBOTS_TESTS=OFF -DMALLBOTS_BENCH=OFF --log-level=WARNING
 	@cmake --build build/demo -j $(JOBS) --target mallbotsd mallbots
-	@BIN=build/demo/bin packaging/demo/run.sh
+	@BIN=build/demo/bin packaging/demo-log/run.sh
 endif
 ifneq ($(wildcard bench/run.sh),)
 define HELP +=

@@ -1,86 +1,108 @@
 #!/usr/bin/env python3
-"""sabotage.py drop|double|reorder MEMBER-FILE...
+"""sabotage.py drop|double|reorder|penny TOPICS-FOLDER
 
-Shows that the auditor is no rubber stamp. Changes one line (or two) in one member's file, as if the broker had failed, and
-says which record it is. The closing line is put right, so that only the content can give it away.
+Shows that the auditor is no rubber stamp: changes the dumps of the topics as if the mall had failed, and says which order and event
+it is. Offsets are put right, so that only the content can give it away.
 
-  drop     a record that was received once was not received
-  double   a record that was received once came again, at the end
-  reorder  two records of one key came in the wrong order (their times stay)
-
-The record is from the middle of the first file that has one.
+  drop     an event never happened
+  double   an event happened a second time, under an id of its own
+  reorder  two events of one order changed places
+  penny    one amount is a penny higher
+The order is from the middle of those that were completed.
 """
+import base64
 import os
 import re
 import sys
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "auditor"))
+_here = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(_here, "auditor"), os.path.join(_here, "..", "python")]
 import evidence  # noqa: E402
+import json_line  # noqa: E402
+import protobuf  # noqa: E402
+
+ORDERS, INVOICES = "mallbots.orders.events.Order", "mallbots.payments.events.Invoice"
+# kind -> topic, the event, and for penny its money field's number
+VICTIMS = {"drop": (INVOICES, "InvoicePaid"), "double": (INVOICES, "InvoicePaid"), "reorder": (ORDERS, "OrderApproved"),
+           "penny": (INVOICES, "InvoicePaid")}
+AMOUNT = 3  # of every event of an invoice
 
 
-def once(receipts, all_receipts):
-    """Those of `receipts` that no member received a second time."""
-    seen, twice = set(), set()
-    for receipt in all_receipts:
-        at = (receipt.partition, receipt.offset)
-        (twice if at in seen else seen).add(at)
-    return [receipt for receipt in receipts if (receipt.partition, receipt.offset) not in twice]
+def name_of(record):
+    return evidence.headers_of(record).get("msg.name", "")
 
 
-def neighbours(receipts):
-    """Two receipts of one key with none of it between them, if possible from the second half, or nothing."""
-    for part in receipts[len(receipts) // 2:], receipts:
-        last = {}
-        for receipt in part:
-            if receipt.key is not None and receipt.key in last:
-                return last[receipt.key], receipt
-            last[receipt.key] = receipt
-    return None
+def with_offset(line, offset):
+    return re.sub(r'("offset":\s*)\d+', rf"\g<1>{offset}", line, count=1)
 
 
-def tamper(kind, lines, receipts):
-    """The new lines and the receipts that were changed, or nothing if this file has no such record."""
-    if not receipts:
-        return None
-    if kind == "reorder":
-        pair = neighbours(receipts)
-        if pair is None:
-            return None
-        first, second = (lines[receipt.line - 1].split(b" ", 2) for receipt in pair)
-        lines[pair[0].line - 1] = b" ".join([*first[:2], second[2]])
-        lines[pair[1].line - 1] = b" ".join([*second[:2], first[2]])
-        return lines, pair
-    chosen = receipts[len(receipts) // 2]
+def with_payload(line, data):
+    new = f'"payload_base64":"{base64.b64encode(data).decode()}"'
+    return re.sub(r'"payload(?:_base64)?":\s*"(?:[^"\\]|\\.)*"', lambda _: new, line, count=1)
+
+
+def a_penny_more(data):
+    for number, _, value, _, _ in protobuf.fields_on_wire(data):
+        if number == AMOUNT:
+            minor = next(v for n, _, v, _, _ in protobuf.fields_on_wire(value) if n == 1)
+            return protobuf.with_field(data, AMOUNT, protobuf.with_field(value, 1, minor + 2))  # zigzag
+    raise SystemExit("sabotage: the event has no amount")
+
+
+def order_of(record):
+    """Field 1 of an order's event; an invoice's id is the order's."""
+    return next(value for number, _, value, _, _ in protobuf.fields_on_wire(evidence.payload_of(record)) if number == 1).decode()
+
+
+def completed(folder):
+    orders = [order_of(record) for record in (json_line.parse(text) for _, text in evidence.lines(f"{folder}/{ORDERS}.jsonl"))
+              if name_of(record) == "OrderCompleted"]
+    if not orders:
+        raise SystemExit("sabotage: no order was completed")
+    return orders[len(orders) // 2]
+
+
+def renumbered(lines):
+    """Offsets of each partition as they were, in order, however many lines there are now."""
+    records = [json_line.parse(line) for line in lines]
+    least, out = {}, []
+    for record in records:
+        least[record["partition"]] = min(record["offset"], least.get(record["partition"], record["offset"]))
+    for line, record in zip(lines, records):
+        out.append(with_offset(line, least[record["partition"]]))
+        least[record["partition"]] += 1
+    return out
+
+
+def tamper(kind, lines, at, order):
     if kind == "drop":
-        del lines[chosen.line - 1]
+        del lines[at]
+    elif kind == "double":
+        identity = evidence.headers_of(json_line.parse(lines[at]))["msg.id"]
+        lines.insert(at + 1, lines[at].replace(identity, identity[:-1] + ("0" if identity[-1] != "0" else "1")))
+    elif kind == "penny":
+        lines[at] = with_payload(lines[at], a_penny_more(evidence.payload_of(json_line.parse(lines[at]))))
     else:
-        last = lines[-2].split(b" ", 2)
-        lines.insert(-1, b" ".join([*last[:2], lines[chosen.line - 1].split(b" ", 2)[2]]))
-    lines[-1] = b"end %d\n" % (len(lines) - 1)
-    return lines, (chosen,)
+        later = next(i for i in range(at + 1, len(lines)) if order_of(json_line.parse(lines[i])) == order)
+        lines[at], lines[later] = lines[later], lines[at]
 
 
 def main(arguments):
-    if len(arguments) < 2 or arguments[0] not in ("drop", "double", "reorder"):
-        print(__doc__, file=sys.stderr)
+    if len(arguments) != 2 or arguments[0] not in VICTIMS:
+        print(__doc__.splitlines()[0], file=sys.stderr)
         return 2
-    kind, paths = arguments[0], arguments[1:]
-    read = {path: evidence.read_receipts(path, path) for path in paths}
-    everything = [receipt for receipts in read.values() for receipt in receipts]
-    for path in paths:
-        with open(path, "rb") as file:
-            done = tamper(kind, file.readlines(), once(read[path], everything))
-        if done is None:
-            continue
-        with open(path, "wb") as file:
-            file.writelines(done[0])
-        for receipt in done[1]:
-            key = "none" if receipt.key is None else receipt.key.decode("utf-8", "backslashreplace")
-            print(f"{kind}: partition {receipt.partition}, offset {receipt.offset}, key {key} ({os.path.basename(path)})")
-        return 0
-    print("sabotage: no member has a record to tamper with", file=sys.stderr)
-    return 1
+    kind, folder = arguments
+    topic, event = VICTIMS[kind]
+    order = completed(folder)
+    path = f"{folder}/{topic}.jsonl"
+    lines = [text for _, text in evidence.lines(path)]
+    at = next(i for i, record in enumerate(map(json_line.parse, lines)) if name_of(record) == event and order_of(record) == order)
+    tamper(kind, lines, at, order)
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.writelines(line + "\n" for line in renumbered(lines))
+    print(f"{kind}: order {order}, {event}")
+    return 0
 
 
 if __name__ == "__main__":

@@ -224,7 +224,7 @@ def whole_lines(path):
 
 def read_orders(options):
     """Of a file, else invented ones; a name that ends in .zst is decompressed."""
-    command = [sys.executable, "-B", "packaging/demo/orders.py", "generate", "6000"]
+    command = [sys.executable, "-B", "packaging/demo-log/orders.py", "generate", "6000"]
     if options.orders:
         command = ["zstdcat" if options.orders.endswith(".zst") else "cat", options.orders]
     text = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.decode()

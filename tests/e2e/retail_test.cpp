@@ -35,7 +35,7 @@ std::string orders_text() {
     if (std::filesystem::exists(kRealOrders)) return run({"zstd", "-dcq", kRealOrders}).output;
     std::puts("the shared retail file is not there; invented orders instead");
   }
-  return run({"python3", "-B", "packaging/demo/orders.py", "generate", "6000"}).output;
+  return run({"python3", "-B", "packaging/demo-log/orders.py", "generate", "6000"}).output;
 }
 
 /// key -> its lines, in order.
@@ -83,7 +83,7 @@ class Retail : public ::testing::Test {
   /// Every order, fed evenly over so many seconds; `report` gets what is acknowledged.
   [[nodiscard]] Process produce(double seconds, const std::string& report) const {
     const std::string script =
-        "python3 -B packaging/demo/orders.py feed '" + (files_ / "orders.csv") + "' " +
+        "python3 -B packaging/demo-log/orders.py feed '" + (files_ / "orders.csv") + "' " +
         std::to_string(seconds) + " | exec '" + binary("mallbots") + "' --runtime-dir '" +
         daemon_.runtime_dir() + "' produce retail -K, --acks durable --report '" + report + "'";
     return Process::start({"sh", "-c", script}, {.limit_s = 120});

@@ -1,199 +1,229 @@
-"""The audit itself: pure functions from evidence to findings and figures.
+"""The audit itself: pure functions from evidence to figures and findings.
 
-What must hold, and is counted when it does not:
+What must hold, and is a finding when it does not:
 
-  topic     has exactly the rows of the file: per key the same values in the same order, in one partition, offsets without holes
-  members   have received exactly the records of the topic, each at least once, with the same key and value
-  order     per key: no record is received for the first time after a later one of its key, in one member's file by its lines,
-            between members by the times between which each was received
-  twice     a record may come a second time only if a killed member received it and had not committed it, and a living one
-            received it after the kill; everything else received twice is a finding ("below the last commit")
+  rows     every row of the invoices has one fate: ordered (its order was completed), cancelled, or refused under a reason; the
+           shoppers counted the same refusals
+  orders   every invoice that was to be ordered is one order of the topics, with exactly its products, quantities and total, or was
+           refused to the customer's face and is none; nobody else ordered
+  events   those of one order, invoice and list come in an order that the rules allow, each effect once, and what must follow has
+           followed (story.py); a message published again under its id is no second effect, but only a kill excuses it
+  money    paid less refunded is what was counted, order by order and in sum
+  public   the kiosk says of every order what the topics say
 """
 from collections import Counter, defaultdict, namedtuple
 
-# kind: lost, altered, order or below. where: what a person needs to find the record.
-Finding = namedtuple("Finding", "kind where what")
-Figures = namedtuple("Figures", "rows keys topic partitions consumed by_member above below lost order altered")
+import story as stories
+from story import Finding, Story, pounds
+
+# tables of the report; see report.py
+Figures = namedtuple("Figures", "fates orders money copies kills latencies counts")
+
+ORDER, CART, INVOICE, LIST, PRODUCT = ("mallbots.orders.events.Order", "mallbots.orders.events.Cart",
+                                       "mallbots.payments.events.Invoice", "mallbots.depot.events.ShoppingList",
+                                       "mallbots.stores.events.Product")
 
 
-def place(partition, offset, key):
-    name = "none" if key is None else key.decode("utf-8", "backslashreplace")
-    return f"partition {partition}, offset {offset}, key {name}"
+def without_copies(topics, kills):
+    """({topic: events in which each id comes once}, number of copies, findings)"""
+    kept, copies, findings = {}, 0, []
+    for topic, events in topics.items():
+        seen, last, kept[topic] = set(), {}, []
+        for event in events:
+            at = f"{topic}/{event.partition}/{event.offset}"
+            if event.offset <= last.get(event.partition, -1):
+                findings.append(Finding("order", at, f"{event.name} behind offset {last[event.partition]}"))
+            last[event.partition] = max(event.offset, last.get(event.partition, -1))
+            if event.id in seen:
+                copies += 1
+                if not kills:
+                    key = event.fields.get("order_id") or event.fields.get("id") if event.fields else ""
+                    findings.append(Finding("doubled", f"order {key}, {event.name} at {at}", "published twice under one id, and nobody was killed"))
+                continue
+            seen.add(event.id)
+            kept[topic].append(event)
+    return kept, copies, findings
 
 
-def _by_key(items):
-    groups = defaultdict(list)
-    for item in items:
-        groups[item.key].append(item)
-    return groups
+def tell(topics):
+    """({order: Story}, findings): the events of all topics, order by order."""
+    told, order_of_list, findings = {}, {}, []
+
+    def story_of(order):
+        return told.setdefault(order, Story(order))
+
+    for event in topics.get(CART, []):
+        if event.name == "CartCheckedOut":
+            story_of(event.fields["id"]).cart.append(event)
+    for event in topics.get(ORDER, []):
+        if event.fields:
+            story_of(event.fields["id"]).order.append(event)
+    for event in topics.get(INVOICE, []):
+        if event.fields:
+            story_of(event.fields.get("order_id") or event.fields["id"]).invoice.append(event)
+    for event in topics.get(LIST, []):
+        if event.fields and event.fields.get("order_id"):
+            order_of_list[event.fields["id"]] = event.fields["order_id"]
+    lists = defaultdict(set)
+    for event in topics.get(LIST, []):
+        order = order_of_list.get(event.fields["id"]) if event.fields else None
+        if order:
+            lists[order].add(event.fields["id"])
+            story_of(order).list.append(event)
+    for order, ids in lists.items():
+        if len(ids) > 1:
+            findings.append(Finding("doubled", f"order {order}", f"{len(ids)} shopping lists: {', '.join(sorted(ids))}"))
+    return told, findings
 
 
-def find_holes(records):
-    """Offsets of a partition are 0, 1, 2, ...: each exactly once and in order."""
-    expected = Counter()
-    for record in records:
-        wanted = expected[record.partition]
-        here = place(record.partition, record.offset, record.key)
-        if record.offset > wanted:
-            what = f"offsets {wanted} to {record.offset - 1} are not in the topic" if record.offset - wanted > 1 else \
-                f"offset {wanted} is not in the topic"
-            yield Finding("lost", f"before {here}", what)
-        elif record.offset < wanted:
-            yield Finding("order", here, f"offset {wanted - 1} of the topic came before it")
-        expected[record.partition] = max(wanted, record.offset + 1)
+def compare_order(order, story, sku_of):
+    """Findings: the order of the topics against the invoice of the file."""
+    created = story.first("OrderCreated")
+    if created is None:
+        yield Finding("lost", story.place(), f"invoice {order.invoice} was submitted, and there is no such order")
+        return
+    has = Counter()
+    for product, quantity in stories.quantities(created.fields["lines"]).items():
+        has[sku_of.get(product, product)] += quantity
+    if dict(has) != order.lines:
+        wrong = sorted(sku for sku in has.keys() | order.lines.keys() if has.get(sku, 0) != order.lines.get(sku, 0))
+        yield Finding("goods", story.place(created), f"invoice {order.invoice} has {order.lines.get(wrong[0], 0)} of {wrong[0]}, "
+                                                     f"the order {has.get(wrong[0], 0)}; {len(wrong)} products differ")
+    total = created.fields["total"]["minor"]
+    if total != order.total_minor:
+        yield Finding("money", story.place(created), f"{pounds(total)}; invoice {order.invoice} adds up to {pounds(order.total_minor)}")
 
 
-def compare_key(key, rows, records):
-    """Findings of one key: `rows` of the file against `records` of the topic, in their orders."""
-    partitions = {record.partition for record in records}
-    if key is not None and len(partitions) > 1:
-        yield Finding("order", place(sorted(partitions)[0], records[0].offset, key),
-                      f"this key is in partitions {', '.join(map(str, sorted(partitions)))}: they have no common order")
-    unclaimed = defaultdict(list)  # value -> its records, in order
-    for record in records:
-        unclaimed[record.value].append(record)
-    claims = {}  # (partition, offset) -> place of its row within the key
-    before = None
-    for index, row in enumerate(rows):
-        if unclaimed[row.value]:
-            before = unclaimed[row.value].pop(0)
-            claims[before.partition, before.offset] = index
-        else:
-            after = f"after {place(*before[:3])}" if before else place("?", "?", key)
-            yield Finding("lost", after, f"line {row.line} of the orders is not in the topic")
-    reached = -1
-    for record in records:
-        index = claims.get((record.partition, record.offset))
-        if index is None:
-            yield Finding("altered", place(*record[:3]), "no line of the orders, or once more than it is there")
-        elif index < reached and key is not None:
-            yield Finding("order", place(*record[:3]), f"line {rows[index].line} of the orders, but line "
-                                                       f"{rows[reached].line} of this key came before it in the topic")
-        else:
-            reached = max(reached, index)
+def compare_public(result, story):
+    """What the kiosk told at last."""
+    end = story.end()
+    if result.get("status") != end:
+        yield Finding("public", story.place(), f"the kiosk calls it {result.get('status') or 'nothing'}, the topics {end}")
+    readied, created = story.first("OrderReadied"), story.first("OrderCreated")
+    due = (readied or created).fields["total"]["minor"] if created else None
+    if due is not None and result.get("final_total_minor") != due:
+        yield Finding("public", story.place(readied or created), f"the kiosk says {result.get('final_total_minor')} pennies, the topics {due}")
 
 
-def compare_topic(rows, records):
-    findings = list(find_holes(records))
-    rows_of, records_of = _by_key(rows), _by_key(records)
-    for key in rows_of.keys() | records_of.keys():
-        theirs, ours = rows_of.get(key, []), records_of.get(key, [])
-        same = [row.value for row in theirs] == [record.value for record in ours]
-        if not (same and len({record.partition for record in ours}) == 1):
-            findings.extend(compare_key(key, theirs, ours))
-    return findings
+def settle(order, result, told, sku_of):
+    """(fate of the order's rows, fate of the rows that cancel it, findings)"""
+    invoice = f"invoice {order.invoice}"
+    if result is None:
+        return "unknown", "unknown", [Finding("lost", invoice, "the shoppers say nothing of it")]
+    outcome = result["outcome"]
+    if outcome != "submitted":
+        findings = []
+        if outcome not in ("declined", "refused"):
+            findings.append(Finding("lost", invoice, f"the shoppers gave up: {result.get('reason')}"))
+        elif result.get("order_id") in told:
+            findings.append(Finding("doubled", f"order {result['order_id']}", f"{invoice} was {outcome}, and it is an order all the same"))
+        return f"refused: {'card declined' if outcome == 'declined' else outcome}", "refused: cancels nothing ordered", findings
+    story = told.get(result["order_id"]) or Story(result["order_id"])
+    findings = [*compare_order(order, story, sku_of), *compare_public(result, story)]
+    end = story.end()
+    fate = {"completed": "ordered", "rejected": "refused: rejected by the shop"}.get(end, end)
+    if end == "cancelled":
+        canceled = story.first("OrderCanceled")
+        fate = "cancelled by the staff" if canceled.fields["by_staff"] else "cancelled by the customer"
+    cancels = "cancelled by the customer"
+    if order.cancel.rows:
+        is_done = result.get("cancel") == "accepted"
+        if not is_done:
+            cancels = "refused: cancels too late"
+        if is_done and end not in ("cancelled", "rejected"):
+            findings.append(Finding("lost", story.place(), f"its cancellation was accepted, and it is {end}"))
+    return fate, cancels, findings
 
 
-def check_contents(records, receipts):
-    """Everything of the topic was received, and nothing else."""
-    topic = {(record.partition, record.offset): record for record in records}
-    received = set()
-    for receipt in receipts:
-        record = topic.get((receipt.partition, receipt.offset))
-        here = place(receipt.partition, receipt.offset, receipt.key)
-        received.add((receipt.partition, receipt.offset))
-        if record is None:
-            yield Finding("altered", here, f"{receipt.member} received it (line {receipt.line}), but the topic has none there")
-        elif (record.key, record.value) != (receipt.key, receipt.value):
-            yield Finding("altered", here, f"{receipt.member} received another record than the topic has (line {receipt.line})")
-    for where, record in topic.items():
-        if where not in received:
-            yield Finding("lost", place(*record[:3]), "no member received it")
+def fates_of(rows, orders, results, told, sku_of):
+    """({fate: [rows, billionths]}, findings)"""
+    by_invoice, findings, table = {}, [], defaultdict(lambda: [0, 0])
+    for result in results:
+        if result["invoice"] in by_invoice:
+            findings.append(Finding("doubled", f"invoice {result['invoice']}", "the shoppers ordered it twice"))
+        by_invoice[result["invoice"]] = result
+    fates = {}
+    for order in orders:
+        fate, cancels, found = settle(order, by_invoice.pop(order.invoice, None), told, sku_of)
+        fates[order.invoice] = fate
+        if order.cancel.rows:
+            fates[order.cancel.invoice] = cancels
+        findings += found
+    for invoice in by_invoice:
+        findings.append(Finding("goods", f"invoice {invoice}", "the shoppers ordered it, and the file has nothing to order there"))
+    for row in rows:
+        fate = fates[row.invoice] if row.fate in ("order", "cancel") else f"refused: {row.fate}"
+        table[fate][0] += 1
+        table[fate][1] += row.amount
+    return dict(table), findings
 
 
-def check_order(receipts):
-    """`receipts`: members one after the other, each in the order of its lines."""
-    late = {}  # (partition, offset) -> Finding; one record is late once, however it is seen
-    first = {}  # (partition, offset) -> [earliest, latest, key]
-    highest, seen = {}, set()
-    for receipt in receipts:
-        at = (receipt.partition, receipt.offset)
-        times = first.setdefault(at, [receipt.earliest_us, receipt.latest_us, receipt.key])
-        times[0], times[1] = min(times[0], receipt.earliest_us), min(times[1], receipt.latest_us)
-        if receipt.key is None or (receipt.member, at) in seen:
-            continue
-        seen.add((receipt.member, at))
-        line = (receipt.member, receipt.partition, receipt.key)
-        if receipt.offset < highest.get(line, -1):
-            late[at] = Finding("order", place(*at, receipt.key), f"{receipt.member} received it (line {receipt.line}) "
-                                                                 f"after offset {highest[line]} of the same key")
-        highest[line] = max(receipt.offset, highest.get(line, -1))
-    soonest = {}  # (partition, key) -> (latest moment, offset) of the later record that came soonest
-    for at in sorted(first, reverse=True):
-        earliest, latest, key = first[at]
-        if key is None:
-            continue
-        bound, later = soonest.get((at[0], key), (None, None))
-        if bound is not None and earliest > bound:
-            late.setdefault(at, Finding("order", place(*at, key), f"received {(earliest - bound) / 1000:.1f} ms or more after "
-                                                                  f"offset {later} of the same key, by another member"))
-        if bound is None or latest < bound:
-            soonest[at[0], key] = (latest, at[1])
-    return list(late.values())
+def compare_refusals(rows, closing):
+    """The shoppers' own count of what they did not even try."""
+    ours = Counter(row.fate for row in rows if row.fate not in ("order", "cancel"))
+    theirs = {name[len("refused_"):]: count for name, count in closing.items() if name.startswith("refused_")}
+    for reason in sorted(ours.keys() | theirs.keys()):
+        if ours.get(reason, 0) != theirs.get(reason, 0):
+            yield Finding("rows", f"reason {reason}", f"the shoppers refused {theirs.get(reason, 0)} rows, by the rules it is {ours.get(reason, 0)}")
+    if closing.get("rows") != len(rows):
+        yield Finding("rows", "the whole file", f"the shoppers read {closing.get('rows')} rows, it has {len(rows)}")
 
 
-def is_excused(copies, killed):
-    """Whether these receipts of one record are what at-least-once allows: a killed member received it and could not commit it,
-    and one living member received it after the kill."""
-    dead = [killed[copy.member] for copy in copies if copy.member in killed]
-    living = [copy for copy in copies if copy.member not in killed]
-    offset, partition = copies[0].offset, copies[0].partition
-    return (len({copy.member for copy in copies}) == len(copies) and len(living) <= 1
-            and all(kill.commits.get(partition, offset + 1) <= offset for kill in dead)
-            and all(copy.latest_us >= kill.at_us for copy in living for kill in dead))
+def money_of(told):
+    sums = Counter()
+    for story in told.values():
+        for event in story.order + story.invoice:
+            fields = event.fields
+            if event.name == "OrderCreated":
+                sums["created"] += fields["total"]["minor"]
+                sums[f"created, {story.end()}"] += fields["total"]["minor"]
+            elif event.name == "InvoicePaid":
+                sums["paid by " + (fields["paid_by"] or "card")] += fields["amount"]["minor"]
+            elif event.name in ("InvoiceCreated", "InvoiceRefunded"):
+                sums[event.name] += fields["amount"]["minor"]
+        readied = story.first("OrderReadied")
+        if story.end() == "completed" and readied:
+            sums["counted"] += readied.fields["total"]["minor"]
+    return sums
 
 
-def check_duplicates(receipts, kills):
-    """(number that is allowed, findings)."""
-    killed = {kill.name: kill for kill in kills if kill.name != "broker"}
-    copies_of = defaultdict(list)
-    for receipt in receipts:
-        copies_of[receipt.partition, receipt.offset].append(receipt)
-    allowed, findings = 0, []
-    for at, copies in copies_of.items():
-        if len(copies) == 1:
-            continue
-        if is_excused(copies, killed):
-            allowed += len(copies) - 1
-            continue
-        how = ", ".join(f"{copy.member} line {copy.line}" for copy in copies)
-        what = f"received {len(copies)} times: {how}"
-        for copy in copies:
-            if copy.member in killed and at[0] in killed[copy.member].commits:
-                what += f"; {copy.member} had committed up to {killed[copy.member].commits[at[0]]} when it was killed"
-                break
-        findings.append(Finding("below", place(*at, copies[0].key), what))
-    return allowed, findings
+def latencies_of(told, results):
+    """{leg: [ms]}"""
+    legs = {"submit": [result["submit_us"] / 1000 for result in results if result["outcome"] == "submitted"]}
+
+    def leg(title, begin, end):
+        legs[title] = [last.ts_ms - first.ts_ms for first, last in
+                       ((story.first(begin), story.first(end)) for story in told.values()) if first and last]
+
+    leg("approved", "CartCheckedOut", "OrderApproved")
+    leg("fetched", "OrderApproved", "BotArrivedAtDepot")
+    leg("ready", "BotArrivedAtDepot", "OrderReadied")
+    leg("released", "OrderReadied", "OrderCompleted")
+    leg("all of it", "CartCheckedOut", "OrderCompleted")
+    return {title: sorted(times) for title, times in legs.items()}
 
 
-def failover_us(receipts, kill):
-    """{partition: time from the kill to the first record that another member received}, of the dead member's partitions."""
-    found = {}
-    for receipt in receipts:
-        if receipt.member != kill.name and receipt.partition in kill.commits and receipt.latest_us >= kill.at_us \
-                and receipt.offset >= kill.commits[receipt.partition]:
-            wait = receipt.latest_us - kill.at_us
-            found[receipt.partition] = min(wait, found.get(receipt.partition, wait))
-    return found
-
-
-def restart_us(records, receipts, kill):
-    """Time from the kill of the broker to the first receipt of a record that was appended after it, or None."""
-    newer = {(record.partition, record.offset) for record in records if record.ts_ms > kill.unix_ms}
-    waits = [receipt.latest_us - kill.at_us for receipt in receipts if (receipt.partition, receipt.offset) in newer]
-    return min(waits, default=None)
-
-
-def audit(rows, records, receipts, kills):
-    """(Figures, findings). `receipts`: of all members, one after the other."""
-    findings = compare_topic(rows, records)
-    findings += check_contents(records, receipts)
-    findings += check_order(receipts)
-    above, below = check_duplicates(receipts, kills)
-    findings += below
-    count = Counter(finding.kind for finding in findings)
-    return Figures(rows=len(rows), keys=len({row.key for row in rows}), topic=len(records),
-                   partitions=len({record.partition for record in records}),
-                   consumed=len({(receipt.partition, receipt.offset) for receipt in receipts}),
-                   by_member=Counter(receipt.member for receipt in receipts), above=above, below=count["below"],
-                   lost=count["lost"], order=count["order"], altered=count["altered"]), findings
+def audit(rows, orders, topics, shoppers, kills):
+    """(Figures, findings). `shoppers`: their lines and the closing one."""
+    results, closing = shoppers
+    topics, copies, findings = without_copies(topics, kills)
+    told, found = tell(topics)
+    findings += found
+    sku_of = {event.fields["id"]: event.fields["sku"] for event in topics[PRODUCT] if event.name == "ProductAdded"}
+    fates, found = fates_of(rows, orders, results, told, sku_of)
+    findings += found
+    findings += compare_refusals(rows, closing)
+    known = {result.get("order_id") for result in results}
+    for story in told.values():
+        findings += stories.check(story)
+        if story.id not in known:
+            findings.append(Finding("goods", story.place(), "an order that none of the shoppers made"))
+    for topic, events in topics.items():
+        if topic.endswith(".dlq"):
+            findings += [Finding("lost", f"{topic}/{event.partition}/{event.offset}", f"dead letter: {event.name}") for event in events]
+    money = money_of(told)
+    kept = money["paid by card"] + money["paid by cash"] - money["InvoiceRefunded"]
+    if kept != money["counted"]:
+        findings.append(Finding("money", "all orders", f"{pounds(kept)} were kept, {pounds(money['counted'])} were counted and released"))
+    ends = Counter(story.end() for story in told.values())
+    return Figures(fates, ends, money, copies, kills, latencies_of(told, results), Counter(finding.kind for finding in findings)), findings

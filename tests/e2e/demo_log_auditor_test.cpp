@@ -1,4 +1,4 @@
-// The demo's auditor on small made evidence: two partitions, two members, member-1 killed after it
+// The auditor of the demo of the log on small made evidence: two partitions, two members, member-1 killed after it
 // had committed partition 0 up to offset 2. What it must find is named by partition, offset, key.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -34,7 +34,7 @@ std::string at(int earliest, int latest, const Sent& record) {
   return std::to_string(earliest) + " " + std::to_string(latest) + " " + json(record, 100) + "\n";
 }
 
-class Auditor : public ::testing::Test {
+class LogAuditor : public ::testing::Test {
  protected:
   const Sent a1{0, 0, "A", "1"}, a2{0, 1, "A", "2"}, b1{0, 2, "B", "1"}, a3{0, 3, "A", "3"};
   const Sent c1{1, 0, "C", "1"}, c2{1, 1, "C", "2"};
@@ -72,7 +72,7 @@ class Auditor : public ::testing::Test {
   }
 
   Finished judge() {
-    return run({"python3", "-B", "packaging/demo/auditor", "--orders", files_ / "orders.csv",
+    return run({"python3", "-B", "packaging/demo-log/auditor", "--orders", files_ / "orders.csv",
                 "--topic", files_ / "topic.jsonl", "--kills", files_ / "kills.txt",
                 "member-1=" + (files_ / "member-1.txt"), "member-2=" + (files_ / "member-2.txt")});
   }
@@ -96,7 +96,7 @@ class Auditor : public ::testing::Test {
   std::vector<Sent> topic_;
 };
 
-TEST_F(Auditor, FindsAGoodRunGoodAndCountsWhatItSaw) {
+TEST_F(LogAuditor, FindsAGoodRunGoodAndCountsWhatItSaw) {
   const Finished done = audit();
   EXPECT_EQ(done.ended.exit_code, 0) << done.output << done.errors;
   EXPECT_THAT(done.output, HasSubstr("7 lines, 3 keys"));
@@ -107,41 +107,41 @@ TEST_F(Auditor, FindsAGoodRunGoodAndCountsWhatItSaw) {
   EXPECT_THAT(done.output, HasSubstr("6.0 ms from the kill of the broker"));
 }
 
-TEST_F(Auditor, NamesARecordThatNoMemberReceived) {
+TEST_F(LogAuditor, NamesARecordThatNoMemberReceived) {
   member_2_ =
       at(10, 12, c1) + at(1'020, 2'000, b1) + at(2'000, 2'500, a3) + at(2'500, 9'000, later);
   expect_finding("lost: partition 1, offset 1, key C: no member received it");
 }
 
-TEST_F(Auditor, NamesAnOrderThatIsNotInTheTopic) {
+TEST_F(LogAuditor, NamesAnOrderThatIsNotInTheTopic) {
   orders_ += "A,4\n";
   expect_finding(
       "lost: after partition 0, offset 3, key A: line 9 of the orders is not in the topic");
 }
 
-TEST_F(Auditor, NamesAnOrderOfWhoseKeyNothingIsInTheTopic) {
+TEST_F(LogAuditor, NamesAnOrderOfWhoseKeyNothingIsInTheTopic) {
   orders_ += "Z,1\n";
   expect_finding("key Z: line 9 of the orders is not in the topic");
 }
 
-TEST_F(Auditor, NamesAHoleInTheTopic) {
+TEST_F(LogAuditor, NamesAHoleInTheTopic) {
   topic_.erase(topic_.begin() + 1);
   expect_finding("lost: before partition 0, offset 2, key B: offset 1 is not in the topic");
 }
 
-TEST_F(Auditor, NamesARecordThatIsTwiceInTheTopic) {
+TEST_F(LogAuditor, NamesARecordThatIsTwiceInTheTopic) {
   const Sent again{1, 3, "C", "3"};
   topic_.push_back(again);
   member_2_ += at(9'000, 9'100, again);
   expect_finding("altered: partition 1, offset 3, key C: no line of the orders");
 }
 
-TEST_F(Auditor, NamesRecordsThatTheTopicHasInAnotherOrderThanTheFile) {
+TEST_F(LogAuditor, NamesRecordsThatTheTopicHasInAnotherOrderThanTheFile) {
   orders_ = "A,2\nA,1\nC,1\nB,1\nC,2\nA,3\nC,3\n";
   expect_finding("out of order per key: partition 0, offset 1, key A");
 }
 
-TEST_F(Auditor, NamesAKeyInTwoPartitions) {
+TEST_F(LogAuditor, NamesAKeyInTwoPartitions) {
   orders_ += "A,4\n";
   const Sent astray{1, 3, "A", "4"};
   topic_.push_back(astray);
@@ -149,58 +149,58 @@ TEST_F(Auditor, NamesAKeyInTwoPartitions) {
   expect_finding("key A: this key is in partitions 0, 1");
 }
 
-TEST_F(Auditor, NamesAReceiptThatDiffersFromTheTopic) {
+TEST_F(LogAuditor, NamesAReceiptThatDiffersFromTheTopic) {
   member_2_ += at(9'000, 9'100, {1, 1, "C", "other"});
   expect_finding("altered: partition 1, offset 1, key C: member-2 received another record");
 }
 
-TEST_F(Auditor, NamesAReceiptOfWhatTheTopicHasNot) {
+TEST_F(LogAuditor, NamesAReceiptOfWhatTheTopicHasNot) {
   member_2_ += at(9'000, 9'100, {1, 77, "C", "9"});
   expect_finding("altered: partition 1, offset 77, key C: member-2 received it");
 }
 
-TEST_F(Auditor, NamesRecordsOfAKeyThatAMemberReceivedInTheWrongOrder) {
+TEST_F(LogAuditor, NamesRecordsOfAKeyThatAMemberReceivedInTheWrongOrder) {
   member_1_ = at(10, 11, a2) + at(10, 11, a1) + at(12, 13, b1);
   expect_finding(
       "out of order per key: partition 0, offset 0, key A: member-1 received it (line 2)");
 }
 
-TEST_F(Auditor, NamesAnHeirThatWasAheadOfALivingMember) {
+TEST_F(LogAuditor, NamesAnHeirThatWasAheadOfALivingMember) {
   member_1_ = at(10, 11, a1) + at(12, 13, b1) + at(2'600, 2'700, a2);
   expect_finding(
       "out of order per key: partition 0, offset 1, key A: received 0.1 ms or more after");
 }
 
-TEST_F(Auditor, AcceptsReceiptsWhoseTimesMayOverlap) {
+TEST_F(LogAuditor, AcceptsReceiptsWhoseTimesMayOverlap) {
   member_1_ = at(10, 11, a1) + at(11, 2'700, a2) + at(11, 2'700, b1);
   const Finished done = audit();
   EXPECT_EQ(done.ended.exit_code, 0) << done.output << done.errors;
 }
 
-TEST_F(Auditor, NamesADuplicateBelowTheLastCommit) {
+TEST_F(LogAuditor, NamesADuplicateBelowTheLastCommit) {
   member_2_ += at(9'000, 9'100, a2);
   expect_finding(
       "duplicate below the last commit: partition 0, offset 1, key A: received 2 times: member-1 "
       "line 2, member-2 line 6; member-1 had committed up to 2 when it was killed");
 }
 
-TEST_F(Auditor, NamesADuplicateThatNoKillExcuses) {
+TEST_F(LogAuditor, NamesADuplicateThatNoKillExcuses) {
   member_2_ += at(9'000, 9'100, c1);
   expect_finding("duplicate below the last commit: partition 1, offset 0, key C");
 }
 
-TEST_F(Auditor, ExcusesOnlyOneMoreReceipt) {
+TEST_F(LogAuditor, ExcusesOnlyOneMoreReceipt) {
   member_2_ += at(9'000, 9'100, b1);
   expect_finding("duplicate below the last commit: partition 0, offset 2, key B: received 3 times");
 }
 
-TEST_F(Auditor, ExcusesNoReceiptFromBeforeTheKill) {
+TEST_F(LogAuditor, ExcusesNoReceiptFromBeforeTheKill) {
   member_2_ = at(10, 12, c1) + at(12, 14, c2) + at(20, 30, b1) + at(2'000, 2'500, a3) +
               at(2'500, 9'000, later);
   expect_finding("duplicate below the last commit: partition 0, offset 2, key B");
 }
 
-TEST_F(Auditor, TakesEveryKindOfText) {
+TEST_F(LogAuditor, TakesEveryKindOfText) {
   orders_ = "é,x\nA,1\nA,2\nB,1\nA,3\nC,1\nC,2\nC,3\n";
   const Sent word{1, 3, "\\u00e9", "x"};
   topic_.push_back(word);
@@ -209,42 +209,42 @@ TEST_F(Auditor, TakesEveryKindOfText) {
   EXPECT_EQ(done.ended.exit_code, 0) << done.output << done.errors;
 }
 
-TEST_F(Auditor, RefusesATopicThatEndsInTheMiddleOfALine) {
+TEST_F(LogAuditor, RefusesATopicThatEndsInTheMiddleOfALine) {
   torn_topic_ = R"({"topic":"retail","part)";
   expect_refusal("topic.jsonl:8: the file ends in the middle of a line");
 }
 
-TEST_F(Auditor, RefusesATopicWithALineThatIsNoRecord) {
+TEST_F(LogAuditor, RefusesATopicWithALineThatIsNoRecord) {
   torn_topic_ = "{\"topic\":\"retail\",\"part\n";
   expect_refusal("topic.jsonl:8: not a record of `mallbots consume -J`");
 }
 
-TEST_F(Auditor, RefusesAnEmptyTopic) {
+TEST_F(LogAuditor, RefusesAnEmptyTopic) {
   topic_.clear();
   expect_refusal("topic.jsonl: the topic is empty");
 }
 
-TEST_F(Auditor, RefusesARecordWithoutOffset) {
+TEST_F(LogAuditor, RefusesARecordWithoutOffset) {
   torn_topic_ = "{\"topic\":\"retail\",\"partition\":1}\n";
   expect_refusal("topic.jsonl:8: the record has no field 'offset'");
 }
 
-TEST_F(Auditor, RefusesOrdersWithoutAnOrder) {
+TEST_F(LogAuditor, RefusesOrdersWithoutAnOrder) {
   orders_ = "InvoiceNo,Rest\n";
   expect_refusal("orders.csv: no order in it");
 }
 
-TEST_F(Auditor, RefusesAListWithoutKills) {
+TEST_F(LogAuditor, RefusesAListWithoutKills) {
   kills_ = "";
   expect_refusal("kills.txt: no kill in it");
 }
 
-TEST_F(Auditor, RefusesAKillWithoutTime) {
+TEST_F(LogAuditor, RefusesAKillWithoutTime) {
   kills_ = "member-1 pid=7 commits=0:2\n";
   expect_refusal("kills.txt:1: not \"NAME pid=N at_us=N unix_ms=N ...\"");
 }
 
-TEST_F(Auditor, RefusesAMembersFileThatIsCutAtALineEnd) {
+TEST_F(LogAuditor, RefusesAMembersFileThatIsCutAtALineEnd) {
   ASSERT_EQ(audit().ended.exit_code, 0);
   write_member("member-2.txt", at(10, 12, c1), "");
   const Finished done = judge();
@@ -252,7 +252,7 @@ TEST_F(Auditor, RefusesAMembersFileThatIsCutAtALineEnd) {
   EXPECT_THAT(done.errors, HasSubstr("member-2.txt: the closing line \"end COUNT\" is missing"));
 }
 
-TEST_F(Auditor, RefusesAMembersFileThatIsCutWithinALine) {
+TEST_F(LogAuditor, RefusesAMembersFileThatIsCutWithinALine) {
   ASSERT_EQ(audit().ended.exit_code, 0);
   write_member("member-2.txt", at(10, 12, c1), "12 14 {\"topic\"");
   const Finished done = judge();
@@ -260,7 +260,7 @@ TEST_F(Auditor, RefusesAMembersFileThatIsCutWithinALine) {
   EXPECT_THAT(done.errors, HasSubstr("member-2.txt:2: the file ends in the middle of a line"));
 }
 
-TEST_F(Auditor, RefusesAMembersFileThatLacksLines) {
+TEST_F(LogAuditor, RefusesAMembersFileThatLacksLines) {
   ASSERT_EQ(audit().ended.exit_code, 0);
   write_member("member-2.txt", at(10, 12, c1), "end 2\n");
   const Finished done = judge();
@@ -268,7 +268,7 @@ TEST_F(Auditor, RefusesAMembersFileThatLacksLines) {
   EXPECT_THAT(done.errors, HasSubstr("1 records, but the closing line says 2"));
 }
 
-TEST_F(Auditor, RefusesAFileThatIsNotThere) {
+TEST_F(LogAuditor, RefusesAFileThatIsNotThere) {
   const Finished done = judge();
   EXPECT_EQ(done.ended.exit_code, 2);
   EXPECT_THAT(done.errors, HasSubstr("orders.csv: No such file"));
@@ -279,7 +279,7 @@ class Sabotage : public Auditor, public ::testing::WithParamInterface<const char
 
 TEST_P(Sabotage, IsCaughtAndItsRecordNamed) {
   ASSERT_EQ(audit().ended.exit_code, 0);
-  const Finished tampered = run({"python3", "-B", "packaging/demo/sabotage.py", GetParam(),
+  const Finished tampered = run({"python3", "-B", "packaging/demo-log/sabotage.py", GetParam(),
                                  files_ / "member-1.txt", files_ / "member-2.txt"});
   ASSERT_EQ(tampered.ended.exit_code, 0) << tampered.errors;
   const std::string told = std::string{GetParam()} + ": ";

@@ -1,4 +1,4 @@
-// `make demo` itself, on few orders.
+// `make demo-log` itself, on few orders.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -15,13 +15,13 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class Demo : public ::testing::Test {
+class DemoLog : public ::testing::Test {
  protected:
-  Finished demo(const std::string& sabotage) {
+  Finished demo_log(const std::string& sabotage) {
     const Finished orders =
-        run({"python3", "-B", "packaging/demo/orders.py", "generate", "8000", "7"});
+        run({"python3", "-B", "packaging/demo-log/orders.py", "generate", "8000", "7"});
     std::ofstream(files_ / "orders.csv") << orders.output;
-    return run({"packaging/demo/run.sh"},
+    return run({"packaging/demo-log/run.sh"},
                {.environment = {{"BIN", std::filesystem::path{binary("mallbots")}.parent_path()},
                                 {"ORDERS", files_ / "orders.csv"},
                                 {"DEMO_DIR", files_.path()},
@@ -39,8 +39,8 @@ class Demo : public ::testing::Test {
   TempDir files_;
 };
 
-TEST_F(Demo, LosesNothingAndCleansUp) {
-  const Finished done = demo("");
+TEST_F(DemoLog, LosesNothingAndCleansUp) {
+  const Finished done = demo_log("");
   EXPECT_EQ(done.ended.exit_code, 0) << done.output << done.errors;
   EXPECT_THAT(done.output, HasSubstr("nothing lost, nothing out of order"));
   EXPECT_THAT(done.output, HasSubstr("failover"));
@@ -48,8 +48,8 @@ TEST_F(Demo, LosesNothingAndCleansUp) {
   EXPECT_FALSE(left_something_behind());
 }
 
-TEST_F(Demo, FailsAndNamesTheRecordThatSabotageTook) {
-  const Finished done = demo("drop");
+TEST_F(DemoLog, FailsAndNamesTheRecordThatSabotageTook) {
+  const Finished done = demo_log("drop");
   EXPECT_EQ(done.ended.exit_code, 1) << done.output << done.errors;
   const std::string told = "sabotage: drop: ";
   const auto begin = done.output.find(told);
@@ -60,8 +60,8 @@ TEST_F(Demo, FailsAndNamesTheRecordThatSabotageTook) {
   EXPECT_THAT(done.output, Not(HasSubstr("nothing lost")));
 }
 
-TEST_F(Demo, RefusesAnUnknownSabotage) {
-  const Finished done = demo("melt");
+TEST_F(DemoLog, RefusesAnUnknownSabotage) {
+  const Finished done = demo_log("melt");
   EXPECT_EQ(done.ended.exit_code, 2);
   EXPECT_THAT(done.errors, HasSubstr("SABOTAGE=melt: drop, double or reorder"));
 }

@@ -1,4 +1,4 @@
-"""One JSON object per line, as `mallbots consume -J` prints it: strings, numbers, null, and lists of strings.
+"""One JSON object per line, as `mallbots consume -J` prints it: strings, numbers, words, and lists of strings.
 
 Not the standard library's json: a bare Debian's python3-minimal has none. Strict about what it takes, so that a torn line is
 an error and never a shorter record.
@@ -43,3 +43,18 @@ def parse(line):
     if at != len(text):
         raise ValueError(f"more after the object, from character {at + 1} on")
     return fields
+
+
+_ELEMENT = re.compile(rf'\s*{_STRING}\s*(?:,|$)')
+
+
+def strings(text):
+    """The strings of a list that parse() left as text. ValueError if it has others."""
+    found, at = [], 0
+    while text[at:].strip():
+        match = _ELEMENT.match(text, at)
+        if not match:
+            raise ValueError(f"no list of strings from character {at + 1} on")
+        found.append(_unescape(match.group(1)))
+        at = match.end()
+    return found

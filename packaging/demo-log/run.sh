@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Usage: packaging/demo/run.sh      what `make demo` runs once the programs are built; README.md beside it tells what it shows
+# Usage: packaging/demo-log/run.sh      what `make demo-log` runs once the programs are built; README.md beside it tells what it shows
 #   ORDERS=FILE     orders to produce: CSV, also .zst or .gz (default: the shared retail file if it is there, else invented ones)
 #   SABOTAGE=KIND   drop, double or reorder: tampers with what a member received before the audit, which must then fail
 #   SECONDS_TO_PRODUCE=N   how long producing takes (default 12): the kills come in the middle of it
@@ -9,7 +9,7 @@
 set -euo pipefail
 orders_given=${ORDERS:+$(realpath -e -- "$ORDERS")} || { echo "demo: ORDERS=$ORDERS: no such file" >&2; exit 2; }
 cd "$(dirname "$0")/../.."
-demo=packaging/demo
+demo=packaging/demo-log
 bin=${BIN:-build/release/bin}
 produce_s=${SECONDS_TO_PRODUCE:-12}
 partitions=8
@@ -180,7 +180,7 @@ end_daemon() {
 # --- The play ------------------------------------------------------------------------------------------------------------
 case ${SABOTAGE:-} in "" | drop | double | reorder) ;; *) echo "demo: SABOTAGE=$SABOTAGE: drop, double or reorder" >&2; exit 2 ;; esac
 for program in mallbotsd mallbots; do
-  [ -x "$bin/$program" ] || fail "$bin/$program is not there; run: make demo"
+  [ -x "$bin/$program" ] || fail "$bin/$program is not there; run: make demo-log"
 done
 mkdir -p "${DEMO_DIR:-build}"
 work=$(mktemp -d "$(realpath -e -- "${DEMO_DIR:-build}")/demo-run.XXXXXX")
