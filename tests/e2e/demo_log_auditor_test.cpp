@@ -1,5 +1,6 @@
-// The auditor of the demo of the log on small made evidence: two partitions, two members, member-1 killed after it
-// had committed partition 0 up to offset 2. What it must find is named by partition, offset, key.
+// The auditor of the demo of the log on small made evidence: two partitions, two members, member-1
+// killed after it had committed partition 0 up to offset 2. What it must find is named by
+// partition, offset, key.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

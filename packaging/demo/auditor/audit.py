@@ -38,7 +38,8 @@ def without_copies(topics, kills):
                 copies += 1
                 if not kills:
                     key = event.fields.get("order_id") or event.fields.get("id") if event.fields else ""
-                    findings.append(Finding("doubled", f"order {key}, {event.name} at {at}", "published twice under one id, and nobody was killed"))
+                    what = "published twice under one id, and nobody was killed"
+                    findings.append(Finding("doubled", f"order {key}, {event.name} at {at}", what))
                 continue
             seen.add(event.id)
             kept[topic].append(event)
@@ -102,7 +103,8 @@ def compare_public(result, story):
     readied, created = story.first("OrderReadied"), story.first("OrderCreated")
     due = (readied or created).fields["total"]["minor"] if created else None
     if due is not None and result.get("final_total_minor") != due:
-        yield Finding("public", story.place(readied or created), f"the kiosk says {result.get('final_total_minor')} pennies, the topics {due}")
+        what = f"the kiosk says {result.get('final_total_minor')} pennies, the topics {due}"
+        yield Finding("public", story.place(readied or created), what)
 
 
 def settle(order, result, told, sku_of):
@@ -164,7 +166,8 @@ def compare_refusals(rows, closing):
     theirs = {name[len("refused_"):]: count for name, count in closing.items() if name.startswith("refused_")}
     for reason in sorted(ours.keys() | theirs.keys()):
         if ours.get(reason, 0) != theirs.get(reason, 0):
-            yield Finding("rows", f"reason {reason}", f"the shoppers refused {theirs.get(reason, 0)} rows, by the rules it is {ours.get(reason, 0)}")
+            what = f"the shoppers refused {theirs.get(reason, 0)} rows, by the rules it is {ours.get(reason, 0)}"
+            yield Finding("rows", f"reason {reason}", what)
     if closing.get("rows") != len(rows):
         yield Finding("rows", "the whole file", f"the shoppers read {closing.get('rows')} rows, it has {len(rows)}")
 
