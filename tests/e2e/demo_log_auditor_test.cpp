@@ -276,9 +276,9 @@ TEST_F(LogAuditor, RefusesAFileThatIsNotThere) {
 }
 
 /// What sabotage.py did, as it tells it, and what the auditor says then.
-class Sabotage : public Auditor, public ::testing::WithParamInterface<const char*> {};
+class LogSabotage : public LogAuditor, public ::testing::WithParamInterface<const char*> {};
 
-TEST_P(Sabotage, IsCaughtAndItsRecordNamed) {
+TEST_P(LogSabotage, IsCaughtAndItsRecordNamed) {
   ASSERT_EQ(audit().ended.exit_code, 0);
   const Finished tampered = run({"python3", "-B", "packaging/demo-log/sabotage.py", GetParam(),
                                  files_ / "member-1.txt", files_ / "member-2.txt"});
@@ -292,7 +292,7 @@ TEST_P(Sabotage, IsCaughtAndItsRecordNamed) {
   EXPECT_THAT(done.output, HasSubstr(": " + record + ": "));
 }
 
-INSTANTIATE_TEST_SUITE_P(Auditor, Sabotage, ::testing::Values("drop", "double", "reorder"),
+INSTANTIATE_TEST_SUITE_P(Auditor, LogSabotage, ::testing::Values("drop", "double", "reorder"),
                          [](const auto& kind) { return std::string{kind.param}; });
 
 }  // namespace
