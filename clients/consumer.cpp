@@ -40,6 +40,7 @@ class Consumer::Impl {
   Result<std::span<const Message>> poll(Deadline deadline, std::size_t max_records);
   /// Pushed messages, a replaced broker, cursors that are missing.
   Result<void> tend(Deadline deadline);
+  void heed_page();
   [[nodiscard]] Deadline usual() const noexcept {
     return Deadline::after_ms(link_->options().reconnect_timeout_ms);
   }
@@ -121,9 +122,7 @@ bool Consumer::Impl::tend_is_due() const noexcept {
 
 void Consumer::Impl::heed_notices() {
   for (const shm::Notice& notice : link_->notices_since(notices_seen_)) {
-    const std::string group = "group '" + member_.group() + "'";
-    if (notice.code == ErrorCode::kFenced && member_.is_member() &&
-        notice.detail.starts_with(group)) {
+    if (notice.code == ErrorCode::kFenced && member_.is_named_by(notice)) {
       member_.expelled();
       report(Error{notice.code, notice.detail});
       continue;
@@ -139,6 +138,13 @@ void Consumer::Impl::heed_notices() {
       report(Error{notice.code, notice.detail});
     }
   }
+}
+
+/// What the session page itself says: also without a broker, and after the one that expelled.
+void Consumer::Impl::heed_page() {
+  if (!member_.is_fenced()) return;
+  report(member_.fenced());
+  member_.expelled();
 }
 
 /// The connection was made anew: everything that hangs on it again.
@@ -160,6 +166,9 @@ Result<void> Consumer::Impl::tend(Deadline deadline) {
   if (deadline.remaining_ns() < kAskMs * kMillisecond) deadline = Deadline::after_ms(kAskMs);
   unresolved_ = true;
   tended_ = boot_now_ns();
+  // Before anything is made anew: who was expelled while it stood still, and its broker replaced,
+  // must not join again as if nothing had been.
+  heed_page();
   link_->tend();
   if (!link_->is_attached()) return {};
   if (link_->attachment() != attachment_.number) attach_again(deadline);
@@ -167,11 +176,13 @@ Result<void> Consumer::Impl::tend(Deadline deadline) {
   const std::uint32_t news = header().news.load();
   link_->tend();
   heed_notices();
+  heed_page();
   const auto usual_trouble = [](const Result<void>& result) {
     return result || result.error().code == ErrorCode::kConnectionLost ||
            result.error().code == ErrorCode::kTimeout;
   };
   const auto joined = member_.tend(deadline);
+  heed_page();
   if (!usual_trouble(joined)) return joined;
   std::vector<Setback> setbacks;
   const auto completed = readings_.complete(deadline, setbacks);
@@ -263,7 +274,8 @@ bool Consumer::Impl::idle_until_more(Deadline deadline, BootNanos& spin_until) {
 }
 
 Result<std::span<const Message>> Consumer::Impl::poll(Deadline deadline, std::size_t max_records) {
-  if (options_.auto_commit == AutoCommit::kOnPoll) member_.commit_all();
+  if (options_.auto_commit == AutoCommit::kOnPoll) static_cast<void>(member_.commit_all());
+  if (member_.was_refused()) heed_page();
   count_poll();
   messages_.clear();
   for (const auto& reading : readings_.all())
@@ -315,6 +327,7 @@ Result<void> Consumer::subscribe(std::span<const std::string> topics, const std:
   const auto& all = impl_->readings_.all();
   if (std::any_of(all.begin(), all.end(), [](const auto& own) { return !own->in_group; }))
     return fail(ErrorCode::kBadArgument, "this consumer reads partitions alone; open another one");
+  impl_->heed_page();
   if (impl_->member_.is_member() && impl_->member_.group() != group) MALLBOTS_TRY(unsubscribe());
   return impl_->member_.join(topics, group, instance, impl_->usual());
 }
@@ -376,8 +389,7 @@ std::unexpected<Error> not_ours(const TopicPartition& partition) {
 
 Result<void> Consumer::commit() {
   if (!impl_->member_.is_member()) return fail(ErrorCode::kBadArgument, "a commit needs a group");
-  impl_->member_.commit_all();
-  return {};
+  return impl_->member_.commit_all();
 }
 
 Result<void> Consumer::commit(const Message& message) {
@@ -387,8 +399,7 @@ Result<void> Consumer::commit(const Message& message) {
   if (reading == nullptr || !reading->cursor)
     return fail(ErrorCode::kFenced,
                 std::string{message.topic} + "/" + std::to_string(message.partition));
-  impl_->member_.commit(*reading, message.offset + 1);
-  return {};
+  return impl_->member_.commit(*reading, message.offset + 1);
 }
 
 Result<void> Consumer::commit_durable(Deadline deadline) {

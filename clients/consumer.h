@@ -21,9 +21,9 @@
 // ViewExpired (the last views may have been overwritten; nothing is skipped). is_setback() tells
 // them from errors that end the reading: TopicGone, Revoked, ConnectionLost (the broker is away
 // longer than reconnect_timeout and memory has nothing more), Fenced (the group expelled this
-// member; its position is what it had committed; subscribe again). A member that stood still for so
-// long may have committed once more before it is told: that commit does not count, and what it
-// covers comes again.
+// member, or its session was ended while it stood still; subscribe again). Nobody rejoins silently:
+// the session page says Fenced also when the broker that expelled was replaced, or none serves. A
+// commit that does not count is refused with Fenced; one that returned without error counts.
 #pragma once
 
 #include <cstddef>
@@ -141,10 +141,11 @@ class Consumer {
   /// After poll() gave an error with is_setback(): what was lost.
   [[nodiscard]] const Setback& setback() const noexcept;
 
-  /// Groups: everything that poll has given so far is done. No system call, no allocation.
+  /// Groups: everything that poll has given so far is done. No system call, no allocation. Fenced:
+  /// this member was expelled, and what it wanted to commit may come again, to others too.
   [[nodiscard]] Result<void> commit();
-  /// Groups: everything up to and with `message` of its partition is done. Fenced: the partition is
-  /// no longer this member's.
+  /// Groups: everything up to and with `message` of its partition is done. Fenced: as above, or the
+  /// partition is no longer this member's.
   [[nodiscard]] Result<void> commit(const Message& message);
   /// Groups: waits until the committed positions survive a power cut. Unsupported on memory topics.
   [[nodiscard]] Result<void> commit_durable(Deadline deadline);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "broker/event_log.h"
+#include "shm/concurrent/cells.h"
 
 namespace mallbots::broker {
 namespace {
@@ -323,6 +324,7 @@ void GroupDriver::run(const ExpelMember& action) {
   if (Session* session = parts_.sessions.find(action.session))
     parts_.sessions.push(
         *session, shm::Notice{.code = action.error.code,
+                              .member_id = action.member_id,
                               .detail = "group '" + action.group + "': " + action.error.detail});
 }
 
@@ -367,10 +369,19 @@ CellHalves GroupDriver::read_cell(SessionIndex session, std::uint32_t cell) {
 }
 
 CellHalves GroupDriver::close_cell(SessionIndex session, std::uint32_t cell, CellEnd end) {
-  // Its generation retires it: what a late client still stores carries one that no longer counts.
+  // Its generation retires it: what a late client still stores carries one that no longer counts,
+  // and the mark tells that client so.
+  shm::SessionPage* const page = parts_.sessions.page(session);
+  if (page != nullptr && cell < shm::kSessionCells && end == CellEnd::kTaken)
+    shm::take_cell(page->header, cell);
   const CellHalves halves = read_cell(session, cell);
   if (end == CellEnd::kReturned) parts_.sessions.close_cell(session, cell);
   return halves;
+}
+
+bool GroupDriver::is_taken(SessionIndex session, std::uint32_t cell) {
+  const shm::SessionPage* page = parts_.sessions.page(session);
+  return page != nullptr && cell < shm::kSessionCells && shm::is_cell_taken(page->header, cell);
 }
 
 std::uint64_t GroupDriver::polls(SessionIndex session) {

@@ -77,6 +77,7 @@ class GroupDriver final : private GroupHost, private GroupStoreListener {
   std::optional<std::uint32_t> open_cell(SessionIndex session) override;
   CellHalves read_cell(SessionIndex session, std::uint32_t cell) override;
   CellHalves close_cell(SessionIndex session, std::uint32_t cell, CellEnd end) override;
+  bool is_taken(SessionIndex session, std::uint32_t cell) override;
   std::uint64_t polls(SessionIndex session) override;
   LogState log(TopicId topic, PartitionIndex partition) override;
   Offset offset_at(TopicId topic, PartitionIndex partition, UnixMillis time_ms) override;

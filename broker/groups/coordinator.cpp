@@ -48,7 +48,8 @@ class GroupCoordinator::State {
   State(GroupHost& host, const CoordinatorOptions& options)
       : shared{.host = host,
                .options = options,
-               .assignment = static_cast<std::uint64_t>(options.incarnation) << 32} {}
+               .assignment = static_cast<std::uint64_t>(options.incarnation) << 32,
+               .last_member = static_cast<std::uint64_t>(options.incarnation) << 32} {}
 
   Group* group_named(const std::string& name) {
     Group* group = group_of(group_id_of(name));
@@ -165,6 +166,7 @@ Result<Joined> GroupCoordinator::join(const GroupJoin& request) {
     out.push_back(ExpelMember{
         *member->session,
         group.name(),
+        member->id,
         {ErrorCode::kFenced, "another process joined as instance \"" + member->instance + "\""}});
     group.become_away(*member, CellEnd::kTaken);
   }

@@ -54,6 +54,10 @@
 // restarted process goes on without moving others; LeaveGroup counts as such a restart. A second
 // process with the same instance name replaces the first, which is expelled with Fenced.
 //
+// An expelled member is told twice: by a Notice, and by its own session page, where its cells are
+// marked as taken before they are read for the last time. The page outlives the broker, so that a
+// member that slept through both expulsion and broker learns of it before it commits or rejoins.
+//
 // A crash of the broker between two actions loses nothing: a row is persisted before the
 // assignment that it records is pushed, with holder and cell, so a restarted broker that kept the
 // memory goes on from the cell (restore()). A row need not be flushed before the push: what only a
@@ -82,7 +86,8 @@ namespace mallbots::broker {
 /// Why a cell is closed.
 enum class CellEnd : std::uint8_t {
   kReturned = 1,  ///< the client said that it stopped, or is dead: the cell may be used again
-  kTaken,         ///< the client lives and may store once more: not to be used again this session
+  kTaken,         ///< the client lives: it is told by its page, and what it stores now is void
+  kForgotten,     ///< the client lives, but nobody wants the position any more: topic deleted
 };
 
 /// What the coordinator sees of shared memory and logs; the driver implements it. Sessions stay
@@ -93,9 +98,12 @@ class GroupHost {
   /// A reader cell of the session's page, halves empty and unpinned. nullopt: no cell is free.
   [[nodiscard]] virtual std::optional<std::uint32_t> open_cell(SessionIndex session) = 0;
   [[nodiscard]] virtual CellHalves read_cell(SessionIndex session, std::uint32_t cell) = 0;
-  /// Retires the cell (Dekker as for `revoked`, protocol section 8), then reads it.
+  /// Retires the cell (Dekker as for `revoked`, protocol section 8), then reads it. What is not
+  /// kReturned is not used again in this session.
   [[nodiscard]] virtual CellHalves close_cell(SessionIndex session, std::uint32_t cell,
                                               CellEnd end) = 0;
+  /// A predecessor closed it with kTaken.
+  [[nodiscard]] virtual bool is_taken(SessionIndex session, std::uint32_t cell) = 0;
   /// SessionHeader::polls.
   [[nodiscard]] virtual std::uint64_t polls(SessionIndex session) = 0;
   [[nodiscard]] virtual LogState log(TopicId topic, PartitionIndex partition) = 0;
@@ -165,6 +173,7 @@ struct PushAssignment {
 struct ExpelMember {
   SessionIndex session = 0;
   std::string group;
+  std::uint64_t member_id = 0;
   Error error;
 };
 /// Tell the session.

@@ -116,7 +116,8 @@ void Group::remove(GroupMember& member, CellEnd end) {
 }
 
 void Group::expel(GroupMember& member, Error error, GroupActions& out) {
-  if (member.session) out.push_back(ExpelMember{*member.session, name_, std::move(error)});
+  if (member.session)
+    out.push_back(ExpelMember{*member.session, name_, member.id, std::move(error)});
   // It lives, so it may store into its cells once more.
   remove(member, CellEnd::kTaken);
 }
@@ -272,7 +273,7 @@ void Group::forget_topic(TopicId topic, GroupActions& out) {
     if (partition.topic != topic) continue;
     if (partition.open()) {
       GroupMember& holder = member(partition.member);
-      take_back(partition, CellEnd::kTaken);
+      take_back(partition, CellEnd::kForgotten);
       holder.assignment_changed = true;
     }
     written = written || partition.written;
@@ -305,9 +306,15 @@ void Group::restore(const PositionRow& row, GroupActions& out) {
           ReportSetBack{name_, row.topic, row.partition, *row.position, settled.position});
     }
   }
-  if (!row.session && (row.instance.empty() || shared_.options.static_grace_ns <= 0)) return;
+  std::optional<SessionIndex> session = row.session;
+  if (session && shared_.host.is_taken(*session, row.cell)) {
+    // The broker died while it expelled the holder, who knows it from its page.
+    take_over(partition, shared_.host.close_cell(*session, row.cell, CellEnd::kTaken));
+    session.reset();
+  }
+  if (!session && (row.instance.empty() || shared_.options.static_grace_ns <= 0)) return;
   GroupMember* holder = member_named(row.instance);
-  if (holder == nullptr && row.session) holder = member_of(*row.session);
+  if (holder == nullptr && session) holder = member_of(*session);
   if (holder == nullptr) {
     holder = &add_member(row.instance);
     holder->state = MemberState::kAway;
@@ -315,13 +322,13 @@ void Group::restore(const PositionRow& row, GroupActions& out) {
   }
   partition.member = holder->id;
   partition.state = PartitionState::kReserved;
-  if (!row.session) return;
-  if (holder->session && holder->session != row.session) {
+  if (!session) return;
+  if (holder->session && holder->session != session) {
     // The instance moved to another process and the broker died before it had told the rows.
-    take_over(partition, shared_.host.close_cell(*row.session, row.cell, CellEnd::kTaken));
+    take_over(partition, shared_.host.close_cell(*session, row.cell, CellEnd::kTaken));
     return;
   }
-  holder->session = row.session;
+  holder->session = session;
   holder->away_until = shared_.now + shared_.options.rejoin_grace_ns;
   ++holder->cells;
   partition.state = PartitionState::kOwned;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "shm/concurrent/cells.h"
 #include "shm/segment/record_check.h"
 
 namespace mallbots::client {
@@ -30,8 +31,14 @@ Cursor::Cursor(const TopicMemory& topic, PartitionIndex partition, std::uint32_t
       reader_(topic.parts(partition, slots_), topic.session().memory().cells[cell].reader,
               options.durable_only) {}
 
-shm::ReaderCell& Cursor::reader_cell() const noexcept {
-  return topic_->session().memory().cells[cell_].reader;
+bool Cursor::commit(std::uint32_t group_generation, Offset next) const noexcept {
+  shm::SessionPage& page = topic_->session().memory();
+  return shm::commit_position(page.header, cell_, page.cells[cell_].reader,
+                              {group_generation, {log_epoch(), next}});
+}
+
+bool Cursor::is_cell_taken() const noexcept {
+  return shm::is_cell_taken(topic_->session().header(), cell_);
 }
 
 void Cursor::set_setback(ErrorCode code, Offset first, Offset end) {

@@ -79,7 +79,9 @@ class Cursor {
   [[nodiscard]] const TopicMemory& topic() const noexcept { return *topic_; }
   [[nodiscard]] PartitionIndex partition() const noexcept { return partition_; }
   [[nodiscard]] std::uint32_t cell() const noexcept { return cell_; }
-  [[nodiscard]] shm::ReaderCell& reader_cell() const noexcept;
+  /// Stores a group's position. False: the broker has taken the cell, and it may not count.
+  [[nodiscard]] bool commit(std::uint32_t group_generation, Offset next) const noexcept;
+  [[nodiscard]] bool is_cell_taken() const noexcept;
   [[nodiscard]] LogEpoch log_epoch() const noexcept { return board().log_epoch; }
 
  private:

@@ -51,12 +51,14 @@ Result<void> GroupMember::send_join(Deadline deadline) {
       deadline);
   if (!joined) return std::unexpected(joined.error());
   group_id_ = joined->group_id;
+  member_id_ = joined->member_id;
   join_due_ = false;
   return {};
 }
 
 Result<void> GroupMember::leave(Deadline deadline) {
   if (!is_member()) return {};
+  refused_ = false;
   readings_->remove_group();
   readings_->link().release_group(group_, this);
   group_.clear();
@@ -74,7 +76,20 @@ void GroupMember::attached_again(bool anew) {
   join_due_ = true;
 }
 
+bool GroupMember::is_fenced() noexcept {
+  const auto is_taken = [](const auto& reading) {
+    return reading->in_group && reading->cursor && reading->cursor->is_cell_taken();
+  };
+  return is_member() && (refused_ || std::ranges::any_of(readings_->all(), is_taken));
+}
+
+Error GroupMember::fenced() const {
+  return {ErrorCode::kFenced,
+          "group '" + group_ + "': it was expelled while it did not poll, or lost its session"};
+}
+
 void GroupMember::expelled() {
+  refused_ = false;
   readings_->remove_group();
   readings_->link().release_group(group_, this);
   group_.clear();
@@ -82,7 +97,15 @@ void GroupMember::expelled() {
 
 Result<void> GroupMember::tend(Deadline deadline) {
   if (!is_member()) return {};
-  if (join_due_) MALLBOTS_TRY(send_join(deadline));
+  if (join_due_) {
+    MALLBOTS_TRY(send_join(deadline));
+    // Expelled just before it joined: it is told first, and joins when its owner says so.
+    if (is_fenced()) {
+      static_cast<void>(
+          readings_->link().ask_once<shm::Empty>(shm::LeaveGroup{.group_id = group_id_}, deadline));
+      return {};
+    }
+  }
   while (auto assignment = readings_->link().take_assignment(group_id_))
     MALLBOTS_TRY(apply(*assignment, deadline));
   return {};
@@ -140,15 +163,20 @@ void GroupMember::drop_lost(const shm::Assignment& assignment) {
   });
 }
 
-void GroupMember::commit(Reading& reading, Offset next) {
-  if (!reading.in_group || !reading.cursor || reading.stored == next) return;
-  shm::store_position(reading.cursor->reader_cell(), reading.group_generation,
-                      {reading.cursor->log_epoch(), next});
+Result<void> GroupMember::commit(Reading& reading, Offset next) {
+  if (!reading.in_group || !reading.cursor || reading.stored == next) return {};
+  if (!reading.cursor->commit(reading.group_generation, next)) {
+    refused_ = true;
+    return std::unexpected(fenced());
+  }
   reading.stored = next;
+  return {};
 }
 
-void GroupMember::commit_all() {
-  for (const auto& reading : readings_->all()) commit(*reading, reading->next_offset());
+Result<void> GroupMember::commit_all() {
+  for (const auto& reading : readings_->all())
+    MALLBOTS_TRY(commit(*reading, reading->next_offset()));
+  return {};
 }
 
 Result<void> GroupMember::commit_durable(Deadline deadline) {

@@ -3,10 +3,13 @@
 //
 //   out ──join──▶ waiting ──Assignment──▶ reading ──Assignment──▶ ...
 //    ▲               ▲  broker replaced: join again      │
-//    └── Notice Fenced (expelled), leave ────────────────┘
+//    └── Notice Fenced, or a cell taken (expelled), leave ┘
 //
 // An assignment is the whole of what the member has from then on. What is not in it any more: its
 // reading ends, its position is in its cell, and only then AssignmentDone lets another have it.
+//
+// Whoever is expelled sees it in its own page too (LAYOUT.md, "Session page"), whether a broker
+// serves or not: a commit that returned without an error counts.
 // From the consumer's thread.
 #pragma once
 
@@ -32,12 +35,22 @@ class GroupMember {
   void attached_again(bool anew);
   /// Carries out what the broker has pushed; joins again if that is due.
   [[nodiscard]] Result<void> tend(Deadline deadline);
+  /// The membership that a Notice speaks of is this one.
+  [[nodiscard]] bool is_named_by(const shm::Notice& notice) const noexcept {
+    return is_member() && notice.member_id == member_id_;
+  }
+  /// Its page says that it is no member any more: a cell was taken, or the session ended.
+  [[nodiscard]] bool is_fenced() noexcept;
+  /// A commit has found so; is_fenced() would, too.
+  [[nodiscard]] bool was_refused() const noexcept { return refused_; }
+  [[nodiscard]] Error fenced() const;
   /// The broker expelled it.
   void expelled();
 
-  /// Stores the position of every partition of the group.
-  void commit_all();
-  void commit(Reading& reading, Offset next);
+  /// Stores the position of every partition of the group. Fenced: it is no member any more, and the
+  /// commit may not count.
+  [[nodiscard]] Result<void> commit_all();
+  [[nodiscard]] Result<void> commit(Reading& reading, Offset next);
   [[nodiscard]] Result<void> commit_durable(Deadline deadline);
 
  private:
@@ -51,7 +64,9 @@ class GroupMember {
   std::string instance_;
   std::vector<std::string> topics_;
   std::uint64_t group_id_ = 0;
+  std::uint64_t member_id_ = 0;
   bool join_due_ = false;
+  bool refused_ = false;
 };
 
 }  // namespace mallbots::client

@@ -69,8 +69,38 @@ inline void store_position(ReaderCell& cell, std::uint32_t group_generation,
   half.log_epoch.store(position.log_epoch, std::memory_order_relaxed);
   half.offset.store(position.offset, std::memory_order_relaxed);
   CRASH_POINT("cells.position_number");
-  // SYNC position: release here; acquire in load_position.
-  half.store.store(number, std::memory_order_release);
+  // SYNC position: release here; acquire in load_position. SYNC taken: seq_cst store here, before
+  // is_cell_taken; seq_cst store in take_cell, before the halves are read. One sees the other.
+  half.store.store(number, std::memory_order_seq_cst);
+}
+
+/// The broker ended the session or took the cell. What was stored before the broker read the cell
+/// for the last time counts, though it may be refused; what is stored later is refused.
+[[nodiscard]] inline bool is_cell_taken(const SessionHeader& header, std::uint32_t cell) noexcept {
+  // SYNC taken: seq_cst loads here, after the store of a position; seq_cst store in take_cell. SYNC
+  // revoked: seq_cst store by the broker, before it reads the session's cells for the last time.
+  return header.revoked.load(std::memory_order_seq_cst) != 0 ||
+         (header.taken[cell / 64].load(std::memory_order_seq_cst) >> (cell % 64) & 1) != 0;
+}
+
+/// Stores a position; false: it does not count, the cell is no longer this client's.
+[[nodiscard]] inline bool commit_position(const SessionHeader& header, std::uint32_t cell_index,
+                                          ReaderCell& cell,
+                                          const StoredPosition& position) noexcept {
+  store_position(cell, position.group_generation, position.position);
+  return !is_cell_taken(header, cell_index);
+}
+
+/// Broker: takes the cell from a client that lives; then its halves are read for the last time. The
+/// broker alone writes these words.
+inline void take_cell(SessionHeader& header, std::uint32_t cell) noexcept {
+  std::atomic<std::uint64_t>& word = header.taken[cell / 64];
+  const std::uint64_t taken =
+      word.load(std::memory_order_relaxed) | (std::uint64_t{1} << (cell % 64));
+  CRASH_POINT("cells.take_cell");
+  // SYNC taken: seq_cst store here, before the halves are read with seq_cst; seq_cst store in
+  // store_position, before is_cell_taken.
+  word.store(taken, std::memory_order_seq_cst);
 }
 
 /// Broker: a cell before it is given out.

@@ -445,8 +445,9 @@ struct Notice {
   std::uint64_t topic_id = 0;
   PartitionIndex partition = 0;
   Offset offset = 0;
+  std::uint64_t member_id = 0;  ///< Fenced: the membership that ended (JoinGroupReply)
   std::string detail;
-  MALLBOTS_FIELDS(code, topic_id, partition, offset, detail)
+  MALLBOTS_FIELDS(code, topic_id, partition, offset, member_id, detail)
 };
 
 // --- Queues: groups whose messages are handed out and acknowledged one by one

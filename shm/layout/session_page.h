@@ -85,7 +85,10 @@ struct SessionHeader {
   // Written by the client.
   alignas(kLinePairBytes) std::atomic<std::uint64_t> polls;  ///< how often the consumer polled
   std::atomic<std::uint64_t> acquires;  ///< tells one long hold from many short failed ones
-  std::byte reserved[kPageBytes - 4 * kLinePairBytes];
+  // Written by the broker.
+  /// A bit per cell: taken from its client, whose stores into it do not count any more.
+  alignas(kLinePairBytes) std::atomic<std::uint64_t> taken[kSessionCells / 64];
+  std::byte reserved[kPageBytes - 6 * kLinePairBytes];
 };
 static_assert(offsetof(SessionHeader, session) == 16);
 static_assert(offsetof(SessionHeader, cells) == 20);
@@ -94,6 +97,8 @@ static_assert(offsetof(SessionHeader, news) == 132);
 static_assert(offsetof(SessionHeader, doorbell) == 256);
 static_assert(offsetof(SessionHeader, polls) == 384);
 static_assert(offsetof(SessionHeader, acquires) == 392);
+static_assert(offsetof(SessionHeader, taken) == 512);
+static_assert(offsetof(SessionHeader, reserved) == 768);
 static_assert(sizeof(SessionHeader) == kPageBytes);
 
 struct SessionPage {

@@ -129,6 +129,7 @@ const Table kCompiled{
     FIELD(SessionHeader, doorbell),
     FIELD(SessionHeader, polls),
     FIELD(SessionHeader, acquires),
+    FIELD(SessionHeader, taken),
     FIELD(SessionHeader, reserved),
     WHOLE(ReaderCell),
     FIELD(ReaderCell, halves),

@@ -11,8 +11,6 @@ using client::Message;
 using client::TopicPartition;
 
 constexpr std::uint32_t kMaxPollIntervalMs = 1'500;
-/// A member that was stopped may have been expelled, and its commits be void without its knowing.
-constexpr BootNanos kSurelyMember = 1'000 * kMillisecond;
 
 class Member {
  public:
@@ -32,7 +30,6 @@ class Member {
   Stage& stage_;
   std::string of_;
   std::unique_ptr<client::Consumer> consumer_;
-  BootNanos polled_ns_ = 0;
   std::map<PartitionIndex, Offset> given_;  ///< next offset, of what is not committed
 };
 
@@ -50,9 +47,7 @@ void Member::note_assignment(std::span<const TopicPartition> gained,
 }
 
 void Member::note_commit(PartitionIndex partition, Offset offset) {
-  const BootNanos now = boot_now_ns();
-  if (now - polled_ns_ > kSurelyMember) return;
-  stage_.notes.add(now,
+  stage_.notes.add(boot_now_ns(),
                    "committed" + of_ + std::to_string(partition) + ' ' + std::to_string(offset));
 }
 
@@ -97,8 +92,6 @@ int Member::run() {
   must("subscribe", consumer_->subscribe(topics, stage_.order.group));
   while (!asked_to_end()) {
     const BootNanos begin = boot_now_ns();
-    if (begin - polled_ns_ > kSurelyMember) given_.clear();
-    polled_ns_ = begin;
     const auto batch = consumer_->poll(Deadline::after_ms(100), 64);
     if (batch) {
       take(begin, *batch);

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <functional>
 #include <optional>
 
 #include "clients/connection.h"
@@ -48,8 +49,9 @@ class Groups : public testing::Test {
       ASSERT_TRUE(receipt) << receipt.error().detail;
     }
   }
-  static std::unique_ptr<Consumer> member(Connection& connection) {
-    auto consumer = Consumer::open(connection);
+  static std::unique_ptr<Consumer> member(Connection& connection,
+                                          std::uint32_t max_poll_interval_ms = 0) {
+    auto consumer = Consumer::open(connection, {.max_poll_interval_ms = max_poll_interval_ms});
     if (!consumer) throw std::runtime_error(consumer.error().sentence());
     const std::string topics[] = {"t"};
     const auto joined = (*consumer)->subscribe(topics, "g");
@@ -66,6 +68,44 @@ class Groups : public testing::Test {
     }
     return got;
   }
+  /// A member that commits 20 of 40 records, sleeps through its expulsion, wakes when `meanwhile`
+  /// is over, commits the other 20 if it `commits`, and goes on as it is told. Exit code 0: it was
+  /// told Fenced once, and then read all that its commits do not cover, once.
+  void sleeps_through_expulsion(bool commits, const std::function<void()>& meanwhile) {
+    produce(100);
+    Process sleeper = Process::call([&] {
+      const auto connection = connect();
+      const auto consumer = member(*connection, 200);
+      if (read(*consumer, 20) != 20 || !consumer->commit() || read(*consumer, 20) != 20) return 1;
+      raise(SIGSTOP);
+      if (commits) {
+        const auto late = consumer->commit();
+        if (late || late.error().code != ErrorCode::kFenced) return 2;
+      }
+      const Deadline limit = Deadline::after_ms(10'000);
+      for (bool told = false; !told;) {
+        const auto records = consumer->poll(Deadline::after_ms(100));
+        told = !records && records.error().code == ErrorCode::kFenced;
+        if (limit.has_passed() || (!records && !told)) return 3;
+        if (records && !records->empty() && consumer->commit()) return 4;
+      }
+      const std::string topics[] = {"t"};
+      if (!consumer->subscribe(topics, "g")) return 5;
+      std::size_t again = 0;
+      while (again < 80 && !limit.has_passed()) {
+        const auto records = consumer->poll(Deadline::after_ms(100));
+        if (!records) return 6;
+        again += records->size();
+      }
+      return again == 80 && consumer->commit() && read(*consumer, 1, 200) == 0 ? 0 : 7;
+    });
+    ASSERT_TRUE(daemon_.logs("member expelled")) << daemon_.log();
+    meanwhile();
+    sleeper.send(SIGCONT);
+    EXPECT_EQ(sleeper.wait().exit_code, 0) << sleeper.errors() << daemon_.log();
+    EXPECT_TRUE(eventually([&] { return lag() == 0; }));
+  }
+
   std::vector<shm::GroupRow> rows() {
     ControlClient admin{daemon_.socket_path()};
     EXPECT_TRUE(admin.hello("admin"));
@@ -147,6 +187,25 @@ TEST_F(Groups, DurableCommitSurvivesTheDeathOfBothProcesses) {
   }
   ASSERT_TRUE(daemon_.start()) << daemon_.log();
   EXPECT_EQ(lag(), 70U);
+}
+
+TEST_F(Groups, CommitOfAMemberThatSleptThroughItsExpulsionIsRefused) {
+  sleeps_through_expulsion(true, [] {});
+}
+
+TEST_F(Groups, CommitOfAMemberThatSleptThroughItsExpulsionAndItsBrokerIsRefused) {
+  sleeps_through_expulsion(true, [&] { ASSERT_TRUE(daemon_.kill_broker()) << daemon_.log(); });
+}
+
+TEST_F(Groups, MemberThatSleptThroughItsExpulsionAndItsBrokerIsTold) {
+  sleeps_through_expulsion(false, [&] { ASSERT_TRUE(daemon_.kill_broker()) << daemon_.log(); });
+}
+
+TEST_F(Groups, MemberThatWakesWithoutABrokerIsToldAtOnce) {
+  sleeps_through_expulsion(true, [&] {
+    ASSERT_TRUE(daemon_.stop_broker());
+    daemon_.signal_broker(SIGKILL);
+  });
 }
 
 TEST_F(Groups, CommitIsSeenThoughNothingWakesTheBroker) {

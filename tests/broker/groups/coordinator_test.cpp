@@ -315,6 +315,32 @@ TEST_F(CoordinatorTest, ARowOfKeptMemoryIsNotTakenForOneOnDisk) {
   EXPECT_FALSE(world.said().commits[0].error);
 }
 
+TEST_F(CoordinatorTest, WhoWasBeingExpelledWhenTheBrokerDiedIsNoHolderAnyMore) {
+  const TopicId topic = world.add_topic("t", 2);
+  joined(1, {"t"});
+  world.consume(1, "g", 40);  // only the cells know
+  for (auto& [number, cell] : world.client(1).cells) cell.marked = true;
+  world.client(1).groups["g"].fenced = true;
+  world.restart_broker();  // its rows still name the holder
+  for (PartitionIndex i = 0; i < 2; ++i) {
+    EXPECT_EQ(world.row_offset("g", topic, i), 40U);
+    EXPECT_FALSE(world.rows().at({"g", topic, i}).session);
+  }
+  joined(2, {"t"});
+  EXPECT_EQ(world.reading(2, "g").size(), 2U);
+  EXPECT_EQ(world.said().pushed.back().assignment.partitions[0].offset, 40U);
+  EXPECT_TRUE(world.said().expelled.empty());
+}
+
+TEST_F(CoordinatorTest, MembershipsAreNumberedAcrossBrokers) {
+  world.add_topic("t", 1);
+  const auto first = world.join(1, "g", {"t"});
+  world.restart_broker();
+  const auto second = world.join(1, "g", {"t"});
+  ASSERT_TRUE(first && second);
+  EXPECT_NE(first->member_id, second->member_id);
+}
+
 TEST_F(CoordinatorTest, WhoDiesWhileTheBrokerIsDownIsSucceeded) {
   world.add_topic("t", 2);
   joined(1, {"t"});

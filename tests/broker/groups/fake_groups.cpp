@@ -399,14 +399,15 @@ CellHalves FakeGroups::close_cell(SessionIndex session, std::uint32_t cell, Cell
     return {};
   }
   for (const auto& [group, membership] : client.groups) {
-    if (!client.alive || end == CellEnd::kTaken) break;
+    if (!client.alive || end != CellEnd::kReturned) break;
     for (const auto& [key, reading] : membership.reading) {
       if (reading.assigned.cell == cell)
         violation("a cell that its client uses counts as returned");
     }
   }
   found->second.open = false;
-  found->second.taken = end == CellEnd::kTaken;
+  found->second.taken = end != CellEnd::kReturned;
+  found->second.marked = end == CellEnd::kTaken;
   for (auto entry = open_.begin(); entry != open_.end(); ++entry) {
     const OpenCell& open = entry->second;
     if (open.session != session || open.cell != cell) continue;
@@ -420,6 +421,11 @@ CellHalves FakeGroups::close_cell(SessionIndex session, std::uint32_t cell, Cell
     break;
   }
   return found->second.halves;
+}
+
+bool FakeGroups::is_taken(SessionIndex session, std::uint32_t cell) {
+  const auto found = clients_[session].cells.find(cell);
+  return found != clients_[session].cells.end() && found->second.marked;
 }
 
 std::uint64_t FakeGroups::polls(SessionIndex session) { return clients_[session].polls; }

@@ -34,7 +34,8 @@ struct FakeClient {
   struct Cell {
     CellHalves halves{};
     bool open = true;
-    bool taken = false;
+    bool taken = false;   ///< never to be handed out again
+    bool marked = false;  ///< the client can see that it was taken
   };
   struct Reading {
     shm::AssignedPartition assigned;
@@ -120,6 +121,7 @@ class FakeGroups final : public broker::GroupHost {
   std::optional<std::uint32_t> open_cell(SessionIndex session) override;
   CellHalves read_cell(SessionIndex session, std::uint32_t cell) override;
   CellHalves close_cell(SessionIndex session, std::uint32_t cell, CellEnd end) override;
+  bool is_taken(SessionIndex session, std::uint32_t cell) override;
   std::uint64_t polls(SessionIndex session) override;
   LogState log(TopicId topic, PartitionIndex partition) override;
   Offset offset_at(TopicId topic, PartitionIndex partition, UnixMillis time_ms) override;

@@ -63,6 +63,19 @@ TEST(ReaderCell, OnlyTheNamedPinIsTakenAway) {
   EXPECT_TRUE(shm::is_pinned(cell, shm::pin_of(1, 6)));
 }
 
+TEST(ReaderCell, CommitIntoATakenCellIsRefused) {
+  shm::SessionHeader header{};
+  shm::ReaderCell reader{};
+  for (const std::uint32_t cell : {0U, 63U, 64U, shm::kSessionCells - 1}) {
+    EXPECT_TRUE(shm::commit_position(header, cell, reader, {1, {1, 10}}));
+    shm::take_cell(header, cell);
+    EXPECT_FALSE(shm::commit_position(header, cell, reader, {1, {1, 20}}));
+  }
+  EXPECT_FALSE(shm::is_cell_taken(header, 1)) << "its neighbour is not taken";
+  header.revoked.store(1);
+  EXPECT_TRUE(shm::is_cell_taken(header, 1));
+}
+
 TEST(ProducerCell, HalvesStandForThemselves) {
   shm::ProducerCell cell{};
   EXPECT_FALSE(shm::load_sequence(cell, 0).has_value());

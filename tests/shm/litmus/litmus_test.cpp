@@ -459,5 +459,35 @@ TEST(Litmus, PositionIsReadWhole) {
       [](World& w) { return Mistakes{{&w.cell.halves[1].store, Kind::kStore, kRelaxed}}; }, limits);
 }
 
+/// A member that commits while the broker takes its cell and reads it for the last time.
+void commit_and_take(World& w, Program& program) {
+  struct Ends {
+    bool counts = false;
+    Offset read = 0;
+  };
+  const auto ends = std::make_shared<Ends>();
+  shm::store_position(w.cell, 1, {1, 10});
+  program.threads.push_back(
+      [&w, ends] { ends->counts = shm::commit_position(w.session, 5, w.cell, {1, {1, 20}}); });
+  program.threads.push_back([&w, ends] {
+    shm::take_cell(w.session, 5);
+    for (const auto& half : w.cell.halves)  // as the broker reads them
+      if (half.store.load() == 2) ends->read = half.offset.load();
+  });
+  program.holds = [ends] { return !ends->counts || ends->read == 20; };
+}
+
+TEST(Litmus, CommitThatIsNotRefusedIsReadByWhoTakesTheCell) {
+  expect_right(commit_and_take);
+  // The half that the second store fills, and the word of the bit.
+  for (const Kind kind : {Kind::kStore, Kind::kLoad}) {
+    const auto order = kind == Kind::kStore ? kRelease : kAcquire;
+    expect_caught(commit_and_take,
+                  [=](World& w) { return Mistakes{{&w.cell.halves[0].store, kind, order}}; });
+    expect_caught(commit_and_take,
+                  [=](World& w) { return Mistakes{{&w.session.taken[0], kind, order}}; });
+  }
+}
+
 }  // namespace
 }  // namespace mallbots::test::litmus
