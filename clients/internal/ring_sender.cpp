@@ -180,16 +180,14 @@ Result<shm::IngestOutcome> RingSender::send(PartitionIndex partition, const Ring
     const auto lane = hand_in(partition, request, deadline, number);
     if (!lane) return std::unexpected(lane.error());
     // The usual case reads no clock.
-    if ((*lane)->spin(number,
-                      topic_->link().strategy() == shm::WaitStrategy::kBlock ? 1 : kFirstPolls)) {
-      const shm::IngestOutcome outcome = *(*lane)->answer(number);
-      (*lane)->harvest();
-      return outcome;
-    }
-    const auto outcome = await(partition, *lane, number, deadline);
+    const bool is_answered = (*lane)->spin(
+        number, topic_->link().strategy() == shm::WaitStrategy::kBlock ? 1 : kFirstPolls);
+    const Result<std::optional<shm::IngestOutcome>> outcome =
+        is_answered ? (*lane)->answer(number) : await(partition, *lane, number, deadline);
     (*lane)->harvest();
     if (!outcome) return std::unexpected(outcome.error());
-    // One that was posted before it was refused, and this one had counted on it.
+    // One before it took no place in the log (refused, or nothing to do), and this one had counted
+    // on it.
     const bool again = *outcome &&
                        (*outcome)->code == static_cast<std::uint32_t>(ErrorCode::kOutOfSequence) &&
                        request.sequence == 0 && !deadline.has_passed();

@@ -14,7 +14,10 @@
 
 namespace mallbots::test {
 
-#define ASSERT_OK(result) ASSERT_TRUE((result).has_value()) << (result).error().sentence()
+#define ASSERT_OK(result)                           \
+  if (const auto& outcome_ = (result); outcome_) {} \
+  else                                              \
+    FAIL() << #result << ": " << outcome_.error().sentence()
 #define EXPECT_OK(result) EXPECT_TRUE((result).has_value()) << (result).error().sentence()
 
 class ClientTest : public testing::Test {

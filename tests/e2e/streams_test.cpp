@@ -25,7 +25,10 @@ using client::EventStore;
 using client::Expected;
 using client::StreamVersion;
 
-#define ASSERT_OK(result) ASSERT_TRUE((result).has_value()) << (result).error().sentence()
+#define ASSERT_OK(result)                           \
+  if (const auto& outcome_ = (result); outcome_) {} \
+  else                                              \
+    FAIL() << #result << ": " << outcome_.error().sentence()
 
 /// 0: make test, 1: make check, 2: make check-full.
 int effort() {
