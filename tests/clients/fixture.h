@@ -14,9 +14,9 @@
 
 namespace mallbots::test {
 
-#define ASSERT_OK(result)                           \
-  if (const auto& outcome_ = (result); outcome_) {} \
-  else                                              \
+#define ASSERT_OK(result)                          \
+  if (const auto& outcome_ = (result); outcome_) { \
+  } else                                           \
     FAIL() << #result << ": " << outcome_.error().sentence()
 #define EXPECT_OK(result) EXPECT_TRUE((result).has_value()) << (result).error().sentence()
 

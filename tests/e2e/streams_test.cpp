@@ -25,9 +25,9 @@ using client::EventStore;
 using client::Expected;
 using client::StreamVersion;
 
-#define ASSERT_OK(result)                           \
-  if (const auto& outcome_ = (result); outcome_) {} \
-  else                                              \
+#define ASSERT_OK(result)                          \
+  if (const auto& outcome_ = (result); outcome_) { \
+  } else                                           \
     FAIL() << #result << ": " << outcome_.error().sentence()
 
 /// 0: make test, 1: make check, 2: make check-full.

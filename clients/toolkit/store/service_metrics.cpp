@@ -27,10 +27,10 @@ void ServiceMetrics::watch(const std::string& service, const Outbox& outbox) {
   const prometheus::Labels labels{{"service", service}};
   readers_.emplace_back(
       [&outbox,
-       &waiting = gauge(*registry_,
-                        {"outbox_messages_waiting", "Committed and not yet published"}, labels),
-       &oldest = gauge(*registry_, {"outbox_oldest_seconds", "Age of the oldest that waits"},
-                       labels),
+       &waiting = gauge(*registry_, {"outbox_messages_waiting", "Committed and not yet published"},
+                        labels),
+       &oldest =
+           gauge(*registry_, {"outbox_oldest_seconds", "Age of the oldest that waits"}, labels),
        &refused = gauge(*registry_, {"outbox_messages_refused", "Set aside: no bus takes them"},
                         labels)]() -> Result<void> {
         const auto backlog = outbox.backlog();

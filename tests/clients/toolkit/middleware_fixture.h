@@ -10,9 +10,9 @@
 
 #include "clients/toolkit/testkit/test_kit.h"
 
-#define ASSERT_OK(result)                           \
-  if (const auto& outcome_ = (result); outcome_) {} \
-  else                                              \
+#define ASSERT_OK(result)                          \
+  if (const auto& outcome_ = (result); outcome_) { \
+  } else                                           \
     FAIL() << #result << ": " << outcome_.error().sentence()
 #define EXPECT_OK(result) EXPECT_TRUE((result).has_value()) << (result).error().sentence()
 
