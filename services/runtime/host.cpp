@@ -6,6 +6,7 @@
 #include <atomic>
 #include <charconv>
 #include <filesystem>
+#include <fstream>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -238,6 +239,15 @@ void Host::serve(const std::string& name, grpc::Service& service) {
 }
 
 void Host::announce(const std::string& name) { impl_->server.announce(name); }
+
+Result<void> Host::publish_address(const std::string& name, const std::string& address) {
+  const std::string path = impl_->options.socket_dir + "/" + name + ".address";
+  std::ofstream file{path, std::ios::trunc};
+  file << address << '\n';
+  if (!file.flush()) return fail(ErrorCode::kIo, "cannot write '" + path + "'");
+  log()({toolkit::Severity::kInfo, "address", {{"name", name}, {"address", address}}});
+  return {};
+}
 
 std::string Host::socket_of(std::string_view name) const {
   return impl_->options.socket_dir + "/" + std::string{name} + ".sock";

@@ -131,6 +131,10 @@ class Host {
   /// For one without calls: its socket tells its health.
   void announce(const std::string& name);
 
+  /// Where people and devices reach it, e.g. "http://127.0.0.1:8080/": kept in
+  /// SOCKETS/NAME.address for whoever shows it, and said in the log. Io: it cannot be written.
+  [[nodiscard]] Result<void> publish_address(const std::string& name, const std::string& address);
+
   // --- Calls to contexts, wherever they run. Waits (until the call's deadline) for one that is not
   // there yet; a call whose answer was lost is made again, so each carries a request id
   // (grpc_client.h).

@@ -12,7 +12,8 @@ using toolkit::Row;
 constexpr const char* kSchema =
     "create table if not exists customers ("
     " id text primary key, name text not null, sms_number text not null unique,"
-    " is_enabled integer not null) strict";
+    " is_enabled integer not null) strict;"
+    "create index if not exists customers_by_name on customers (name, id)";
 constexpr const char* kColumns = "select id, name, sms_number, is_enabled from customers ";
 
 Customer customer_from(const Row& row) {
@@ -116,6 +117,34 @@ Outcome<Customer> Customers::get(std::string_view id) const {
   MALLBOTS_OUTCOME(rows, units_.database().read(std::string(kColumns) + "where id = ?", {id}));
   if (!rows->empty()) return customer_from(rows->front());
   return std::unexpected(Refusal{RefusalKind::kUnknown, "there is no such customer"});
+}
+
+Outcome<Customer> Customers::find_by_number(std::string_view sms_number) const {
+  MALLBOTS_OUTCOME(phone, checked_phone(sms_number));
+  MALLBOTS_OUTCOME(
+      rows, units_.database().read(std::string(kColumns) + "where sms_number = ?", {*phone}));
+  if (!rows->empty()) return customer_from(rows->front());
+  return std::unexpected(Refusal{RefusalKind::kUnknown, "no customer has that number"});
+}
+
+Outcome<Page<Customer>> Customers::list(std::string_view name_contains,
+                                        const PageRequest& page) const {
+  MALLBOTS_OUTCOME(limit, page_size(page.limit));
+  MALLBOTS_OUTCOME(after, read_cursor(page.cursor, 2));
+  MALLBOTS_OUTCOME(
+      rows, units_.database().read(std::string(kColumns) +
+                                       "where (?1 = '' or instr(lower(name), lower(?1)) > 0)"
+                                       " and (name, id) > (?2, ?3) order by name, id limit ?4",
+                                   {name_contains, after->at(0), after->at(1), *limit + 1}));
+  Page<Customer> found;
+  for (const Row& row : *rows) {
+    if (static_cast<std::int64_t>(found.items.size()) == *limit) {
+      found.next = make_cursor({found.items.back().name, found.items.back().id});
+      break;
+    }
+    found.items.push_back(customer_from(row));
+  }
+  return found;
 }
 
 template <class Decide>

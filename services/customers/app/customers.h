@@ -11,6 +11,7 @@
 
 #include "services/customers/contract.h"
 #include "services/customers/domain/customer.h"
+#include "services/runtime/page.h"
 #include "services/runtime/unit.h"
 
 namespace mallbots::customers {
@@ -25,6 +26,11 @@ class Customers {
                                                       std::string_view sms_number,
                                                       const toolkit::Cause& cause = {});
   [[nodiscard]] Outcome<Customer> get(std::string_view id) const;
+  /// kUnknown: nobody has it; kInvalid: it is none.
+  [[nodiscard]] Outcome<Customer> find_by_number(std::string_view sms_number) const;
+  /// By name, then id; `name_contains` in any case (of ASCII letters), empty: all.
+  [[nodiscard]] Outcome<Page<Customer>> list(std::string_view name_contains,
+                                             const PageRequest& page) const;
   /// kWrongState: another customer has the number.
   [[nodiscard]] Outcome<void> change_sms_number(std::string_view id, std::string_view sms_number,
                                                 const toolkit::Cause& cause = {});
