@@ -1,7 +1,5 @@
 #include "services/customers/service.h"
 
-#include <grpcpp/impl/codegen/service_type.h>
-
 #include "clients/toolkit/cqrs/processors.h"
 #include "services/customers/adapters/grpc.h"
 #include "services/runtime/wiring.h"
@@ -11,7 +9,7 @@ namespace {
 
 struct CustomersService final : Service {
   std::unique_ptr<Customers> customers;
-  std::unique_ptr<grpc::Service> calls;
+  std::shared_ptr<grpc::Service> calls;
 };
 
 }  // namespace
@@ -30,7 +28,7 @@ Result<std::unique_ptr<Service>> make_customers(Host& host) {
       call(*service->customers, &Customers::authorize)));
   MALLBOTS_TRY(host.handle(commands.registrations(), *store));
 
-  service->calls = make_calls(*service->customers, host);
+  service->calls = make_grpc(*service->customers, host.calls(), host.log());
   host.serve("customers", *service->calls);
   return service;
 }

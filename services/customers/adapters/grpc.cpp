@@ -27,8 +27,8 @@ Outcome<void> write(const Outcome<Customer>& customer, Number number, customersp
 
 class CustomersCalls final : public customerspb::CustomersService::CallbackService {
  public:
-  CustomersCalls(Customers& customers, Host& host)
-      : customers_(&customers), calls_(host.calls(), host.log()) {}
+  CustomersCalls(Customers& customers, WorkerPool& pool, const toolkit::Log& log)
+      : customers_(&customers), calls_(pool, log) {}
 
   ServerUnaryReactor* FindOrRegister(CallbackServerContext* context,
                                      const customerspb::FindOrRegisterRequest* request,
@@ -92,8 +92,9 @@ class CustomersCalls final : public customerspb::CustomersService::CallbackServi
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> make_calls(Customers& customers, Host& host) {
-  return std::make_unique<CustomersCalls>(customers, host);
+std::shared_ptr<grpc::Service> make_grpc(Customers& customers, WorkerPool& pool,
+                                         const toolkit::Log& log) {
+  return std::make_shared<CustomersCalls>(customers, pool, log);
 }
 
 }  // namespace mallbots::customers

@@ -1,14 +1,23 @@
-// The calls of customers (api.proto) on its application. Any thread; `customers` and the pool live
+// The calls of customers (api.proto) on its application. Any thread; application and pool live
 // longer.
 #pragma once
 
 #include <memory>
 
+#include "clients/toolkit/log.h"
 #include "services/customers/app/customers.h"
-#include "services/runtime/host.h"
+
+namespace grpc {
+class Service;
+}
+
+namespace mallbots {
+class WorkerPool;
+}
 
 namespace mallbots::customers {
 
-[[nodiscard]] std::unique_ptr<grpc::Service> make_calls(Customers& customers, Host& host);
+[[nodiscard]] std::shared_ptr<grpc::Service> make_grpc(Customers& customers, WorkerPool& pool,
+                                                       const toolkit::Log& log);
 
 }  // namespace mallbots::customers

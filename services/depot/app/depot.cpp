@@ -1,5 +1,9 @@
 #include "services/depot/app/depot.h"
 
+#include <fmt/format.h>
+
+#include <charconv>
+
 #include "services/depot/app/rows.h"
 
 namespace mallbots::depot {
@@ -124,12 +128,60 @@ bool is_in_hand(const ShoppingList& list, const Bot& bot) {
   return !bot.list_id.empty() && (list.bot_id == bot.id || is_canceled);
 }
 
+/// What a robot reports it did itself.
+toolkit::Cause from_bot(std::string_view bot_id) {
+  return {.actor = fmt::format("bot:{}", bot_id)};
+}
+
+constexpr std::size_t kPhases = 3;
+
+/// -1: any.
+template <class Named>
+Decision<int> number_of(std::string_view what, std::string_view name, std::size_t count) {
+  if (name.empty()) return -1;
+  for (std::size_t number = 0; number < count; ++number)
+    if (name_of(static_cast<Named>(number)) == name) return static_cast<int>(number);
+  return refuse(RefusalKind::kInvalid, fmt::format("a list has no {} '{}'", what, name));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Depot>> Depot::open(Units units, toolkit::Clock& clock,
                                            const DepotOptions& options) {
   MALLBOTS_TRY(units.database().ensure(kSchema));
   return std::unique_ptr<Depot>(new Depot(units, clock, options));
+}
+
+Outcome<Page<ShoppingList>> Depot::lists(const ListFilter& filter, const PageRequest& page) const {
+  MALLBOTS_OUTCOME(limit, page_size(page.limit));
+  MALLBOTS_OUTCOME(after, read_cursor(page.cursor, 2));
+  MALLBOTS_OUTCOME(status, number_of<ListStatus>("status", filter.status, kListStatuses));
+  MALLBOTS_OUTCOME(phase, number_of<Phase>("phase", filter.phase, kPhases));
+  ListQuery query{
+      .status = *status, .phase = *phase, .after_id = after->at(1), .limit = *limit + 1};
+  const std::string& time = after->at(0);
+  std::from_chars(time.data(), time.data() + time.size(), query.after_ms);
+  MALLBOTS_OUTCOME(found, read_lists(units_.database(), query));
+  Page<ShoppingList> lists;
+  const bool is_more = static_cast<std::int64_t>(found->size()) > *limit;
+  if (is_more) {
+    found->pop_back();
+    lists.next = make_cursor({std::to_string(found->back().created_ms), found->back().list.id});
+  }
+  for (DatedList& one : *found) lists.items.push_back(std::move(one.list));
+  return lists;
+}
+
+Outcome<Page<Bot>> Depot::bots(const PageRequest& page) const {
+  MALLBOTS_OUTCOME(limit, page_size(page.limit, {.usual = 200, .most = 1'000}));
+  MALLBOTS_OUTCOME(after, read_cursor(page.cursor, 1));
+  MALLBOTS_OUTCOME(found, read_bots(units_.database(), after->front(), *limit + 1));
+  Page<Bot> bots{*std::move(found), {}};
+  if (static_cast<std::int64_t>(bots.items.size()) > *limit) {
+    bots.items.pop_back();
+    bots.next = make_cursor({bots.items.back().id});
+  }
+  return bots;
 }
 
 Outcome<void> Depot::carry_out(Unit& unit, ShoppingList& list, const ListDecision& decision) {
@@ -174,7 +226,7 @@ Outcome<void> Depot::free_bot(Unit& unit, std::string_view bot_id) {
 // --- Robots
 
 Outcome<Depot::Welcome> Depot::hello(std::string_view bot_id, std::string_view name) {
-  return units_.run({}, [&](Unit& unit) -> Outcome<Welcome> {
+  return units_.run(from_bot(bot_id), [&](Unit& unit) -> Outcome<Welcome> {
     MALLBOTS_OUTCOME(bot, load_bot(unit.transaction, bot_id));
     MALLBOTS_OUTCOME(list, load_list(unit.transaction, bot->list_id));
     MALLBOTS_OUTCOME(online,
@@ -189,7 +241,7 @@ Outcome<Depot::Welcome> Depot::hello(std::string_view bot_id, std::string_view n
 template <class Decide>
 Outcome<void> Depot::report(const Reporter& who, const Decide& decide) {
   // A refusal is kept, too, so it is a value here: the transaction commits.
-  const auto answer = units_.run({}, [&](Unit& unit) -> Outcome<Decision<void>> {
+  const auto answer = units_.run(from_bot(who.bot_id), [&](Unit& unit) -> Outcome<Decision<void>> {
     MALLBOTS_OUTCOME(bot, load_bot(unit.transaction, who.bot_id));
     MALLBOTS_OUTCOME(is_current, check_epoch(*bot, who.epoch));
     MALLBOTS_OUTCOME(known, find_answer(unit.transaction, who.bot_id, who.sequence));
@@ -283,7 +335,7 @@ Outcome<std::vector<Depot::Connection>> Depot::heartbeats(std::span<const Connec
 }
 
 Outcome<void> Depot::stream_ended(std::string_view bot_id, std::uint64_t epoch) {
-  return units_.run({}, [&](Unit& unit) -> Outcome<void> {
+  return units_.run(from_bot(bot_id), [&](Unit& unit) -> Outcome<void> {
     MALLBOTS_OUTCOME(bot, load_bot(unit.transaction, bot_id));
     return carry_out(unit, *bot, go_offline(*bot, epoch));
   });
@@ -306,7 +358,7 @@ Outcome<void> Depot::take_inventory(std::string_view list_id, std::span<const It
 
 Outcome<void> Depot::tick() {
   const UnixMillis now = clock_->wall_ms();
-  return units_.run({}, [&](Unit& unit) -> Outcome<void> {
+  return units_.run({.actor = "system"}, [&](Unit& unit) -> Outcome<void> {
     MALLBOTS_OUTCOME(silent, silent_bots(unit.transaction, now - 3 * options_.heartbeat_ms));
     for (Bot& bot : *silent) {
       MALLBOTS_OUTCOME(gone, carry_out(unit, bot, go_offline(bot, bot.epoch)));

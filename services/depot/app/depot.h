@@ -25,6 +25,7 @@
 #include "services/depot/domain/bot.h"
 #include "services/depot/domain/shopping_list.h"
 #include "services/orders/contract.h"
+#include "services/runtime/page.h"
 #include "services/runtime/unit.h"
 
 namespace mallbots::depot {
@@ -98,6 +99,16 @@ class Depot {
 
   [[nodiscard]] Outcome<ShoppingList> list(std::string_view id);
   [[nodiscard]] Outcome<Bot> bot(std::string_view id);
+  /// Oldest first; a name of a status or phase, empty: all. kInvalid: no such status or phase.
+  struct ListFilter {
+    std::string_view status;
+    std::string_view phase;
+  };
+  [[nodiscard]] Outcome<Page<ShoppingList>> lists(const ListFilter& filter,
+                                                  const PageRequest& page) const;
+  /// By id; up to 1,000 at once.
+  [[nodiscard]] Outcome<Page<Bot>> bots(const PageRequest& page) const;
+  [[nodiscard]] const DepotOptions& options() const noexcept { return options_; }
 
  private:
   Depot(Units units, toolkit::Clock& clock, const DepotOptions& options) noexcept

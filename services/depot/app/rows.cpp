@@ -110,6 +110,28 @@ const char* const kSchema =
     " bot_id text not null, sequence integer not null, refused integer, reason text not null,"
     " primary key (bot_id, sequence)) strict, without rowid";
 
+Outcome<std::vector<DatedList>> read_lists(toolkit::Database& database, const ListQuery& query) {
+  MALLBOTS_OUTCOME(
+      rows, database.read("select id, order_id, status, phase, bot_id, stops, counted, created_ms"
+                          " from shopping_lists where (?1 < 0 or status = ?1)"
+                          " and (?2 < 0 or (phase = ?2 and status = ?3))"
+                          " and (created_ms, id) > (?4, ?5) order by created_ms, id limit ?6",
+                          {query.status, query.phase, static_cast<int>(ListStatus::kActive),
+                           query.after_ms, query.after_id, query.limit}));
+  std::vector<DatedList> lists;
+  for (const Row& row : *rows) {
+    MALLBOTS_OUTCOME(list, list_from(row));
+    lists.push_back({*std::move(list), row.integer(7)});
+  }
+  return lists;
+}
+
+Outcome<std::vector<Bot>> read_bots(toolkit::Database& database, std::string_view after_id,
+                                    std::int64_t limit) {
+  return bots_from(database.read(std::string(kBotColumns) + "where id > ? order by id limit ?",
+                                 {after_id, limit}));
+}
+
 Outcome<ShoppingList> load_list(toolkit::Transaction& transaction, std::string_view id) {
   return first_list(transaction.rows(std::string(kListColumns) + "where id = ?", {id}));
 }

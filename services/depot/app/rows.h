@@ -34,6 +34,23 @@ inline constexpr std::uint64_t kAnswersKept = 64;
 [[nodiscard]] Outcome<std::vector<ShoppingList>> unanswered_offers(
     toolkit::Transaction& transaction, UnixMillis before_ms);
 
+/// `status` and `phase` -1: any. Behind (created_ms, id), oldest first; each with when it was made.
+struct ListQuery {
+  int status = -1;
+  int phase = -1;
+  UnixMillis after_ms = 0;
+  std::string_view after_id;
+  std::int64_t limit = 0;
+};
+struct DatedList {
+  ShoppingList list;
+  UnixMillis created_ms = 0;
+};
+[[nodiscard]] Outcome<std::vector<DatedList>> read_lists(toolkit::Database& database,
+                                                         const ListQuery& query);
+[[nodiscard]] Outcome<std::vector<Bot>> read_bots(toolkit::Database& database,
+                                                  std::string_view after_id, std::int64_t limit);
+
 /// Epoch 0 if it was never here.
 [[nodiscard]] Outcome<Bot> load_bot(toolkit::Transaction& transaction, std::string_view id);
 [[nodiscard]] Outcome<void> save_bot(toolkit::Transaction& transaction, const Bot& bot,
