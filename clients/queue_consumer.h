@@ -12,9 +12,9 @@
 //           noted; sent with the next poll() or flush(), or when 64 have come together
 //   flush   what was settled before is confirmed: it survives the death of any one process, and a
 //           power cut after the broker's next flush (a few ms); before that an acknowledged message
-//           may come again. What failed is in the error, the rest in failures().
+//           may come again. What failed is in the error, the rest in take_failures().
 // After a restart of the broker the member goes on: what it held it holds, what was not confirmed
-// is asked again. What the new broker does not confirm is told by failures() as Fenced.
+// is asked again. What the new broker does not confirm is told by take_failures() as Fenced.
 //
 // Errors: BadArgument, BadGroupName, UnknownTopic, NotPermitted, WrongMode, BadPosition
 // (reset=fail), ConnectionLost, TopicGone, Revoked; of settlements NotHeld (its lock ended, or it

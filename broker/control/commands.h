@@ -7,8 +7,8 @@
 //
 //   may produce, consume   OpenTopic, GetSlot, OpenProducer, OpenRing, TakeLease / OpenReader,
 //                          FindSegment, FindTime, ListStreams, JoinGroup, JoinQueue
-//   may produce, too       OpenDelayed, CancelDelayed and its row in ListDelayed, by the record's
-//                          topic
+//   may produce, too       CancelDelayed and its row in ListDelayed, by the record's topic;
+//                          OpenDelayed, and be an administrator: the delay log is written directly
 //   either of them         DescribeTopic, its row in ListTopics
 //   administrators         CreateTopic, DeleteTopic, AlterTopic, SeekGroup, DeleteGroup, Status,
 //                          ListClients, ListGroups, DescribeGroup

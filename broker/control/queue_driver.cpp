@@ -157,6 +157,8 @@ QueueHost::Keys QueueDriver::read_keys(TopicId id, PartitionIndex index, Offset 
     if (record.header->type != shm::RecordType::kData &&
         record.header->type != shm::RecordType::kTombstone)
       continue;
+    // A context keeps those to itself; a member could not read them.
+    if ((record.header->flags & shm::kInternalEvent) != 0) continue;
     const std::uint64_t key = record.key.empty() ? 0 : std::max<std::uint64_t>(1, xxh3(record.key));
     keys.records.emplace_back(record.header->offset, key);
   }

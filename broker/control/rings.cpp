@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "broker/control/reply.h"
+#include "broker/event_log.h"
 #include "shm/base/check.h"
 #include "shm/concurrent/ingest.h"
 
@@ -97,7 +98,11 @@ void Rings::serve_left(Topic& topic, PartitionIndex partition) {
   }
   read_history(topic.partition(partition).ring(), history);
   if (history.empty()) return;
-  know_partition(topic, partition);
+  if (const auto known = know_partition(topic, partition); !known) {
+    // Their rings go, as those of a partition that is no more; it is said, and said when one opens.
+    log_error(Level::kError, "ingest rings dropped", known.error());
+    return;
+  }
   for (const auto& [place, ring] : rings_) {
     if (ring.partition != id) continue;
     const ProducerHistory& producer = history[ring.producer_id];
@@ -118,11 +123,17 @@ void Rings::serve_left(Topic& topic, PartitionIndex partition) {
 
 // --- Opening
 
-void Rings::know_partition(Topic& topic, PartitionIndex partition) {
+Result<void> Rings::know_partition(Topic& topic, PartitionIndex partition) {
   const PartitionId id = topic.partition(partition).id();
-  if (!sequencer_knows_.insert(id).second) return;
-  sequencer_->add_partition(
-      id, {topic.shared(partition), admission_of_ ? admission_of_(topic, partition) : nullptr});
+  if (sequencer_knows_.contains(id)) return {};
+  auto admission = admission_of_ ? admission_of_(topic, partition) : nullptr;
+  if (topic.settings().events && !admission)
+    return fail(ErrorCode::kCorrupt,
+                fmt::format("the streams of {}/{} cannot be read, so nothing can be appended",
+                            topic.name(), partition));
+  sequencer_knows_.insert(id);
+  sequencer_->add_partition(id, {topic.shared(partition), std::move(admission)});
+  return {};
 }
 
 std::shared_ptr<IngestBudget> Rings::budget_of(SessionIndex session) {
@@ -171,6 +182,7 @@ Result<Rings::Opened> Rings::open(Session& who, Topic& topic, const shm::OpenRin
     if (ring.session == who.index && ring.partition == partition &&
         ring.producer_id == wanted.producer_id)
       return answer(who, place);
+  MALLBOTS_TRY(know_partition(topic, wanted.partition));
   const auto place = free_place(who.index);
   if (!place) return std::unexpected(place.error());
   const auto data_bytes =
@@ -188,7 +200,6 @@ Result<Rings::Opened> Rings::open(Session& who, Topic& topic, const shm::OpenRin
   MALLBOTS_TRY(parts_.keeper.put(FdKind::kRing, *place, ring->fd.get()));
   CRASH_POINT("rings.open");
   entry.partition_id.store(static_cast<std::uint64_t>(partition));
-  know_partition(topic, wanted.partition);
   sequencer_->add_ring(*place, {.memory = ring->memory,
                                 .data_bytes = data_bytes,
                                 .partition = partition,

@@ -81,7 +81,8 @@ class Rings {
                                        std::uint64_t producer_id, std::size_t data_bytes);
   [[nodiscard]] Result<Opened> answer(const Session& who, std::uint32_t place);
   [[nodiscard]] std::shared_ptr<IngestBudget> budget_of(SessionIndex session);
-  void know_partition(Topic& topic, PartitionIndex partition);
+  /// Corrupt: an event topic without its index of streams, whose versions nobody could check.
+  [[nodiscard]] Result<void> know_partition(Topic& topic, PartitionIndex partition);
   [[nodiscard]] Result<void> take_left();
   void serve_left(Topic& topic, PartitionIndex partition);
   void drop(std::uint32_t place, bool serve_rest);

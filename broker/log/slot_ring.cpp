@@ -258,6 +258,9 @@ void SlotRing::make_room_for_note() {
 
 void SlotRing::note_fence(HotSlot& slot, SessionIndex holder, std::uint32_t tail_units) {
   slot.fenced = true;
+  // A note says which halves of a session's cells no commit confirmed. The broker's own session has
+  // an heir that reads the slots instead, and never ends, so that nobody would take its notes away.
+  if (holder == kBrokerSession) return;
   const auto find_free = [&] {
     return std::ranges::find_if(host_.registry.fences, [](const shm::FenceNote& note) {
       return note.partition_id.load() == 0;

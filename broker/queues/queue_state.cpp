@@ -3,6 +3,16 @@
 #include <algorithm>
 
 namespace mallbots::broker {
+namespace {
+
+std::size_t bytes_of(const DeliveryFailure& failure) noexcept {
+  return failure.type.size() + failure.text.size() + failure.handler.size();
+}
+std::size_t bytes_of(const std::optional<FailureNote>& note) noexcept {
+  return note ? bytes_of(note->first) + bytes_of(note->last) : 0;
+}
+
+}  // namespace
 
 // The window
 // -----------------------------------------------------------------------------------------
@@ -115,7 +125,7 @@ void QueueState::unblock_next(Offset offset) {
 
 void QueueState::finish(Item& item, Offset offset) {
   set_state(item, ItemState::kDone);
-  more_.erase(offset);
+  forget_more(offset);
   unblock_next(offset);
   advance();
 }
@@ -173,10 +183,27 @@ void QueueState::done(Offset offset) {
 void QueueState::note_failure(Offset offset, const DeliveryFailure* failure) {
   if (failure == nullptr) return;
   std::optional<FailureNote>& note = more_[offset].note;
+  note_bytes_ -= bytes_of(note);
   if (note)
-    note->last = *failure;
+    note->last = kept_of(*failure);
   else
-    note = FailureNote{*failure, *failure};
+    note = FailureNote{kept_of(*failure), kept_of(*failure)};
+  note_bytes_ += bytes_of(note);
+}
+
+DeliveryFailure QueueState::kept_of(const DeliveryFailure& failure) const {
+  if (note_bytes_ + 2 * bytes_of(failure) <= kQueueNoteBytes) return failure;
+  return {.type = failure.type.substr(0, kShortTextBytes),
+          .text = {},
+          .handler = failure.handler.substr(0, kShortTextBytes),
+          .time_ms = failure.time_ms};
+}
+
+void QueueState::forget_more(Offset offset) {
+  const auto more = more_.find(offset);
+  if (more == more_.end()) return;
+  note_bytes_ -= bytes_of(more->second.note);
+  more_.erase(more);
 }
 
 void QueueState::put_back(Offset offset, const DueTime& due, bool counts,
@@ -230,10 +257,8 @@ void QueueState::restore(const ItemView& view) {
   if (item == nullptr || item->state == ItemState::kDone) return;
   set_state(*item, view.state);
   item->attempts = view.attempts;
-  More more{.due = view.due,
-            .reason = view.reason,
-            .letter = view.letter,
-            .note = view.note == nullptr ? std::nullopt : std::optional{*view.note}};
+  More more{.due = view.due, .reason = view.reason, .letter = view.letter, .note = {}};
+  if (view.note != nullptr) more.note = {kept_of(view.note->first), kept_of(view.note->last)};
   switch (view.state) {
     case ItemState::kWaiting:
       item->time = view.due.boot_ns;
@@ -252,6 +277,8 @@ void QueueState::restore(const ItemView& view) {
     case ItemState::kBuried:
       break;
   }
+  forget_more(view.offset);
+  note_bytes_ += bytes_of(more.note);
   more_.insert_or_assign(view.offset, std::move(more));
 }
 

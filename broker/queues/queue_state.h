@@ -40,6 +40,9 @@ namespace mallbots::broker {
 inline constexpr Offset kQueueWindow = 65'536;
 /// Texts of a failure are cut at this.
 inline constexpr std::size_t kFailureTextBytes = 1024;
+/// All texts of one queue's window; beyond it a failure keeps this of its type and handler only.
+inline constexpr std::size_t kQueueNoteBytes = std::size_t{4} << 20;
+inline constexpr std::size_t kShortTextBytes = 64;
 
 /// Why a delivery did not end in an ack.
 struct DeliveryFailure {
@@ -164,6 +167,8 @@ class QueueState {
   }
   /// Waiting for its time.
   [[nodiscard]] std::uint32_t delayed() const noexcept { return delayed_count_; }
+  /// Of the texts of failures.
+  [[nodiscard]] std::size_t note_bytes() const noexcept { return note_bytes_; }
   /// Loaded, not done.
   [[nodiscard]] std::size_t window_bytes() const noexcept { return items_.size() * sizeof(Item); }
 
@@ -202,6 +207,9 @@ class QueueState {
   void make_ready(Item& item, Offset offset);
   void list(Item& item, Offset offset);
   void note_failure(Offset offset, const DeliveryFailure* failure);
+  /// As much of the texts as there is room for.
+  [[nodiscard]] DeliveryFailure kept_of(const DeliveryFailure& failure) const;
+  void forget_more(Offset offset);
   void advance();
   [[nodiscard]] ItemView view(const Item& item, Offset offset) const;
   [[nodiscard]] bool has_last_chance(const Item& item) const noexcept {
@@ -220,6 +228,7 @@ class QueueState {
   Heap<Timed> locks_;
   std::uint32_t counts_[5] = {};
   std::uint32_t delayed_count_ = 0;
+  std::size_t note_bytes_ = 0;
 };
 
 }  // namespace mallbots::broker

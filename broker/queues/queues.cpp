@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "broker/groups/group_name.h"
+#include "shm/base/dead_letter.h"
 
 namespace mallbots::broker {
 namespace {
@@ -22,6 +23,11 @@ Queues::~Queues() = default;
 // -----------------------------------------------------------------------------------------
 
 bool Queues::has(const std::string& group) const { return groups_.contains(group); }
+
+bool Queues::is_owed_too_much(SessionIndex session) const {
+  const auto owed = owed_.find(session);
+  return owed != owed_.end() && owed->second >= kMaxOwed;
+}
 
 Queues::Group* Queues::find(std::uint64_t group_id) {
   for (const auto& [name, group] : groups_)
@@ -56,8 +62,36 @@ Queues::Queue& Queues::open_queue(Group& group, TopicId topic, PartitionIndex pa
 
 void Queues::topic_known(const QueueTopic& topic) { topics_[topic.id] = topic; }
 
+Result<Queues::Fresh> Queues::fresh_queues(const QueueJoin& request,
+                                           const std::vector<const QueueTopic*>& topics) {
+  Fresh fresh;
+  const auto known = groups_.find(request.group);
+  for (const QueueTopic* topic : topics) {
+    if (dead_letter_topic(topic->name, request.group).size() > shm::kMaxNameBytes)
+      return fail(ErrorCode::kBadGroupName, "dead letters would go to '" +
+                                                dead_letter_topic(topic->name, request.group) +
+                                                "', which is longer than 200 bytes");
+    for (PartitionIndex i = 0; i < topic->partitions; ++i) {
+      if (known != groups_.end() && known->second->queues.contains({topic->id, i})) continue;
+      const auto first = first_position(std::nullopt, host_.log(topic->id, i), topic->reset, true);
+      if (!first)
+        return fail(ErrorCode::kBadPosition,
+                    "topic '" + topic->name + "' has reset=fail, and the group no position in it");
+      fresh.push_back({{request.group, topic->id, i}, *first});
+    }
+  }
+  if (by_number_.size() + fresh.size() > kMaxQueues)
+    return fail(ErrorCode::kLimitReached,
+                "the instance has " + std::to_string(by_number_.size()) +
+                    " queues (groups in queue mode times their partitions); at most " +
+                    std::to_string(kMaxQueues) + " are allowed");
+  return fresh;
+}
+
 Result<shm::JoinQueueReply> Queues::join(const QueueJoin& request, BootNanos now) {
   MALLBOTS_TRY(check_group_name(request.group));
+  if (is_owed_too_much(request.holder.session))
+    return fail(ErrorCode::kLimitReached, "the queue journal cannot be written; try again later");
   const std::uint32_t in_flight =
       request.max_in_flight == 0 ? kDefaultInFlight : request.max_in_flight;
   const std::uint32_t lock_ms = request.lock_ms == 0 ? kDefaultLockMs : request.lock_ms;
@@ -75,20 +109,9 @@ Result<shm::JoinQueueReply> Queues::join(const QueueJoin& request, BootNanos now
     if (found == topics_.end()) return fail(ErrorCode::kUnknownTopic, "'" + name + "'");
     if (std::ranges::find(topics, &found->second) == topics.end()) topics.push_back(&found->second);
   }
-  // Where new queues begin, before anything is changed.
-  std::vector<std::pair<QueueIdentity, Position>> fresh;
-  const auto known = groups_.find(request.group);
-  for (const QueueTopic* topic : topics) {
-    for (PartitionIndex i = 0; i < topic->partitions; ++i) {
-      if (known != groups_.end() && known->second->queues.contains({topic->id, i})) continue;
-      const auto first = first_position(std::nullopt, host_.log(topic->id, i), topic->reset, true);
-      if (!first)
-        return fail(ErrorCode::kBadPosition,
-                    "topic '" + topic->name + "' has reset=fail, and the group no position in it");
-      fresh.push_back({{request.group, topic->id, i}, *first});
-    }
-  }
-  const bool is_new = known == groups_.end();
+  const auto fresh = fresh_queues(request, topics);
+  if (!fresh) return std::unexpected(fresh.error());
+  const bool is_new = !groups_.contains(request.group);
   Group& group = add_group(request.group);
   if (is_new || group.max_deliveries != request.max_deliveries) {
     group.max_deliveries = request.max_deliveries;
@@ -96,7 +119,7 @@ Result<shm::JoinQueueReply> Queues::join(const QueueJoin& request, BootNanos now
     for (const auto& [key, queue] : group.queues)
       queue->state.set_max_deliveries(group.max_deliveries);
   }
-  for (const auto& [identity, low] : fresh) {
+  for (const auto& [identity, low] : *fresh) {
     const Queue& queue = open_queue(group, identity.topic, identity.partition, low);
     write_snapshot(writer_, queue.number, identity, queue.epoch, queue.state);
   }
@@ -120,7 +143,9 @@ Result<shm::JoinQueueReply> Queues::join(const QueueJoin& request, BootNanos now
       queue->state.extend(item.offset, now + member.lock_ns);
       held.grants.push_back({item.offset, item.attempts});
     }
-    if (!held.grants.empty()) outbox_.push_back({request.holder.session, std::move(held)});
+    if (held.grants.empty()) continue;
+    outbox_.push_back({request.holder.session, std::move(held)});
+    ++owed_[request.holder.session];
   }
   return shm::JoinQueueReply{.group_id = group.id, .held = member.held};
 }
@@ -147,6 +172,7 @@ void Queues::session_ended(SessionIndex session, BootNanos /*now*/) {
   }
   // Its index may soon be somebody else's.
   std::erase_if(outbox_, [&](const Push& push) { return push.session == session; });
+  owed_.erase(session);
 }
 
 /// What the member holds is free.
@@ -221,6 +247,11 @@ void Queues::settle(SessionIndex session, const shm::Settle& message, BootNanos 
   const auto refuse_all = [&](ErrorCode code) {
     for (std::uint32_t i = 0; i < message.items.size(); ++i) answer.faults.push_back({i, code});
   };
+  if (is_owed_too_much(session)) {
+    // Nothing is changed, so nothing has to be journalled before it is said.
+    refuse_all(ErrorCode::kLimitReached);
+    return host_.send(session, answer);
+  }
   Group* const group = find(message.group_id);
   const auto member =
       group == nullptr ? std::map<SessionIndex, Member>::iterator{} : group->members.find(session);
@@ -236,6 +267,9 @@ void Queues::settle(SessionIndex session, const shm::Settle& message, BootNanos 
     if (queue == group->queues.end()) {
       refuse_all(ErrorCode::kNotHeld);
     } else {
+      // It takes nothing more until it says otherwise, also if what it gives back was not its own.
+      const bool stays_stuck = std::ranges::find(message.items, shm::Outcome::kReturn,
+                                                 &shm::SettleItem::outcome) != message.items.end();
       std::map<std::uint32_t, const shm::SettleNote*> notes;
       for (const shm::SettleNote& note : message.notes) notes[note.item] = &note;
       for (std::uint32_t i = 0; i < message.items.size(); ++i) {
@@ -243,9 +277,11 @@ void Queues::settle(SessionIndex session, const shm::Settle& message, BootNanos 
         settle_item(*group, *queue->second, member->second, message.items[i],
                     note == notes.end() ? nullptr : note->second, now, answer, i);
       }
+      member->second.stuck = stays_stuck;
     }
   }
   outbox_.push_back({session, std::move(answer)});
+  ++owed_[session];
 }
 
 void Queues::settle_item(Group& group, Queue& queue, Member& member, const shm::SettleItem& item,
@@ -286,7 +322,6 @@ void Queues::settle_item(Group& group, Queue& queue, Member& member, const shm::
     case shm::Outcome::kReturn:
       state.put_back(offset, {}, false, nullptr);
       writer_.put_back(queue.number, offset, {}, false, nullptr);
-      member.stuck = true;  // or it would get the same again
       break;
     case shm::Outcome::kExtend:
       state.extend(offset, now + member.lock_ns);

@@ -146,6 +146,11 @@ class Queues {
   static constexpr std::uint32_t kMinLockMs = 10;
   static constexpr std::uint32_t kMaxLockMs = 24 * 3600 * 1000;
   static constexpr std::uint32_t kMaxDelayMs = 24 * 3600 * 1000;
+  /// Groups times their partitions, of an instance: each is looked after on every turn.
+  static constexpr std::size_t kMaxQueues = 16'384;
+  /// Answers that one session is owed while the journal cannot be written; what it asks beyond is
+  /// refused with LimitReached, and has changed nothing.
+  static constexpr std::size_t kMaxOwed = 1'024;
 
   Queues(QueueHost& host, QueuesOptions options);
   ~Queues();
@@ -221,7 +226,12 @@ class Queues {
     std::variant<shm::Grants, shm::Settled> message;
   };
 
+  [[nodiscard]] bool is_owed_too_much(SessionIndex session) const;
   [[nodiscard]] Group* find(std::uint64_t group_id);
+  /// Where the queues that a join adds begin.
+  using Fresh = std::vector<std::pair<QueueIdentity, Position>>;
+  [[nodiscard]] Result<Fresh> fresh_queues(const QueueJoin& request,
+                                           const std::vector<const QueueTopic*>& topics);
   Queue& open_queue(Group& group, TopicId topic, PartitionIndex partition, Position low);
   Group& add_group(const std::string& name);
   void let_go(Member& member);
@@ -257,7 +267,8 @@ class Queues {
 
   QueueWriter writer_;
   std::vector<std::vector<std::byte>> backlog_;
-  std::vector<Push> outbox_;  ///< goes when the backlog is written
+  std::vector<Push> outbox_;                  ///< goes when the backlog is written
+  std::map<SessionIndex, std::size_t> owed_;  ///< answers in the outbox
   std::map<std::pair<SessionIndex, Queue*>, shm::Grants> granting_;
 
   std::size_t bytes_since_round_ = 0;

@@ -288,6 +288,7 @@ void Queues::commit() {
     backlog_.erase(backlog_.begin(), backlog_.begin() + static_cast<std::ptrdiff_t>(written));
   }
   if (!backlog_.empty()) return;
+  owed_.clear();
   for (const Push& push : std::exchange(outbox_, {}))
     std::visit([&](const auto& message) { host_.send(push.session, message); }, push.message);
 }

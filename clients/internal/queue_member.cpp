@@ -80,21 +80,9 @@ Result<void> QueueMember::send_join(Deadline deadline) {
 Result<void> QueueMember::leave(Deadline deadline) {
   if (group_.empty()) return {};
   if (link_->is_attached() && link_->attachment() == attachment_.number) {
-    // What nobody looked at is no attempt; more of it may be on its way.
     leaving_ = true;
-    static_cast<void>(pump(deadline));
-    for (int round = 0; round < 3; ++round) {
-      for (const auto& [place, offsets] : std::exchange(wanted_, {}))
-        for (const Offset offset : offsets) {
-          // Not held any more: if it is given again meanwhile, it is given back again.
-          const auto held = held_.find({place, offset});
-          noted_[place].push_back(
-              {offset, held->second.attempt, {.outcome = shm::Outcome::kReturn}});
-          held_.erase(held);
-        }
-      if (noted_.empty() && sent_.empty()) break;
-      static_cast<void>(flush(deadline));
-    }
+    static_cast<void>(flush(deadline));
+    give_back_all(deadline);
     leaving_ = false;
     static_cast<void>(
         link_->ask_once<shm::Empty>(shm::LeaveQueue{.group_id = group_id_}, deadline));
@@ -113,6 +101,27 @@ Result<void> QueueMember::leave(Deadline deadline) {
   out_ = 0;
   readings_.remove_all();
   return {};
+}
+
+/// What nobody looked at is no attempt. More of it may be on its way until the broker has answered
+/// the first message that gives something back: from then on it grants nothing.
+void QueueMember::give_back_all(Deadline deadline) {
+  const auto topic = readings_.topic(topics_.front(), deadline);
+  if (!topic) return;
+  // Stands for nothing, but has an answer, behind all that was granted before.
+  noted_[{(*topic)->topic_id(), 0}].push_back(
+      {kNoOffset, 0, {.outcome = shm::Outcome::kReturn, .delay_ms = 0, .failure = {}}});
+  for (int round = 0; round < 3; ++round) {
+    for (const auto& [place, offsets] : std::exchange(wanted_, {}))
+      for (const Offset offset : offsets) {
+        // Not held any more: if it is given again meanwhile, it is given back again.
+        const auto held = held_.find({place, offset});
+        noted_[place].push_back({offset, held->second.attempt, {.outcome = shm::Outcome::kReturn}});
+        held_.erase(held);
+      }
+    if (noted_.empty() && sent_.empty()) return;
+    static_cast<void>(flush(deadline));
+  }
 }
 
 /// The connection was made anew: everything that hangs on it again.
@@ -202,8 +211,8 @@ void QueueMember::take(const shm::Grants& grants) {
   for (const shm::Grant& grant : grants.grants) {
     if (grants.again && again_left_ > 0) --again_left_;
     const Key key{place, grant.offset};
-    // Settled, and the answer is on its way.
-    if (unconfirmed_.contains(key)) continue;
+    // Settled, and the answer is on its way. Another attempt is another delivery.
+    if (unconfirmed_.contains({key, grant.attempt})) continue;
     const auto [held, is_new] = held_.try_emplace(key);
     if (is_new || held->second.attempt != grant.attempt) {
       if (!is_new && held->second.is_out) {
@@ -237,11 +246,11 @@ void QueueMember::take(const shm::Settled& settled) {
       if (held != held_.end() && codes[i] == ErrorCode::kNone)
         held->second.until = settled.lock_until_ns;
     } else {
-      unconfirmed_.erase(key);
+      unconfirmed_.erase({key, item.attempt});
     }
     // Asked twice of two brokers: the first one had done it.
     const bool was_done = batch.again && codes[i] == ErrorCode::kAlreadySettled;
-    if (codes[i] == ErrorCode::kNone || was_done) continue;
+    if (codes[i] == ErrorCode::kNone || was_done || item.offset == kNoOffset) continue;
     failed(batch.place, item.offset, item.attempt,
            batch.again && codes[i] == ErrorCode::kNotHeld ? ErrorCode::kFenced : codes[i]);
   }
@@ -288,14 +297,14 @@ Result<void> QueueMember::settle(const QueueToken& token, const Settlement& sett
                            std::to_string(token.offset) + "/" + std::to_string(token.attempt);
   const auto key = key_of(token);
   if (!key) return fail(ErrorCode::kNotHeld, name);
-  if (unconfirmed_.contains(*key)) return fail(ErrorCode::kAlreadySettled, name);
+  if (unconfirmed_.contains({*key, token.attempt})) return fail(ErrorCode::kAlreadySettled, name);
   drop_expired();
   const auto held = held_.find(*key);
   if (held == held_.end() || !held->second.is_out || held->second.attempt != token.attempt)
     return fail(ErrorCode::kNotHeld, name);
   noted_[key->place].push_back({key->offset, token.attempt, settlement});
   if (settlement.outcome != shm::Outcome::kExtend) {
-    unconfirmed_.insert(*key);
+    unconfirmed_.insert({*key, token.attempt});
     forget(held);
   }
   if (++noted_count_ >= kSendAt) send_noted();
@@ -354,7 +363,7 @@ bool QueueMember::send(std::uint64_t number, const Batch& batch) {
 
 bool QueueMember::is_unconfirmed(const QueueToken& token) const {
   const auto key = key_of(token);
-  return key && unconfirmed_.contains(*key);
+  return key && unconfirmed_.contains({*key, token.attempt});
 }
 
 std::vector<FailedSettlement> QueueMember::take_failures() { return std::exchange(failures_, {}); }
@@ -414,7 +423,7 @@ void QueueMember::unreadable(const Place& place, Offset below) {
           .failure = {
               .type = "Unreadable", .text = "the record could not be read", .handler = {}}}});
     ++noted_count_;
-    unconfirmed_.insert(key);
+    unconfirmed_.insert({key, held->second.attempt});
     forget(held);
   }
 }

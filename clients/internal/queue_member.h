@@ -84,6 +84,7 @@ class QueueMember {
   void take(const shm::Grants& grants);
   void take(const shm::Settled& settled);
   void send_noted();
+  void give_back_all(Deadline deadline);
   [[nodiscard]] bool send(std::uint64_t number, const Batch& batch);
   void drop_expired();
   [[nodiscard]] Result<void> collect(std::vector<QueueMessage>& out, std::size_t max_messages);
@@ -117,7 +118,8 @@ class QueueMember {
   std::map<Place, std::vector<Item>> noted_;
   std::size_t noted_count_ = 0;
   std::map<std::uint64_t, Batch> sent_;
-  std::set<Key> unconfirmed_;
+  /// By attempt: the next one of the same record may be granted before the answer comes.
+  std::set<std::pair<Key, std::uint32_t>> unconfirmed_;
   std::uint64_t next_number_ = 1;
   std::vector<FailedSettlement> failures_;
   std::vector<Message> scratch_;

@@ -73,6 +73,17 @@ Result<std::unique_ptr<DeadLetterBox>> DeadLetterBox::open(client::Connection& c
   box->letters_ = dead_letter_topic(topic, group);
   box->marks_ = box->letters_ + ".done";
   const auto described = client::Admin{connection}.describe_topic(box->letters_);
+  if (!described && described.error().code == ErrorCode::kUnknownTopic) {
+    // No letter was ever written; but a topic or group that is not there is a mistake of the
+    // caller.
+    client::Admin admin{connection};
+    if (const auto source = admin.describe_topic(topic); !source)
+      return std::unexpected(source.error());
+    const auto reader = admin.describe_group(group);
+    if (!reader && reader.error().code == ErrorCode::kUnknownGroup)
+      return std::unexpected(reader.error());
+    return box;
+  }
   if (!described) return std::unexpected(described.error());
   box->letters_id_ = described->topic_id;
   MALLBOTS_TRY(box->read_marks());
@@ -196,6 +207,7 @@ Result<void> DeadLetterBox::write_mark(std::span<const LetterId> ids, LetterStat
 
 /// Letters by the poll, until `visit` says false or the end that the topic has now.
 Result<void> DeadLetterBox::read(const std::function<Result<bool>(std::vector<Letter>&)>& visit) {
+  if (letters_id_ == 0) return {};
   auto opened = client::Consumer::open(connection_, {.read = client::ReadLevel::kDurable});
   if (!opened) return std::unexpected(std::move(opened).error());
   client::Consumer& consumer = **opened;
@@ -327,6 +339,7 @@ DeadLetterBox::Published DeadLetterBox::publish(std::span<const Letter> letters)
 Result<DeadLetterBox::Outcome> DeadLetterBox::finish(const LetterFilter& filter, LetterState state,
                                                      const GoOn& go_on) {
   if (!filter.ids.empty()) MALLBOTS_TRY(check_ids(filter));
+  if (letters_id_ == 0) return Outcome{};
   MALLBOTS_TRY(open_marks());
   Outcome outcome;
   const auto read_all = read([&](std::vector<Letter>& letters) -> Result<bool> {

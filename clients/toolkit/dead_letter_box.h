@@ -6,9 +6,10 @@
 // is lost, and one that is marked is not replayed again. After a death between the publication of
 // letters and their mark, those (at most kLettersPerMark) are published twice.
 //
-// Errors: UnknownTopic (no letters' topic: nothing died, or the name is wrong), NotPermitted,
-// ConnectionLost, UnknownLetter, Conflict (another replay or purge is at work), and those of
-// appending to the topic that a letter goes back to. What was marked before an error is done.
+// A group that has no letters yet is an empty box. Errors: UnknownTopic, UnknownGroup,
+// NotPermitted, ConnectionLost, UnknownLetter, Conflict (another replay or purge is at work), and
+// those of appending to the topic that a letter goes back to. What was marked before an error is
+// done.
 #pragma once
 
 #include <compare>
@@ -123,7 +124,7 @@ class DeadLetterBox {
 
   client::Connection& connection_;
   std::string letters_;           ///< topic
-  std::uint64_t letters_id_ = 0;  ///< of that topic
+  std::uint64_t letters_id_ = 0;  ///< of that topic; 0: there is none yet
   std::string marks_;             ///< topic
   bool has_marks_ = false;
   Offset marks_end_ = 0;  ///< behind the last mark read or written

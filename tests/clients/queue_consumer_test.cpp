@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "clients/event_store.h"
 #include "tests/clients/fixture.h"
 
 namespace mallbots::test {
@@ -345,6 +346,52 @@ TEST_F(QueueConsumerTest, WhatItBufferedIsNoAttemptWhenItLeaves) {
     }
   EXPECT_EQ(attempts[1], 9);
   EXPECT_EQ(attempts[2], 1);
+}
+
+TEST_F(QueueConsumerTest, WhoComesAndGoesUsesNoAttemptsUp) {
+  constexpr int kMessages = 200;
+  append(0, kMessages);
+  std::map<int, int> seen;
+  const Deadline deadline = Deadline::after_ms(30'000);
+  while (seen.size() < kMessages && !deadline.has_passed()) {
+    QueueConsumer& member = join({.max_in_flight = 4});
+    for (const QueueMessage& message : poll(member, 1'000, 1)) {
+      EXPECT_EQ(message.attempt, 1U) << message->text();
+      ++seen[std::stoi(std::string{message->text()})];
+      EXPECT_OK(member.ack(message.token()));
+    }
+    members_.clear();  // grants for the room that the ack made may be on their way
+  }
+  expect_once(seen, kMessages);
+}
+
+TEST_F(QueueConsumerTest, EventsThatAContextKeepsToItselfAreNotHandedOut) {
+  create(*connection_, "events", 1, {{"type", "events"}});
+  auto store = client::EventStore::open(*connection_, "events");
+  ASSERT_OK(store);
+  for (int i = 0; i < 20; ++i) {
+    const std::string text = std::to_string(i);
+    const client::Event event{.payload = as_bytes(text), .is_internal = i % 2 == 1};
+    ASSERT_OK((*store)->append("s", client::Expected::any(), {&event, 1}));
+  }
+  const auto own = connect();
+  auto opened = QueueConsumer::open(*own);
+  ASSERT_OK(opened);
+  const std::string topics[] = {"events"};
+  ASSERT_OK((*opened)->subscribe(topics, "g"));
+  std::map<int, int> seen;
+  while (seen.size() < 10)
+    for (const QueueMessage& message : poll(**opened)) {
+      ++seen[std::stoi(std::string{message->text()})];
+      EXPECT_OK((*opened)->ack(message.token()));
+    }
+  EXPECT_OK((*opened)->flush(Deadline::after_ms(5'000)));
+  for (const auto& [value, times] : seen) EXPECT_EQ(value % 2, 0);
+  EXPECT_TRUE(poll(**opened, 100).empty());
+  EXPECT_TRUE((*opened)->take_failures().empty());
+  const auto letters = client::Admin{*connection_}.describe_topic("events.g.dlq");
+  ASSERT_FALSE(letters) << "an internal event became a dead letter";
+  EXPECT_EQ(letters.error().code, ErrorCode::kUnknownTopic);
 }
 
 }  // namespace

@@ -61,6 +61,19 @@ TEST(SlotRing, FullNoteTableExpelsWhoWasFencedMostOftenAndTheFenceIsNoted) {
   EXPECT_EQ(notes_of(instance.registry(), stalled->session), 1U);
 }
 
+TEST(SlotRing, AFenceOfTheBrokersOwnSessionLeavesNoNote) {
+  LogInstance instance;
+  broker::Topic& topic = instance.make("t", kInMemory);
+  for (int i = 0; i < 8; ++i) {
+    static_cast<void>(hold(topic, broker::kBrokerSession));
+    shm::SlotHeader& slot = open_slot(topic);
+    fence(instance, topic);
+    EXPECT_TRUE(shm::load_word(slot).sealed());
+  }
+  EXPECT_EQ(notes_of(instance.registry(), broker::kBrokerSession), 0U);
+  EXPECT_EQ(topic.partition(0).ring().orphan_bytes(), 0U);
+}
+
 TEST(SlotRing, MemoryOfFencedHoldersIsBounded) {
   LogInstance instance;
   broker::Topic& topic = instance.make("t", kInMemory);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "broker/queues/queue_journal.h"
+
 namespace mallbots::test {
 namespace {
 
@@ -28,6 +30,32 @@ Offset take(QueueState& state, const Holder& holder = kFirst, BootNanos until = 
   if (!next) return kNoOffset;
   state.grant(next->offset, next->attempt, holder, until);
   return next->offset;
+}
+
+TEST(QueueState, TextsOfAFullWindowAreBoundedInMemoryAndInTheJournal) {
+  const std::string text(broker::kFailureTextBytes, 'x');
+  const DeliveryFailure failure{.type = text, .text = text, .handler = text, .time_ms = 5};
+  QueueState state = plain(kQueueWindow);
+  for (Offset i = 0; i < kQueueWindow; ++i) {
+    state.grant(i, 1, kFirst, 100);
+    state.put_back(i, {}, true, &failure);
+  }
+  EXPECT_EQ(state.find(0)->note->first, failure);
+  const broker::FailureNote* const late = state.find(kQueueWindow - 1)->note;
+  ASSERT_NE(late, nullptr);
+  EXPECT_EQ(late->last.type, text.substr(0, broker::kShortTextBytes));
+  EXPECT_EQ(late->last.time_ms, 5);
+  const std::size_t most =
+      broker::kQueueNoteBytes + kQueueWindow * std::size_t{4} * broker::kShortTextBytes;
+  EXPECT_LE(state.note_bytes(), most);
+  broker::QueueWriter writer;
+  broker::write_snapshot(writer, 1, {.group = "g"}, 1, state);
+  EXPECT_LE(writer.bytes(), most + kQueueWindow * std::size_t{128});
+  QueueState other;
+  state.for_each([&](const broker::ItemView& item) { other.restore(item); });
+  EXPECT_LE(other.note_bytes(), most);
+  for (Offset i = 0; i < kQueueWindow; ++i) state.done(i);
+  EXPECT_EQ(state.note_bytes(), 0U);
 }
 
 TEST(QueueState, GivesTheOldestFirstAndEachOnce) {

@@ -142,6 +142,40 @@ TEST_F(QueuesTest, NothingIsToldBeforeTheJournalHasIt) {
   EXPECT_EQ(granted(1), (Offsets{{1, 1}}));
 }
 
+TEST_F(QueuesTest, WhatASessionIsOwedWhileTheJournalStandsIsBounded) {
+  append(1);
+  const auto group = join(1, 1);
+  EXPECT_EQ(granted(1), (Offsets{{0, 1}}));
+  host_.journal_room = 0;
+  const auto ask = [&](std::uint64_t number, Outcome outcome) {
+    queues_->settle(1,
+                    {.group_id = group,
+                     .number = number,
+                     .topic_id = static_cast<std::uint64_t>(kTopic),
+                     .items = {{0, 1, outcome}}},
+                    now_);
+    duty();
+  };
+  for (std::uint64_t i = 0; i < Queues::kMaxOwed; ++i) ask(i, Outcome::kExtend);
+  // An extension writes nothing, so these were answered; a change makes the rest wait.
+  host_.answers.clear();
+  ask(0, Outcome::kNack);
+  for (std::uint64_t i = 1; i < Queues::kMaxOwed; ++i) ask(i, Outcome::kAck);
+  EXPECT_TRUE(host_.answers.empty());
+  ask(9'999, Outcome::kAck);
+  ASSERT_EQ(host_.answers.size(), 1U);
+  EXPECT_EQ(host_.answers[0].second.number, 9'999U);
+  EXPECT_EQ(host_.answers[0].second.faults.at(0).code, ErrorCode::kLimitReached);
+  EXPECT_EQ(
+      queues_->join({.holder = {1, 101}, .group = "g", .topics = {"t"}, .lock_ms = kLockMs}, now_)
+          .error()
+          .code,
+      ErrorCode::kLimitReached);
+  host_.journal_room = 100;
+  EXPECT_EQ(granted(1), (Offsets{{0, 2}})) << "what was refused has changed nothing";
+  EXPECT_EQ(host_.answers.size(), 1 + Queues::kMaxOwed);
+}
+
 TEST_F(QueuesTest, WhatRetentionTookIsDone) {
   append(10);
   join(1, 4);

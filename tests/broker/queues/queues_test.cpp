@@ -100,12 +100,41 @@ TEST_F(QueuesTest, JoinsAreChecked) {
   bad.max_in_flight = Queues::kMaxInFlight + 1;
   EXPECT_EQ(code(bad), ErrorCode::kBadArgument);
   bad = good;
+  bad.group = std::string(195, 'g');  // t.GROUP.dlq has 201 bytes
+  EXPECT_EQ(code(bad), ErrorCode::kBadGroupName);
+  bad.group.pop_back();
+  EXPECT_EQ(code(bad), ErrorCode::kNone);
+  bad = good;
   bad.lock_ms = 1;
   EXPECT_EQ(code(bad), ErrorCode::kBadArgument);
   topic({.id = TopicId{5}, .name = "f", .partitions = 1, .reset = broker::ResetTo::kFail});
   bad = good;
   bad.topics = {"f"};
   EXPECT_EQ(code(bad), ErrorCode::kBadPosition);
+}
+
+TEST_F(QueuesTest, TheNumberOfQueuesHasALimit) {
+  topic({.id = TopicId{5}, .name = "wide", .partitions = Queues::kMaxQueues - 1});
+  const auto code = [&](const std::string& group, const std::string& on) {
+    const auto joined =
+        queues_->join({.holder = {1, 1}, .group = group, .topics = {on}, .lock_ms = 1'000}, now_);
+    return joined ? ErrorCode::kNone : joined.error().code;
+  };
+  EXPECT_EQ(code("a", "wide"), ErrorCode::kNone);
+  EXPECT_EQ(code("b", "wide"), ErrorCode::kLimitReached);
+  EXPECT_FALSE(queues_->has("b")) << "a refused join leaves nothing";
+  EXPECT_EQ(code("b", "t"), ErrorCode::kNone);
+  EXPECT_EQ(code("c", "t"), ErrorCode::kLimitReached);
+  EXPECT_EQ(code("b", "t"), ErrorCode::kNone) << "who is in it joins again";
+}
+
+TEST_F(QueuesTest, WhoGivesSomethingBackGetsNothingMoreEvenIfItWasNotItsOwn) {
+  const auto group = join(1);
+  EXPECT_EQ(settle(1, group, kNoOffset, 0, Outcome::kReturn), ErrorCode::kNotHeld);
+  append(1);
+  EXPECT_EQ(granted(1), Offsets{});
+  queues_->settle(1, {.group_id = group, .number = 8}, now_);
+  EXPECT_EQ(granted(1), (Offsets{{0, 1}}));
 }
 
 TEST_F(QueuesTest, LeavingKillsNothingAndCountsAttempts) {

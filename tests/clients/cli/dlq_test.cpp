@@ -109,6 +109,22 @@ TEST_F(Dlq, ListShowsEachLetterWithItsReasonAndCountsByFingerprint) {
   EXPECT_NE(text.output.find("\n0:9 "), std::string::npos) << text.output;
 }
 
+TEST_F(Dlq, AGroupWithoutLettersHasAnEmptyList) {
+  const auto connection = connect();
+  const auto member = client::Consumer::open(*connection);
+  const std::string topics[] = {"orders"};
+  ASSERT_TRUE(member && (*member)->subscribe(topics, "shipping"));
+  const auto none = mallbots("--format json dlq list orders -g shipping");
+  EXPECT_EQ(none.ended.exit_code, 0) << none.errors;
+  EXPECT_EQ(json::parse(none.output, nullptr, false), json::array());
+  const auto purged = mallbots("dlq purge orders -g shipping --all --execute");
+  EXPECT_EQ(purged.output, "purged 0 letters, 0 left\n") << purged.errors;
+  const auto unknown = mallbots("dlq show orders 0:1 -g shipping");
+  EXPECT_NE(unknown.errors.find("no such dead letter"), std::string::npos) << unknown.errors;
+  const auto nowhere = mallbots("dlq list nowhere -g shipping");
+  EXPECT_NE(nowhere.errors.find("no topic of that name"), std::string::npos) << nowhere.errors;
+}
+
 TEST_F(Dlq, FiltersMustAllFit) {
   let_die(1, 20);
   EXPECT_EQ(listed("--reason rejected").size(), 6U);
