@@ -10,7 +10,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import rules  # noqa: E402
 
-SKIPPED = {".git", "build", "__pycache__", ".cache"}
+SKIPPED = {".git", "build", "__pycache__", ".cache", "node_modules"}
 TEXT = (".h", ".cpp", ".py", ".sh", ".md", ".cmake", ".txt", ".json", ".toml", ".pml", ".service", ".in", ".proto")
 
 
