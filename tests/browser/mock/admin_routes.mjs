@@ -77,6 +77,7 @@ export const adminRoutes = [
     show(mall, store);
     return [201, store];
   })],
+  ["GET", /^\/admin\/v1\/stores\/([^/]+)$/, guarded("stores.see", (ask) => [200, storeOf(ask)])],
   ["PATCH", /^\/admin\/v1\/stores\/([^/]+)$/, guarded("stores.edit", (ask) => show(ask.mall, Object.assign(storeOf(ask), {name: ask.body.name})))],
   ["POST", /^\/admin\/v1\/stores\/([^/]+)\/participation-request$/, participation("requested")],
   ["POST", /^\/admin\/v1\/stores\/([^/]+)\/participation$/, participation("participating")],

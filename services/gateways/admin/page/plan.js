@@ -1,0 +1,207 @@
+// The floor plan with its robots on a canvas. Walls and stores are drawn once, robots each frame; between two positions a robot
+// glides. Nothing is drawn while nothing moves. Who wants less motion sees robots step.
+
+const kGlide_ms = 400;
+const kColours = {
+  light: {floor: "#fbfbf8", wall: "#c9d2d9", wallEdge: "#9aa8b3", text: "#14222f", active: "#0b5fae", idle: "#1a6b3c", offline: "#a62430", ring: "#c77700", depot: "#ffe6b3", stop: "#eef3f7"},
+  dark: {floor: "#101a23", wall: "#2d3c49", wallEdge: "#475a69", text: "#e3eaf0", active: "#7cbcff", idle: "#7fd79c", offline: "#ff9c9c", ring: "#ffbf4a", depot: "#4a3a14", stop: "#1b2833"},
+};
+
+/** "12,4" -> {x: 12, y: 4}; null: no place. */
+export function placeOf(text) {
+  const match = /^\s*(\d{1,5})\s*,\s*(\d{1,5})\s*$/.exec(text ?? "");
+  return match ? {x: Number(match[1]), y: Number(match[2])} : null;
+}
+
+/** Where a robot is drawn at `now`: from where it was drawn when its new position came, straight on. */
+export function glide(robot, now_ms, isStill) {
+  if (isStill || robot.since_ms === undefined) return {x: robot.x, y: robot.y, isMoving: false};
+  const part = Math.min(1, Math.max(0, (now_ms - robot.since_ms) / kGlide_ms));
+  return {x: robot.from_x + (robot.x - robot.from_x) * part, y: robot.from_y + (robot.y - robot.from_y) * part, isMoving: part < 1};
+}
+
+/** New rows into robots: known ones glide on from where they are drawn now. Far ones jump: they were not watched. */
+export function merged(robots, rows, now_ms, isStill) {
+  const next = new Map();
+  for (const row of rows) {
+    if (!Number.isFinite(row.x) || !Number.isFinite(row.y)) continue;
+    const old = robots.get(row.id);
+    if (!old) { next.set(row.id, {id: row.id, status: row.status, x: row.x, y: row.y}); continue; }
+    if (old.x !== row.x || old.y !== row.y) {
+      const at = glide(old, now_ms, isStill);
+      const isFar = Math.abs(at.x - row.x) + Math.abs(at.y - row.y) > 12;
+      Object.assign(old, {from_x: isFar ? row.x : at.x, from_y: isFar ? row.y : at.y, since_ms: now_ms, x: row.x, y: row.y});
+    }
+    old.status = row.status;
+    next.set(row.id, old);
+  }
+  return next;
+}
+
+export class FloorPlan {
+  constructor(canvas, {plan, onPick = () => {}}) {
+    Object.assign(this, {canvas, plan, onPick, robots: new Map(), stores: [], chosen: null, frames: 0, second_ms: 0});
+    this.pen = canvas.getContext("2d");
+    this.still = matchMedia("(prefers-reduced-motion: reduce)");
+    this.scheme = matchMedia("(prefers-color-scheme: dark)");
+    this.redraw = () => this.fit();
+    this.observer = new ResizeObserver(this.redraw);
+    this.observer.observe(canvas.parentElement);
+    this.scheme.addEventListener("change", this.redraw);
+    this.themed = new MutationObserver(this.redraw);
+    this.themed.observe(document.documentElement, {attributeFilter: ["data-theme"]});
+    canvas.addEventListener("click", (event) => this.pick(event));
+    this.fit();
+  }
+
+  close() {
+    this.observer.disconnect();
+    this.themed.disconnect();
+    this.scheme.removeEventListener("change", this.redraw);
+    cancelAnimationFrame(this.frame);
+    this.isClosed = true;
+  }
+
+  setRobots(rows) {
+    this.robots = merged(this.robots, rows, performance.now(), this.still.matches);
+    this.schedule();
+  }
+
+  setStores(stores) {
+    this.stores = stores;
+    this.fit();
+  }
+
+  choose(id) {
+    this.chosen = id;
+    this.schedule();
+  }
+
+  schedule() {
+    if (this.frame || this.isClosed) return;
+    this.frame = requestAnimationFrame((now) => { this.frame = 0; this.draw(now); });
+  }
+
+  get colours() {
+    const theme = document.documentElement.dataset.theme;
+    return kColours[theme ?? (this.scheme.matches ? "dark" : "light")] ?? kColours.light;
+  }
+
+  fit() {
+    const box = this.canvas.parentElement;
+    const {width, height} = this.plan;
+    this.cell = Math.max(2, Math.min(box.clientWidth / width, box.clientHeight / height));
+    const ratio = Math.min(2, devicePixelRatio || 1);
+    this.canvas.width = Math.round(this.cell * width * ratio);
+    this.canvas.height = Math.round(this.cell * height * ratio);
+    this.canvas.style.width = `${this.cell * width}px`;
+    this.canvas.style.height = `${this.cell * height}px`;
+    this.ratio = ratio;
+    this.ground = this.drawGround();
+    this.schedule();
+  }
+
+  drawGround() {
+    const ground = document.createElement("canvas");
+    ground.width = this.canvas.width;
+    ground.height = this.canvas.height;
+    const pen = ground.getContext("2d");
+    const {cell, colours} = this;
+    pen.scale(this.ratio, this.ratio);
+    pen.fillStyle = colours.floor;
+    pen.fillRect(0, 0, cell * this.plan.width, cell * this.plan.height);
+    pen.fillStyle = colours.wall;
+    this.plan.rows.forEach((row, y) => {
+      for (let x = 0; x < row.length; ++x) if (row[x] !== ".") pen.fillRect(x * cell, y * cell, cell + 0.5, cell + 0.5);
+    });
+    const size = Math.max(9, Math.min(14, cell * 0.52));
+    pen.font = `600 ${size}px ${getComputedStyle(document.body).fontFamily}`;
+    pen.textAlign = "center";
+    pen.textBaseline = "middle";
+    for (const store of this.stores) {
+      const at = placeOf(store.location);
+      if (!at) continue;
+      pen.fillStyle = colours.text;
+      const [left, right] = wallAround(this.plan.rows[at.y] ?? "", at.x);
+      pen.fillText(clipped(pen, store.name, (right - left) * cell - 6), (left + right) / 2 * cell, (at.y + 0.5) * cell);
+    }
+    return ground;
+  }
+
+  draw(now) {
+    const {pen, ratio, cell, colours} = this;
+    pen.setTransform(1, 0, 0, 1, 0, 0);
+    pen.drawImage(this.ground, 0, 0);
+    pen.scale(ratio, ratio);
+    const radius = Math.max(2, Math.min(9, cell * 0.34));
+    let isMoving = false;
+    for (const status of ["offline", "idle", "active"]) { // one path per colour: a thousand robots are three fills
+      pen.beginPath();
+      for (const robot of this.robots.values()) {
+        if (robot.status !== status) continue;
+        const at = glide(robot, now, this.still.matches);
+        isMoving ||= at.isMoving;
+        const x = (at.x + 0.5) * cell;
+        const y = (at.y + 0.5) * cell;
+        pen.moveTo(x + radius, y);
+        pen.arc(x, y, radius, 0, 6.2832);
+      }
+      pen.fillStyle = colours[status];
+      pen.fill();
+      pen.lineWidth = 1;
+      pen.strokeStyle = colours.floor;
+      pen.stroke();
+    }
+    const chosen = this.robots.get(this.chosen);
+    if (chosen) {
+      const at = glide(chosen, now, this.still.matches);
+      pen.beginPath();
+      pen.arc((at.x + 0.5) * cell, (at.y + 0.5) * cell, radius + 5, 0, 6.2832);
+      pen.lineWidth = 3;
+      pen.strokeStyle = colours.ring;
+      pen.stroke();
+    }
+    this.meter(now);
+    if (isMoving) this.schedule();
+  }
+
+  /** Frames of the last whole second, for tests and the curious: data-frames on the canvas. */
+  meter(now) {
+    ++this.frames;
+    if (now - this.second_ms < 1000) return;
+    this.canvas.dataset.frames = String(this.second_ms ? Math.round(this.frames * 1000 / (now - this.second_ms)) : 0);
+    this.frames = 0;
+    this.second_ms = now;
+  }
+
+  pick(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const x = (event.clientX - box.left) / this.cell - 0.5;
+    const y = (event.clientY - box.top) / this.cell - 0.5;
+    let best = null;
+    let nearest = 2.2;
+    for (const robot of this.robots.values()) {
+      const at = glide(robot, performance.now(), this.still.matches);
+      const far = Math.hypot(at.x - x, at.y - y);
+      if (far < nearest) { nearest = far; best = robot.id; }
+    }
+    if (best) this.onPick(best);
+  }
+}
+
+/** The wall that holds cell x of a row, as [first, end): a store's name is written across it. Open floor: a few cells around x. */
+export function wallAround(row, x) {
+  if (!row[x] || row[x] === ".") return [Math.max(0, x - 2), x + 3];
+  let left = x;
+  let right = x + 1;
+  while (left > 0 && row[left - 1] !== ".") --left;
+  while (right < row.length && row[right] !== ".") ++right;
+  return [left, right];
+}
+
+function clipped(pen, text, width) {
+  if (pen.measureText(text).width <= width) return text;
+  const letters = [...text];
+  while (letters.length > 1 && pen.measureText(`${letters.join("")}…`).width > width) letters.pop();
+  return `${letters.join("").trimEnd()}…`;
+}
