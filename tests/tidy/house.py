@@ -38,7 +38,7 @@ DOORS = {
         r"|fsync|fdatasync|openat|renameat2?|unlinkat|fallocate|truncate)\s*\("
         r"|<fstream>|<filesystem>",
         ["broker/io/", "broker/folders", "shm/region/", "clients/internal/cold", "clients/cli/", "clients/examples/",
-         "clients/toolkit/", "services/runtime/", "bench/", "tests/"],
+         "clients/toolkit/", "services/runtime/", "services/simulators/", "bench/", "tests/"],
     ),
     "Unix sockets": (
         r"<sys/un\.h>|\bAF_UNIX\b|(?<![\w.>])(?:::)?(?:sendmsg|recvmsg|socketpair)\s*\(",
@@ -46,7 +46,7 @@ DOORS = {
     ),
     "TCP sockets": (
         r"<boost/asio|<boost/beast|<netinet/|\bAF_INET6?\b",
-        ["broker/metrics_http", "services/gateways/", "services/runtime/", "bench/", "tests/"],
+        ["broker/metrics_http", "services/gateways/", "services/runtime/", "services/simulators/http_client", "bench/", "tests/"],
     ),
     "clocks": (
         r"\b(?:clock_gettime|gettimeofday|clock_nanosleep)\s*\(|_clock::now\s*\(|\b__rdtscp?\s*\("

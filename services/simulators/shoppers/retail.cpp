@@ -77,13 +77,6 @@ std::expected<Row, RowRefusal> read_row(const Columns& columns, bool is_cancella
   if (!price && refusal_of_price(columns[kPrice]) == RowRefusal::kUnreadable) {
     return std::unexpected(RowRefusal::kUnreadable);
   }
-  if (!is_goods(row.code)) return std::unexpected(RowRefusal::kNotGoods);
-  if (!price) return std::unexpected(RowRefusal::kPriceNotInPennies);
-  row.price = *price;
-  if (row.price.minor == 0) return std::unexpected(RowRefusal::kNoPrice);
-  if (row.price.minor < 0) return std::unexpected(RowRefusal::kNegativePrice);
-  if (!is_cancellation && row.quantity < 1) return std::unexpected(RowRefusal::kNegativeQuantity);
-  if (is_cancellation && row.quantity > -1) return std::unexpected(RowRefusal::kPositiveQuantity);
   auto name = checked_text("", columns[kDescription]);
   if (name) {
     row.name = *std::move(name);
@@ -92,6 +85,13 @@ std::expected<Row, RowRefusal> read_row(const Columns& columns, bool is_cancella
   } else {
     return std::unexpected(RowRefusal::kUnreadable);
   }
+  if (!is_goods(row.code)) return std::unexpected(RowRefusal::kNotGoods);
+  if (!price) return std::unexpected(RowRefusal::kPriceNotInPennies);
+  row.price = *price;
+  if (row.price.minor == 0) return std::unexpected(RowRefusal::kNoPrice);
+  if (row.price.minor < 0) return std::unexpected(RowRefusal::kNegativePrice);
+  if (!is_cancellation && row.quantity < 1) return std::unexpected(RowRefusal::kNegativeQuantity);
+  if (is_cancellation && row.quantity > -1) return std::unexpected(RowRefusal::kPositiveQuantity);
   return row;
 }
 
