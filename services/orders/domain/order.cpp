@@ -61,7 +61,10 @@ void Order::apply(const OrderEvent& event) {
       order.lines = created.lines;
       order.total = created.total;
     }
-    void operator()(const OrderRejected&) const { order.status = kRejected; }
+    void operator()(const OrderRejected& rejected) const {
+      order.status = kRejected;
+      order.reason = rejected.reason;
+    }
     void operator()(const OrderApproved& approved) const {
       order.status = kApproved;
       order.shopping_id = approved.shopping_id;
@@ -73,7 +76,10 @@ void Order::apply(const OrderEvent& event) {
       order.total = readied.total;
     }
     void operator()(const OrderPaid& paid) const { order.invoice_id = paid.invoice_id; }
-    void operator()(const OrderCanceled&) const { order.status = kCancelled; }
+    void operator()(const OrderCanceled& canceled) const {
+      order.status = kCancelled;
+      order.reason = canceled.reason;
+    }
     void operator()(const OrderCompleted&) const { order.status = kCompleted; }
   } then{*this};
   std::visit(then, event);

@@ -75,6 +75,7 @@ struct Order {
   std::string invoice_id;  ///< from its payment on
   std::vector<Line> lines;
   Money total;
+  std::string reason;  ///< of its rejection or cancellation
 
   void apply(const OrderEvent& event);
   [[nodiscard]] bool is_paid() const noexcept { return !invoice_id.empty(); }
