@@ -36,5 +36,7 @@ using Done = Result<void>;
 
 /// Each adds itself to `mall`; its callback stores the outcome in `done`.
 void add_run_command(CLI::App& mall, Done& done);
+void add_order_command(CLI::App& mall, Done& done);
+void add_audit_command(CLI::App& mall, Done& done);
 
 }  // namespace mallbots::mall

@@ -13,6 +13,8 @@ int main(int count, char** words) {
       "shows the options and examples of each.");
   mall::Done done;
   mall::add_run_command(mall, done);
+  mall::add_order_command(mall, done);
+  mall::add_audit_command(mall, done);
   try {
     mall.parse(count, words);
   } catch (const CLI::ParseError& wrong) {
