@@ -40,7 +40,8 @@ Result<Devices::Entries> Devices::parsed(const std::string& content) {
   Entries entries;
   if (content.empty()) return entries;
   try {
-    for (const json& one : json::parse(content).at("devices")) {
+    const json whole = json::parse(content);
+    for (const json& one : whole.at("devices")) {
       const auto kind = device_kind(one.at("kind").get<std::string>());
       if (!kind) return fail(ErrorCode::kCorrupt, "devices: " + kind.error().detail);
       entries[{*kind, one.at("id")}] = {one.at("sha256"), one.at("added_ms")};

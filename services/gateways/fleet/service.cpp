@@ -132,7 +132,6 @@ Result<void> Fleet::start(Host& host) {
   MALLBOTS_TRY(host.handle(std::move(local), {.workers = kLocalWorkers, .max_deliveries = 0}));
   host.run_beside("fleet.tick", [this](const std::stop_token& stop) { tick(stop); });
   host.run_beside("fleet.outgoing", [this](const std::stop_token& stop) { outgoing_.run(stop); });
-  host.announce("fleet");
   host.log()({toolkit::Severity::kInfo,
               "robots may connect",
               {{"address", host.setting("fleet.bind", "127.0.0.1")},
