@@ -77,3 +77,13 @@ endef
 soak: build
 	@build/release/bin/soak
 endif
+ifneq ($(wildcard tests/browser/package.json),)
+define HELP +=
+
+  make browser      the pages in Chromium, against a mall that is made up (PICTURES=1: every view and state as PNG in build/browser)
+endef
+.PHONY: browser
+browser:
+	@packaging/setup.sh browser
+	@tests/check/browser.sh full
+endif

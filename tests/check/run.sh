@@ -10,7 +10,7 @@ bound=${1:-quick}
 case $bound in quick | full) ;; *) echo "usage: $0 quick|full [STAGE...]" >&2; exit 2 ;; esac
 shift || true
 stages=(format models long crash power asan tsan clang_tidy fuzz)
-[ "$bound" = quick ] || stages+=(mutants)
+[ "$bound" = quick ] || stages+=(mutants browser)
 [ $# -eq 0 ] || stages=("$@")
 
 mkdir -p build/check

@@ -331,7 +331,7 @@ def packages(tree, strict=False):
         words = fields.split()
         if not words:
             continue
-        if len(words) != 4 or words[0] not in ("build", "test", "check") or not why.strip():
+        if len(words) != 4 or words[0] not in ("build", "test", "check", "browser") or not why.strip():
             yield listing, number, "a line is: group package file evidence # why"
             continue
         _, package, path, evidence = words

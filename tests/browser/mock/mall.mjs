@@ -244,7 +244,7 @@ export class Mall {
       partitions: [{topic: names[index], partition: 0, current_offset: 1000, end_offset: 1012, lag: 12, lag_time_ms: 220, member: `${group}-1`}]}));
     ["orders", "depot", "payments", "customers", "stores"].forEach((service, index) => ops({id: `outbox:${service}`, kind: "outbox", service, waiting: index === 2 ? 4 : 0, oldest_ms: index === 2 ? 1800 : 0}));
     this.letters = Array.from({length: letters}, (_, index) => ({id: `L${index + 1}`, message_id: newId(this.next), name: "payments.InvoicePaid", key: newId(this.next), state: "left",
-      reason: this.hostile ? "<img src=x onerror=window.__hit=1>" : "handler failed 8 times", error: index % 2 ? "the order is rejected: a paid invoice of it makes no sense" : "database is locked",
+      reason: this.hostile ? "<img src=x onerror=window.__hit=1>" : "handler failed 8 times", error: this.hostile ? "<img src=x onerror=window.__hit=1>" : index % 2 ? "the order is rejected: a paid invoice of it makes no sense" : "database is locked",
       handler: "orders.on_invoice_paid", attempts: "8", died_ms: Date.now() - index * 91_000, payload_bytes: 212 + index}));
     this.showLetters();
     if (letters) ops({id: "saga:4f2a91c2", kind: "saga", step: "confirm payment", reason: "payments does not answer", updated_ms: Date.now() - 95_000});

@@ -14,7 +14,8 @@ import {upgrade} from "./socket.mjs";
 
 const kGateways = fileURLToPath(new URL("../../../services/gateways/", import.meta.url));
 const kTypes = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"};
-const kPolicy = "default-src 'self'; script-src 'self'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
+// As services/gateways/http/assets.cpp says it.
+const kPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 export class Refusal extends Error {
   constructor(status, type, detail, more = {}) { super(detail); Object.assign(this, {status, type, detail, more}); }

@@ -3,7 +3,7 @@ import test from "node:test";
 import {countOf, countRows} from "../../../services/gateways/admin/page/depot.js";
 import {withSample} from "../../../services/gateways/admin/page/operations.js";
 import {wanted} from "../../../services/gateways/admin/page/pickup.js";
-import {glide, merged, placeOf, wallAround} from "../../../services/gateways/admin/page/plan.js";
+import {glide, inTwo, merged, placeOf, wallAround} from "../../../services/gateways/admin/page/plan.js";
 import {niceTop, pathOf} from "../../../services/gateways/admin/page/plot.js";
 import {takeLink} from "../../../services/gateways/admin/page/sign_in.js";
 
@@ -32,6 +32,8 @@ test("a store's name is written across its wall", () => {
   assert.deepEqual(wallAround("@..@@@@@..@", 5), [3, 8]);
   assert.deepEqual(wallAround("@..@@@@@..@", 0), [0, 1]);
   assert.deepEqual(wallAround("@..........", 5), [3, 8]);
+  assert.deepEqual(inTwo("Bright & Early Bakery", (text) => text.length < 15), ["Bright & Early", "Bakery"]);
+  assert.deepEqual(inTwo("Kettle", () => false), ["Kettle"]);
   assert.deepEqual(placeOf("12, 4"), {x: 12, y: 4});
   assert.equal(placeOf("near the door"), null);
 });

@@ -9,7 +9,7 @@ const kTick_ms = 1000;
 
 export class Live {
   /** connect() -> WebSocket; others are the browser's, or a test's. onState({state, since_ms, why}): "connecting", "live", "stale", "signed-out". */
-  constructor({connect, onState = () => {}, now = Date.now, later = setTimeout, soon = (act) => requestAnimationFrame(act), every = setInterval, random = Math.random}) {
+  constructor({connect, onState = () => {}, now = Date.now, later = (act, ms) => setTimeout(act, ms), soon = (act) => requestAnimationFrame(act), every = (act, ms) => setInterval(act, ms), random = Math.random}) {
     Object.assign(this, {connect, onState, now, later, soon, random});
     this.topics = new Map(); // by name and filter
     this.changed = new Set();

@@ -25,7 +25,7 @@ export function pickupView({api, live, can, go}, id) {
     columns: [
       {title: "Number", size: "6.4em", class: "mono", text: (order) => orderNumber(order.id)},
       {title: "Customer", size: "minmax(5em, 1fr)", class: "clip", text: (order) => order.customer_name || "–"},
-      {title: "State", size: "7.4em", draw: (order) => stateChip(order.status), mark: (order) => order.status},
+      {title: "State", size: "7.4em", wide: true, draw: (order) => stateChip(order.status), mark: (order) => order.status},
       {title: "Total", size: "5.4em", class: "end num", text: (order) => money(order.total)},
       {title: "Paid", size: "3.4em", draw: (order) => order.paid ? h("span.yes", {}, icon("check"), h("span.sr", {}, "paid")) : h("span.quiet", {}, "–"), mark: (order) => order.paid},
     ]});

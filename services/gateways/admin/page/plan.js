@@ -123,7 +123,8 @@ export class FloorPlan {
       if (!at) continue;
       pen.fillStyle = colours.text;
       const [left, right] = wallAround(this.plan.rows[at.y] ?? "", at.x);
-      pen.fillText(clipped(pen, store.name, (right - left) * cell - 6), (left + right) / 2 * cell, (at.y + 0.5) * cell);
+      const lines = inTwo(store.name, (text) => pen.measureText(text).width <= (right - left) * cell - 4);
+      lines.forEach((line, index) => pen.fillText(clipped(pen, line, (right - left) * cell - 4), (left + right) / 2 * cell, (at.y + 0.5) * cell + (index - (lines.length - 1) / 2) * size * 1.15));
     }
     return ground;
   }
@@ -197,6 +198,15 @@ export function wallAround(row, x) {
   while (left > 0 && row[left - 1] !== ".") --left;
   while (right < row.length && row[right] !== ".") ++right;
   return [left, right];
+}
+
+/** A name in one line if it fits, else in two, broken where words meet. */
+export function inTwo(name, fits) {
+  const words = String(name).split(/\s+/);
+  if (words.length < 2 || fits(name)) return [name];
+  let first = 1;
+  while (first < words.length - 1 && fits(words.slice(0, first + 1).join(" "))) ++first;
+  return [words.slice(0, first).join(" "), words.slice(first).join(" ")];
 }
 
 function clipped(pen, text, width) {
