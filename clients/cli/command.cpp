@@ -92,6 +92,7 @@ void add_all(CLI::App& root, Context& context) {
   add_status(root, context);
   add_clients(root, context);
   add_top(root, context);
+  add_trace(root, context);
   add_check(root, context);
   add_doctor(root, context);
   add_verify(root, context);

@@ -45,6 +45,7 @@ void add_schedule(CLI::App& root, Context& context);
 void add_status(CLI::App& root, Context& context);
 void add_clients(CLI::App& root, Context& context);
 void add_top(CLI::App& root, Context& context);
+void add_trace(CLI::App& root, Context& context);
 void add_check(CLI::App& root, Context& context);
 void add_doctor(CLI::App& root, Context& context);
 void add_verify(CLI::App& root, Context& context);

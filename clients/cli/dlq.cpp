@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <map>
@@ -7,6 +6,7 @@
 #include <optional>
 
 #include "clients/cli/command.h"
+#include "clients/cli/progress.h"
 #include "clients/cli/record_format.h"
 #include "clients/cli/session.h"
 #include "clients/cli/units.h"
@@ -21,9 +21,6 @@ namespace {
 using toolkit::DeadLetterBox;
 using toolkit::Letter;
 using toolkit::LetterState;
-
-constexpr BootNanos kQuietNs = 2 * kSecond;
-constexpr BootNanos kProgressNs = kSecond / 4;
 
 struct DlqOptions {
   std::string topic;
@@ -260,25 +257,6 @@ Result<ExitCode> show(const Context& context, const DlqOptions& options) {
 
 // --- replay, purge
 
-/// A line on the terminal once it takes longer than two seconds.
-class Progress {
- public:
-  ~Progress() {
-    if (shown_) fmt::print(stderr, "\r\x1b[K");
-  }
-  void tell(std::uint64_t done) {
-    const BootNanos now = boot_now_ns();
-    if (now < next_ns_ || isatty(STDERR_FILENO) == 0) return;
-    fmt::print(stderr, "\r\x1b[K{} letters done", done);
-    shown_ = true;
-    next_ns_ = now + kProgressNs;
-  }
-
- private:
-  BootNanos next_ns_ = boot_now_ns() + kQuietNs;
-  bool shown_ = false;
-};
-
 enum class Verb : std::uint8_t { kReplay, kPurge };
 
 Result<ExitCode> execute(const Context& context, DeadLetterBox& box,
@@ -286,7 +264,7 @@ Result<ExitCode> execute(const Context& context, DeadLetterBox& box,
   catch_stop_signals();
   Result<DeadLetterBox::Outcome> outcome;
   {
-    Progress progress;
+    Progress progress{"letters done"};
     const auto go_on = [&](std::uint64_t done) {
       progress.tell(done);
       return !stop_requested();
