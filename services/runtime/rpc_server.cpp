@@ -1,6 +1,7 @@
 #include "services/runtime/rpc_server.h"
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 
@@ -82,6 +83,35 @@ void RpcServer::stop(std::int64_t grace_ms) {
       std::chrono::system_clock::time_point{std::chrono::milliseconds{wall_now_ms() + grace_ms}});
   server_->Wait();
   server_.reset();
+}
+
+/// grpc.health.v1 is two messages of one field each, written and read here.
+bool RpcServer::is_serving(const std::string& folder, const std::string& name) {
+  constexpr std::string_view kServing = "\x08\x01";  // status = SERVING
+  constexpr std::int64_t kPatienceMs = 1'000;
+  grpc::GenericStub stub{grpc::CreateChannel("unix:" + folder + "/" + name + ".sock",
+                                             grpc::InsecureChannelCredentials())};
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::time_point{
+      std::chrono::milliseconds{wall_now_ms() + kPatienceMs}});
+  const grpc::Slice question{"\x0a" + std::string(1, static_cast<char>(name.size())) + name};
+  const grpc::ByteBuffer request{&question, 1};
+  grpc::CompletionQueue queue;
+  const auto call =
+      stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", request, &queue);
+  call->StartCall();
+  grpc::ByteBuffer response;
+  grpc::Status status;
+  call->Finish(&response, &status, nullptr);
+  void* tag = nullptr;
+  bool is_done = false;
+  queue.Next(&tag, &is_done);
+  std::vector<grpc::Slice> slices;
+  if (!is_done || !status.ok() || !response.Dump(&slices).ok()) return false;
+  std::string answer;
+  for (const grpc::Slice& slice : slices)
+    answer.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  return answer == kServing;
 }
 
 std::shared_ptr<grpc::Channel> RpcServer::connect(const std::string& socket) {

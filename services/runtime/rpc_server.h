@@ -31,6 +31,8 @@ class RpcServer {
   /// Calls that run have so long to end.
   void stop(std::int64_t grace_ms);
 
+  /// What the service's health says, asked once; false if nobody answers within a second.
+  [[nodiscard]] static bool is_serving(const std::string& folder, const std::string& name);
   [[nodiscard]] static std::shared_ptr<grpc::Channel> connect(const std::string& socket);
 
  private:

@@ -38,7 +38,7 @@ DOORS = {
         r"|fsync|fdatasync|openat|renameat2?|unlinkat|fallocate|truncate)\s*\("
         r"|<fstream>|<filesystem>",
         ["broker/io/", "broker/folders", "shm/region/", "clients/internal/cold", "clients/cli/", "clients/examples/",
-         "clients/toolkit/", "services/runtime/", "services/simulators/", "bench/", "tests/"],
+         "clients/toolkit/", "services/mall/", "services/runtime/", "services/simulators/", "bench/", "tests/"],
     ),
     "Unix sockets": (
         r"<sys/un\.h>|\bAF_UNIX\b|(?<![\w.>])(?:::)?(?:sendmsg|recvmsg|socketpair)\s*\(",
