@@ -74,6 +74,18 @@ struct Redelivery {
   [[nodiscard]] std::int64_t delay_ms(std::uint32_t attempt) const noexcept;
 };
 
+/// How the members of a group share its messages. A group keeps its mode.
+enum class GroupMode : std::uint8_t {
+  /// Each member reads partitions of its own; what is done is a position. Cheapest by far; more
+  /// members than partitions are idle.
+  kPartitions,
+  /// A queue: the broker hands messages to any number of members one by one, each under a lock of
+  /// lock_ms, and counts its deliveries. A member's locks end at once when its process dies. ack()
+  /// and the others return when the broker has it: they survive the death of any one process. In a
+  /// process alone the members of a group share so in either mode.
+  kQueue,
+};
+
 struct SubscribeOptions {
   std::vector<std::string> topics;
   /// Members of one group share the messages; each group gets all. Keep it when a handler is
@@ -82,12 +94,17 @@ struct SubscribeOptions {
   /// Deliveries handed out and not settled, at least 1.
   std::size_t max_in_flight = 64;
   /// How often a message is tried before it becomes a dead letter; 0: for ever. Counted by the
-  /// member: another member starts at 1.
+  /// member: another member starts at 1. kQueue: counted by the group.
   std::uint32_t max_deliveries = 10;
   Redelivery redelivery{};
   /// A member that receives nothing for so long loses its messages to the others; so this is also
   /// the longest time a handler may take when all of max_in_flight are handed out. 0: 5 min.
   std::uint32_t max_poll_interval_ms = 0;
+  GroupMode mode = GroupMode::kPartitions;
+  /// kQueue, instead of max_poll_interval_ms: how long a delivery is its member's, from when it was
+  /// handed to the member on; what waits there is renewed whenever a thread receives or settles.
+  /// After it the delivery is Fenced and the message comes again. 10 ms to 24 h; 0: 30 s.
+  std::uint32_t lock_ms = 0;
 };
 
 class DeliveryHost;  // internal/delivery_host.h

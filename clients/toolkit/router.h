@@ -51,6 +51,8 @@ struct HandlerOptions {
   std::vector<Middleware> middlewares{};  ///< merged with the router's, by layer
   std::vector<std::string> publishes{};   ///< for describe(); what it really publishes is added
   std::uint32_t max_poll_interval_ms = 0;
+  GroupMode mode = GroupMode::kPartitions;  ///< SubscribeOptions
+  std::uint32_t lock_ms = 0;                ///< SubscribeOptions
 };
 
 /// A batch is full with so many messages, or when so much time has passed since its first.

@@ -5,6 +5,7 @@
 
 #include "clients/admin.h"
 #include "clients/toolkit/internal/engine.h"
+#include "clients/toolkit/internal/queue_subscription.h"
 
 namespace mallbots::toolkit {
 namespace {
@@ -150,6 +151,7 @@ ShmBus::~ShmBus() = default;
 
 Result<std::unique_ptr<Subscription>> ShmBus::subscribe(const SubscribeOptions& options) {
   MALLBOTS_TRY(check_options(options));
+  if (options.mode == GroupMode::kQueue) return open_queue(connection_->options(), options);
   const auto engine =
       std::make_shared<Engine>(EngineOptions{.subscribe = options, .dead_letters = office_.get()});
   auto source = std::make_unique<ConsumerSource>(*engine);

@@ -8,7 +8,8 @@
 // Members of a group may live in any process. What a completed call promises: publish() with
 // kDurable survives a power cut; ack() survives the death of this process and of the broker as soon
 // as the group's position has followed (at once, or within 20 ms if another thread is reading), and
-// a power cut after the broker's next flush.
+// a power cut after the broker's next flush. In queue mode (SubscribeOptions::mode) ack() returns
+// when the broker has it.
 #pragma once
 
 #include <map>

@@ -173,6 +173,35 @@ Findings a_failed_message_waits_its_delay(BusUnderTest& bus) {
   return findings;
 }
 
+Findings a_delayed_message_waits_for_its_time(BusUnderTest& bus) {
+  const std::string topic = bus.make_topic(2);
+  const std::string key = "k";
+  const auto publish_at = [&](const std::string& text, std::optional<UnixMillis> at) -> Findings {
+    const client::Record record{.payload = client::as_bytes(text), .key = client::as_bytes(key)};
+    const auto sent = bus.publisher().publish(topic, {&record, 1}, {.publish_at = at});
+    if (!sent) return {"publish: " + sent.error().sentence()};
+    return {};
+  };
+  Findings findings;
+  auto subscription = bus.subscriber().subscribe(group(topic, "g"));
+  if (!subscription) return {subscription.error().sentence()};
+  const UnixMillis due = wall_now_ms() + 400;
+  add(findings, publish_at("later", due));
+  add(findings, publish_at("now", std::nullopt));
+  add(findings, publish_at("was due before", wall_now_ms() - 1'000));
+  std::vector<std::string> texts;
+  for (int i = 0; i < 3; ++i) {
+    auto delivery = receive(**subscription, findings);
+    if (!delivery) return findings;
+    texts.emplace_back(delivery->message().text());
+    if (texts.back() == "later" && wall_now_ms() < due) findings.push_back("it came too early");
+    if (!delivery->ack()) findings.push_back("no ack");
+  }
+  if (texts.front() != "now") findings.push_back("'" + texts.front() + "' came first");
+  if (texts.back() != "later") findings.push_back("'" + texts.back() + "' came last");
+  return findings;
+}
+
 Findings a_full_bus_makes_publishers_wait(BusUnderTest& bus) {
   const ErrorCode code = bus.fill(bus.make_topic(1));
   if (code == ErrorCode::kTimeout) return {};
@@ -186,6 +215,7 @@ constexpr Case kCases[] = {
     {"TheLastAttemptLeadsToADeadLetter", the_last_attempt_leads_to_a_dead_letter},
     {"ARejectedMessageIsDeadAtOnce", a_rejected_message_is_dead_at_once},
     {"AFailedMessageWaitsItsDelay", a_failed_message_waits_its_delay},
+    {"ADelayedMessageWaitsForItsTime", a_delayed_message_waits_for_its_time},
     {"AFullBusMakesPublishersWait", a_full_bus_makes_publishers_wait},
 };
 

@@ -5,16 +5,20 @@
 //   publish  publications of 5 messages "N/0" to "N/4" of one key, N a PREFIX and a number; "N"
 //   when
 //            acknowledged; COUNT 0: without end
-//   member   acknowledges what comes, but holds every seventh; "done TEXT" or "held TEXT"; POLL_MS:
-//            its max_poll_interval
+//   member   acknowledges what comes ("doing TEXT", then "done TEXT"), but holds every seventh
+//            ("held TEXT"); POLL_MS: its max_poll_interval
+//
+// Environment: CONFORMANCE_QUEUE: groups in queue mode. CONFORMANCE_EVENTS: topics of events.
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "clients/connection.h"
 #include "clients/toolkit/shm_bus.h"
+#include "tests/conformance/adapters.h"
 
 namespace mallbots::test {
 namespace {
@@ -59,7 +63,10 @@ int consume(toolkit::Subscriber& bus, const toolkit::SubscribeOptions& options) 
     if (count % 7 == 0) {
       held.push_back(std::move(**delivery));
       say("held " + text);
-    } else if (const auto acked = (*delivery)->ack(); acked) {
+      continue;
+    }
+    say("doing " + text);
+    if (const auto acked = (*delivery)->ack(); acked) {
       say("done " + text);
     } else {
       give_up(acked.error());
@@ -77,9 +84,15 @@ int main(int count, char** words) {
   const auto connection = client::Connection::open({.runtime_dir = words[1]});
   if (!connection) test::give_up(connection.error());
   toolkit::ShmBus bus{**connection};
+  test::EventPublisher events{**connection};
+  test::QueueSubscriber queue{bus};
+  toolkit::Publisher& publisher =
+      std::getenv("CONFORMANCE_EVENTS") == nullptr ? static_cast<toolkit::Publisher&>(bus) : events;
+  toolkit::Subscriber& subscriber =
+      std::getenv("CONFORMANCE_QUEUE") == nullptr ? static_cast<toolkit::Subscriber&>(bus) : queue;
   if (std::string_view{words[2]} == "publish")
-    return test::publish(bus, words[3], std::stoi(words[4]), last);
+    return test::publish(publisher, words[3], std::stoi(words[4]), last);
   toolkit::SubscribeOptions options{.topics = {words[3]}, .group = words[4]};
   if (!last.empty()) options.max_poll_interval_ms = static_cast<std::uint32_t>(std::stoul(last));
-  return test::consume(bus, options);
+  return test::consume(subscriber, options);
 }

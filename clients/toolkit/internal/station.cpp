@@ -99,7 +99,9 @@ Result<void> Station::subscribe() {
                                     .max_in_flight = std::max(options.max_in_flight, batches),
                                     .max_deliveries = info_.max_deliveries,
                                     .redelivery = options.redelivery,
-                                    .max_poll_interval_ms = options.max_poll_interval_ms});
+                                    .max_poll_interval_ms = options.max_poll_interval_ms,
+                                    .mode = options.mode,
+                                    .lock_ms = options.lock_ms});
   if (!made) return std::unexpected(std::move(made).error());
   const std::scoped_lock lock{mutex_};
   subscription_ = std::move(*made);
