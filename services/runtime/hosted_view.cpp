@@ -1,6 +1,23 @@
 #include "services/runtime/hosted_view.h"
 
 namespace mallbots {
+namespace {
+
+/// What was replaced goes; what is wanted anew begins, unless it has begun.
+Result<void> tidy_builds(toolkit::ViewRunner& runner, bool build_anew) {
+  const auto builds = runner.builds();
+  if (!builds) return std::unexpected(builds.error());
+  for (const toolkit::ViewBuild& build : *builds) {
+    if (build.state == toolkit::BuildState::kRetired) MALLBOTS_TRY(runner.drop(build.number));
+    build_anew = build_anew && build.state != toolkit::BuildState::kBuilding;
+  }
+  if (!build_anew) return {};
+  const auto begun = runner.rebuild();
+  if (!begun) return std::unexpected(begun.error());
+  return {};
+}
+
+}  // namespace
 
 Result<std::unique_ptr<toolkit::ViewRunner>> keep_view(Host& host, const toolkit::View& view,
                                                        const toolkit::ServiceStore& store,
@@ -16,6 +33,7 @@ Result<std::unique_ptr<toolkit::ViewRunner>> keep_view(Host& host, const toolkit
       std::vector{view}, store,
       [where, topics, options] { return toolkit::LogReader::open(where, topics, options); });
   MALLBOTS_TRY(runner->open());
+  MALLBOTS_TRY(tidy_builds(*runner, host.setting(view.name() + ".rebuild", "no") == "yes"));
   host.run_beside(view.name(),
                   [runner = runner.get()](const std::stop_token& stop) { runner->run(stop); });
   return runner;

@@ -1,5 +1,8 @@
 // Hosted view: a view that a process of the shop keeps up to date, from the log of its broker.
 //
+// With the setting NAME.rebuild=yes a start builds it anew from the oldest record, beside the one
+// that is read, and takes it when it has caught up; the next start drops the old one.
+//
 // Who calls: services, before Host::start(). The runner feeds the view on a thread of the host from
 // then on; it is the service's, and lives until the host has stopped. Errors: those of the topics,
 // of ViewRunner::open and of LogReader::open.

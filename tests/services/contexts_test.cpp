@@ -41,10 +41,11 @@ class Contexts : public testing::Test {
   }
   void TearDown() override { stop_mall(); }
 
-  void start_mall() {
+  void start_mall(std::map<std::string, std::string, std::less<>> settings = {}) {
     auto host = Host::open({.name = "test",
                             .runtime_dir = daemon_.runtime_dir(),
                             .data_dir = daemon_.folder() / "shop",
+                            .settings = std::move(settings),
                             .log = [this](const toolkit::LogLine& line) { note(line); }});
     ASSERT_TRUE(host) << host.error().sentence();
     host_ = std::move(*host);
@@ -295,14 +296,24 @@ TEST_F(Contexts, APhoneNumberStaysWithCustomersAndACardNowhere) {
   EXPECT_EQ(daemon_.log().find(kDigits), std::string::npos);
 }
 
-TEST_F(Contexts, WhatTheyKeptIsThereAfterAStart) {
+TEST_F(Contexts, WhatTheyKeptIsThereAfterAStartAlsoWhenItIsBuiltAnew) {
   open_store();
   submit();
   stop_mall();
-  start_mall();
+  start_mall({{"search.rebuild", "yes"}, {"catalogue.rebuild", "yes"}});
   EXPECT_TRUE(comes_to("approved"));
   fetch();
   EXPECT_TRUE(comes_to("ready"));
+  EXPECT_EQ(found().moments(0).what(), "OrderCreated");
+  stop_mall();
+  start_mall();  // what was replaced is dropped
+  EXPECT_EQ(found().status(), "ready");
+  using storespb::StoresService;
+  storespb::ProductRequest mug;
+  mug.set_id("mug");
+  storespb::Product product;
+  done<StoresService>("stores", &StoresService::Stub::GetProduct, mug, product);
+  EXPECT_EQ(product.price().minor(), 250);
 }
 
 }  // namespace
