@@ -114,7 +114,7 @@ function storeDetail({api, can}, id) {
     columns: [
       {title: "Product", size: "minmax(8em, 2fr)", draw: (product) => h("div.two", {}, h("strong.clip", {}, product.name), h("span.quiet.clip", {}, product.description || product.sku || "")), mark: (product) => `${product.name}|${product.description}|${product.sku}`},
       {title: "Price", size: "5.6em", class: "end num", text: (product) => money(product.price)},
-      {title: "", size: can("products.edit") ? "9.4em" : "0", class: "end", draw: (product) => can("products.edit") && h("div.row-buttons", {},
+      {title: "", size: can("products.edit") ? "11em" : "0", class: "end", draw: (product) => can("products.edit") && h("div.row-buttons", {},
         h("button.button.small", {type: "button", "aria-label": `Price of ${product.name}`, on: {click: () => changePrice(product)}}, "Price"),
         h("button.button.small", {type: "button", "aria-label": `Edit ${product.name}`, on: {click: () => rename(product)}}, "Edit"),
         h("button.button.small", {type: "button", "aria-label": `Remove ${product.name}`, on: {click: () => remove(product)}}, icon("trash"))), mark: (product) => `${product.id}|${product.name}|${product.price.minor}|${product.description}`},

@@ -51,7 +51,7 @@ function items(order) {
     h("ul", {tabindex: 0, "aria-label": "Items of your order"}, order.items.map((item) => h("li", {}, h("span.num.times", {}, `${item.quantity} ×`),
       h("div.stretch", {}, h("strong.clip", {}, item.product_name), h("span.quiet.clip", {}, item.store_name)), h("span.num", {}, money(item.amount))))),
     h("div.order-total", {}, h("span", {}, "Total"), h("strong.num", {}, money(order.total)),
-      h("span.chip", {class: order.paid ? "green" : "amber"}, order.paid ? "Paid" : "Not paid yet")));
+      (order.paid || !isClosed(order)) && h("span.chip", {class: order.paid ? "green" : "amber"}, order.paid ? "Paid" : "Not paid yet")));
 }
 
 /** A dialog with the reader: act(token) -> Promise<order>. */
