@@ -1,9 +1,15 @@
 # mallbots_embed(TARGET FUNCTION FOLDER)
-#   Puts every file below FOLDER into TARGET. `std::span<const Asset> mallbots::gateways::FUNCTION()` gives them, by their
+# mallbots_embed(TARGET FUNCTION FILES FOLDER NAME...)
+#   Puts every file below FOLDER, or those named there, into TARGET. `std::span<const Asset> mallbots::gateways::FUNCTION()` gives them, by their
 #   paths from FOLDER; the gateway declares it. README.md and hidden files stay outside.
 
 function(mallbots_embed TARGET FUNCTION FOLDER)
-  file(GLOB_RECURSE files CONFIGURE_DEPENDS RELATIVE ${FOLDER} ${FOLDER}/*)
+  if(FOLDER STREQUAL "FILES")
+    set(files ${ARGN})
+    list(POP_FRONT files FOLDER)
+  else()
+    file(GLOB_RECURSE files CONFIGURE_DEPENDS RELATIVE ${FOLDER} ${FOLDER}/*)
+  endif()
   list(FILTER files EXCLUDE REGEX "(^|/)\\.|(^|/)README\\.md$")
   list(SORT files)
   set(blobs "")

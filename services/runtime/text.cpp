@@ -26,6 +26,8 @@ std::int32_t take_code_point(std::string_view& rest) {
   return point < kLeast[size] || point > 0x10FFFF || is_surrogate ? -1 : point;
 }
 
+}  // namespace
+
 bool is_readable(std::string_view text) {
   while (!text.empty()) {
     const std::int32_t point = take_code_point(text);
@@ -33,8 +35,6 @@ bool is_readable(std::string_view text) {
   }
   return true;
 }
-
-}  // namespace
 
 Decision<std::string> checked_text(std::string_view field, std::string_view text,
                                    std::size_t max_bytes) {

@@ -14,6 +14,9 @@ namespace mallbots {
 inline constexpr std::size_t kMaxNameBytes = 200;
 inline constexpr std::size_t kMaxTextBytes = 2'000;
 
+/// UTF-8 without control characters.
+[[nodiscard]] bool is_readable(std::string_view text);
+
 /// Without the spaces around it. kInvalid: blank, not UTF-8, control characters, or longer than
 /// `max_bytes`.
 [[nodiscard]] Decision<std::string> checked_text(std::string_view field, std::string_view text,

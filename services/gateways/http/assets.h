@@ -6,6 +6,7 @@
 // styles, nothing from elsewhere, no frames.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,9 @@ struct Asset {
   std::string_view path;   ///< "index.html", "js/board.js"
   std::string_view bytes;  ///< live as long as the process
 };
+
+/// What the pages share (services/gateways/page), to be served as /page/.
+[[nodiscard]] std::span<const Asset> shared_page();
 
 /// By the ending of its name; "application/octet-stream" for an unknown one.
 [[nodiscard]] std::string_view content_type_of(std::string_view path) noexcept;

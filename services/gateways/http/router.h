@@ -60,9 +60,7 @@ class Router {
   void remove(std::string pattern, Handler handler) {
     add({Method::kDelete, std::move(pattern), std::move(handler)});
   }
-  void web_socket(std::string pattern, AcceptSocket accept) {
-    add({.pattern = std::move(pattern), .accept = std::move(accept)});
-  }
+  void web_socket(std::string pattern, AcceptSocket accept);
   /// Each asset under `prefix` + its path; "index.html" is the folder itself, too.
   void assets(const std::string& prefix, std::span<const Asset> assets);
 
