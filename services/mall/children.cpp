@@ -111,6 +111,10 @@ std::optional<std::string> Children::tend() {
   return failed;
 }
 
+bool Children::all_run() const noexcept {
+  return std::ranges::all_of(children_, [](const Child& child) { return child.pid != 0; });
+}
+
 void Children::end(std::int64_t grace_ms) {
   for (Child& child : children_ | std::views::reverse) {
     if (child.pid == 0) continue;

@@ -39,6 +39,7 @@ class Children {
   [[nodiscard]] std::optional<std::string> tend();
   /// SIGTERM to each, the last one first; each has so long to end, then it is killed.
   void end(std::int64_t grace_ms = 15'000);
+  [[nodiscard]] bool all_run() const noexcept;
   [[nodiscard]] std::size_t restarts() const noexcept { return restarts_; }
 
  private:

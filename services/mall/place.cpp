@@ -29,7 +29,8 @@ void Place::add_options(CLI::App& command) {
   command.add_option("--runtime-dir", runtime_dir, "where the broker's socket is");
   command.add_option("--data-dir", data_dir, "where the mall keeps its databases and logs");
   command.add_option("--socket-dir", socket_dir, "where services listen (RUNTIME-DIR/mall)");
-  command.add_option("--set", settings, "a setting of a service, NAME=VALUE; any number of times");
+  command.add_option("--set", settings, "a setting of a service, NAME=VALUE; any number of times")
+      ->allow_extra_args(false);
 }
 
 Result<HostOptions> Place::host_options(std::string name) const {

@@ -17,6 +17,10 @@
 namespace mallbots::mall {
 namespace {
 
+/// A child that dies wakes us (SIGCHLD); one that is due to be started again does not.
+constexpr std::int64_t kIdleMs = 5'000;
+constexpr std::int64_t kBusyMs = 50;
+
 struct Options {
   Place place;
   bool separate = false;
@@ -166,7 +170,7 @@ Done Mall::run() {
   MALLBOTS_TRY(started);
   show();
   std::size_t restarts = 0;
-  while (!signal_came(500)) {
+  while (!signal_came(children_.all_run() ? kIdleMs : kBusyMs)) {
     const auto failed = children_.tend();
     if (failed)
       std::cerr << "mall: " << *failed << " ended: " << last_line(log_of(*failed)) << '\n';
