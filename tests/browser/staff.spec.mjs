@@ -116,6 +116,71 @@ test("depot and pickup by keyboard only", async ({page, mock}) => {
   await expect(page.getByText("This order is complete.")).toBeVisible();
 });
 
+/** Tab until it has the focus, as somebody without a mouse would. */
+async function tabTo(page, target) {
+  for (let steps = 0; steps < 120; ++steps) {
+    if (await target.count() && await target.first().evaluate((element) => element === document.activeElement)) return;
+    await page.keyboard.press("Tab");
+  }
+  throw new Error(`the keyboard does not reach ${target}`);
+}
+
+test("stores, customers and operations by keyboard only", async ({page, mock}) => {
+  await signIn(page, mock, "store-admin");
+  await tabTo(page, page.getByRole("link", {name: /^Stores/}));
+  await page.keyboard.press("Enter");
+  const rows = page.locator(".master .table-row");
+  await tabTo(page, rows);
+  await page.keyboard.press("Enter");
+  await tabTo(page, page.getByRole("button", {name: "Approve"}));
+  await page.keyboard.press("Enter");
+  await expect(page.locator(".detail-head .chip")).toHaveText("participating");
+  await tabTo(page, page.getByRole("button", {name: "New product"}));
+  await page.keyboard.press("Enter");
+  await page.keyboard.type("Rye loaf");
+  for (let steps = 0; steps < 3; ++steps) await page.keyboard.press("Tab");
+  await page.keyboard.type("3.80");
+  await page.keyboard.press("Enter");
+  await expect(page.locator(".goods")).toContainText("Rye loaf");
+  await expect(page.getByRole("button", {name: "New product"})).toBeFocused();
+  await page.keyboard.press("Escape");
+  await expect(page.locator(".detail")).toBeHidden();
+  await tabTo(page, page.getByRole("button", {name: "Sign out"}));
+  await page.keyboard.press("Enter");
+  await signIn(page, mock, "depot-admin");
+  await tabTo(page, page.getByRole("link", {name: /^Customers/}));
+  await page.keyboard.press("Enter");
+  await tabTo(page, rows);
+  await page.keyboard.press("Enter");
+  await tabTo(page, page.getByRole("button", {name: "Disable"}));
+  await page.keyboard.press("Enter");
+  await tabTo(page, page.getByRole("dialog").getByRole("button", {name: "Disable"}));
+  await page.keyboard.press("Enter");
+  await expect(page.locator(".detail-head .chip")).toHaveText("May not order");
+  await page.evaluate(() => { location.hash = "operations"; });
+  await tabTo(page, page.getByRole("button", {name: "Look inside"}));
+  await page.keyboard.press("Enter");
+  await tabTo(page, page.getByRole("button", {name: "Retry all"}));
+  await page.keyboard.press("Enter");
+  await expect(page.getByText("Nothing left here")).toBeVisible();
+});
+
+test.describe("an order of a thousand lines", () => {
+  test("is counted, corrected and handed over", async ({page, mock}) => {
+    const lines = Array.from({length: 1000}, (_, index) => ({product: {...mock.mall.products[0], id: `many-${index}`, name: `Many ${index}`}, quantity: 2}));
+    const order = mock.mall.place({id: "thousand-lines", customer: mock.mall.customers[0], lines, status: "at-depot"});
+    await signIn(page, mock, "depot-staff", `depot/${order.shopping_id}`);
+    await expect(page.locator(".counts li")).toHaveCount(1000);
+    await page.locator(".counts input").nth(999).fill("0");
+    await page.getByRole("button", {name: "Save the counts"}).click();
+    await expect(page.getByRole("heading", {name: "Checked in"})).toBeVisible();
+    await page.getByRole("button", {name: "To the pickup desk"}).click();
+    await page.getByRole("button", {name: "Take cash"}).click();
+    await page.getByRole("button", {name: "Hand over"}).click();
+    await expect(page.getByText("This order is complete.")).toBeVisible();
+  });
+});
+
 test("pickup finds by phone and shows the invoice's adjustment", async ({page, mock}) => {
   const order = orderIn(mock, (one) => one.status === "ready" && mock.mall.invoices.get(one.id).adjustment.minor < 0) ?? orderIn(mock, (one) => one.status === "ready");
   await signIn(page, mock, "depot-staff", "pickup");
