@@ -57,7 +57,7 @@ DOORS = {
         r"(?<![\w.>:~])(?:fork|vfork|execve?|execvp|execl|execlp|posix_spawnp?|pidfd_send_signal|tgkill)\s*\("
         r"|(?<!\w)::(?:fork|vfork|execve?|execvp|execl|execlp|posix_spawnp?|kill|tgkill)\s*\("
         r"|\bSYS_pidfd_send_signal\b|(?<![\w.>:~])kill\s*\([^()]*,\s*SIG",
-        ["broker/keeper", "services/mall/", "tests/support/", "tests/crash/", "bench/harness/"],
+        ["broker/keeper", "services/mall/", "tests/services/mall/", "tests/support/", "tests/crash/", "bench/harness/"],
     ),
 }
 
