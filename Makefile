@@ -84,6 +84,6 @@ define HELP +=
 endef
 .PHONY: browser
 browser:
-	@packaging/setup.sh browser
+	@{ command -v npm && command -v chromium-headless-shell; } >/dev/null || packaging/setup.sh browser
 	@tests/check/browser.sh full
 endif

@@ -86,6 +86,16 @@ test("a store that leaves is said beside the touch", async ({page, mock}) => {
   await expect(page.locator(".cart-line")).toHaveCount(1);
 });
 
+test("a cart that was abandoned meanwhile is said, and a new one begins", async ({page, mock}) => {
+  await fillCart(page, mock);
+  [...mock.mall.carts.values()].at(-1).state = "canceled";
+  await page.getByRole("button", {name: /^Add /}).first().click();
+  await expect(page.locator(".toast")).toContainText("This cart was closed");
+  await expect(page.locator(".cart-total")).toHaveText("£0.00");
+  await page.getByRole("button", {name: /^Add /}).first().click();
+  await expect.poll(() => mock.mall.carts.size).toBe(2);
+});
+
 test("nobody there: a warning counts down, a touch stops it, silence empties the cart", async ({page, mock}) => {
   await page.clock.install();
   await fillCart(page, mock);

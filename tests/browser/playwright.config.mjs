@@ -6,7 +6,7 @@ const browser = process.env.CHROMIUM ?? ["/usr/bin/chromium-headless-shell", "/u
 
 export default defineConfig({
   testDir: ".",
-  testMatch: process.env.PICTURES ? "pictures.mjs" : "*.spec.mjs",
+  testMatch: process.env.MALL_KIOSK ? "real_mall.mjs" : process.env.PICTURES ? "pictures.mjs" : "*.spec.mjs",
   outputDir: "../../build/browser/results",
   timeout: 60_000,
   workers: 2,

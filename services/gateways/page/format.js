@@ -95,11 +95,17 @@ export function orderNumber(id) {
   return `${plain.slice(0, 4)} ${plain.slice(4, 8)}`.toUpperCase();
 }
 
-/** What somebody typed for it, as it may stand at the start of an id. */
+/** The whole id as it is read aloud: plain ones in groups of four. */
+export function wholeNumber(id) {
+  const text = String(id ?? "");
+  return /^[0-9a-z]{12,20}$/.test(text) ? text.match(/.{1,4}/g).join(" ") : text;
+}
+
+/** What somebody typed for it, as it may stand at the start of an id: ids are in small letters, without spaces. */
 export function numberTyped(text) {
   const plain = String(text).trim();
-  if (/^[0-9a-fA-F]{4}[ -][0-9a-fA-F]{1,4}$/.test(plain)) return plain.replace(/[ -]/, "").toLowerCase();
-  return plain;
+  const joined = plain.replace(/\s+/g, "").replace(/^([0-9a-z]{4})-([0-9a-z]{1,4})$/i, "$1$2");
+  return /^[0-9a-z-]{5,}$/i.test(joined) ? joined.toLowerCase() : plain;
 }
 
 export const kOrderStates = {

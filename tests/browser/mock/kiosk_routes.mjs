@@ -64,6 +64,7 @@ export const kioskRoutes = [
     mall.carts.set(cart.id, cart);
     return [201, {cart: cartView(cart), token: cart.token}];
   }],
+  ["GET", /^\/kiosk\/v1\/carts\/([^/]+)$/, (ask) => [200, cartView(cartOf(ask))]],
   ["DELETE", /^\/kiosk\/v1\/carts\/([^/]+)$/, (ask) => {
     const cart = cartOf(ask);
     cart.state = "canceled";
@@ -72,6 +73,7 @@ export const kioskRoutes = [
   ["PUT", /^\/kiosk\/v1\/carts\/([^/]+)\/items\/([^/]+)$/, (ask) => {
     const {mall, id2, body} = ask;
     const cart = cartOf(ask);
+    if (cart.state !== "open") throw new Refusal(409, "wrong-state", `The cart is ${cart.state}.`);
     const product = mall.products.find((row) => row.id === id2);
     if (!product) throw new Refusal(404, "unknown", "There is no such product.");
     const store = mall.stores.find((row) => row.id === product.store_id);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import {ago, bytes, compact, duration, grouped, minorOf, money, numberTyped, orderNumber, plural, words} from "../../../services/gateways/page/format.js";
+import {ago, bytes, compact, duration, grouped, minorOf, money, numberTyped, orderNumber, plural, wholeNumber, words} from "../../../services/gateways/page/format.js";
 
 const gbp = (minor) => ({minor, currency: "GBP"});
 
@@ -53,6 +53,11 @@ test("an order number is said in two groups and found again as typed", () => {
   assert.equal(numberTyped("D713 5118"), "d7135118");
   assert.equal(numberTyped(" d713-51 "), "d71351");
   assert.equal(numberTyped("O42"), "O42");
+  assert.equal(orderNumber("7k3mxq9t2v4w8abc"), "7K3M XQ9T");
+  assert.equal(wholeNumber("7k3mxq9t2v4w8abc"), "7k3m xq9t 2v4w 8abc");
+  assert.equal(wholeNumber("d7135118-2236-4b24-871d-d9f0dd3cffef"), "d7135118-2236-4b24-871d-d9f0dd3cffef");
+  assert.equal(numberTyped("7K3M XQ9T 2V4W 8ABC"), "7k3mxq9t2v4w8abc");
+  assert.equal(numberTyped("d7135118-2236-4b24-871d-d9f0dd3cffef"), "d7135118-2236-4b24-871d-d9f0dd3cffef");
 });
 
 test("an event's name is read as words", () => {

@@ -82,6 +82,21 @@ test("a refused touch is taken back and told", async () => {
   assert.equal(cart.total.minor, 250);
 });
 
+test("a cart that was closed meanwhile is given up, one whose product is refused is not", async () => {
+  const kiosk = gateway();
+  const told = [];
+  const cart = new Cart({api: kiosk.api, failed: (problem, product, isLost) => told.push(isLost)});
+  await cart.set(tea, 1);
+  kiosk.refuse = new Problem({status: 409, type: "urn:mallbots:problem:wrong-state", detail: "the cart toy is not sold"});
+  kiosk.api.get = async () => ({state: "open"});
+  await cart.set(cup, 1);
+  assert.equal(cart.id, "C1");
+  kiosk.api.get = async () => ({state: "canceled"});
+  await cart.set(cup, 1);
+  assert.deepEqual(told, [false, true]);
+  assert.equal(cart.id, null);
+});
+
 test("a cart that is dropped meanwhile does not come back", async () => {
   const kiosk = gateway();
   let release;

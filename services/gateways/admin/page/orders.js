@@ -1,7 +1,7 @@
 // Orders by state; one order with its items, invoice, robot and time line.
 
 import {fill, h, icon, skeletons, toast} from "../../page/dom.js";
-import {ago, clock, grouped, kOrderStates, money, numberTyped, orderNumber, plural, words} from "../../page/format.js";
+import {ago, clock, grouped, kOrderStates, money, numberTyped, orderNumber, plural, wholeNumber, words} from "../../page/format.js";
 import {countBy} from "./board.js";
 import {facts, invoiceBox, linesTable, section, stateChip} from "./parts.js";
 import {Table, ask, commander, failure, split} from "./table.js";
@@ -100,7 +100,7 @@ function orderDetail({api, live, can}, id) {
 
   const draw = (order) => {
     if (!isOpen) return;
-    fill(head, h("div.detail-head", {}, h("div.stretch", {}, h("h2.num", {}, orderNumber(order.id)), h("p.quiet.mono.wrap", {}, order.id)), stateChip(order.status)));
+    fill(head, h("div.detail-head", {}, h("div.stretch", {}, h("h2.num", {}, orderNumber(order.id)), h("p.quiet.mono.wrap", {}, wholeNumber(order.id))), stateChip(order.status)));
     cancel.hidden = !can("orders.cancel") || ["completed", "rejected", "cancelled"].includes(order.status);
     const list = order.list;
     fill(body, order.reason && h("div.notice.bad", {}, icon("info"), h("p", {}, h("strong", {}, "Reason"), order.reason)),

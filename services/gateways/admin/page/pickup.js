@@ -1,7 +1,7 @@
 // The pickup desk: find the order, take payment, hand over.
 
 import {blank, fill, h, icon, skeletons, toast} from "../../page/dom.js";
-import {money, numberTyped, orderNumber, plural} from "../../page/format.js";
+import {money, numberTyped, orderNumber, plural, wholeNumber} from "../../page/format.js";
 import {facts, invoiceBox, linesTable, section, stateChip} from "./parts.js";
 import {Table, commander, failure, split} from "./table.js";
 
@@ -97,7 +97,7 @@ function deskOf({api, can}, id) {
     }}}, icon("box"), "Hand over");
     const isOver = order.status === "completed";
     const had = body.contains(document.activeElement) ? document.activeElement.textContent : null;
-    fill(body, h("div.detail-head", {}, h("div.stretch", {}, h("h2.num", {}, orderNumber(order.id)), h("p.quiet.mono.wrap", {}, order.id)), stateChip(order.status)),
+    fill(body, h("div.detail-head", {}, h("div.stretch", {}, h("h2.num", {}, orderNumber(order.id)), h("p.quiet.mono.wrap", {}, wholeNumber(order.id))), stateChip(order.status)),
       facts([["Customer", customer.name], ["Phone", customer.sms_number], ["Paid", order.paid ? "yes" : "not yet"]]),
       section("Invoice", invoiceBox(order.invoice)),
       can("pickup.settle") && !isOver && h("div.actions", {}, pay("card", "Take card", "card"), pay("cash", "Take cash", "cash"), release),

@@ -42,7 +42,7 @@ export function reviewRows(cart, changes) {
 }
 
 export class Cart {
-  /** changed(): something is different. failed(problem, product or null): a touch was refused, or the cart is lost. */
+  /** changed(): something is different. failed(problem, product, isLost): a touch was refused; isLost: the whole cart is closed. */
   constructor({api, changed = () => {}, failed = () => {}}) {
     Object.assign(this, {api, changed, failed});
     this.forget();
@@ -97,10 +97,22 @@ export class Cart {
       } catch (problem) {
         if (this.generation !== generation) return;
         this.touched.delete(id);
-        this.failed(problem, touch.product);
+        const isLost = problem.type === "wrong-token" || await this.isClosed(problem);
+        if (this.generation !== generation) return;
+        if (isLost) this.forget();
+        this.failed(problem, touch.product, isLost);
       }
       this.changed();
     }
+  }
+
+  /** A touch that meets the wrong state: of the product, or of the whole cart? */
+  async isClosed(problem) {
+    if (problem.status !== 409 || !this.cart) return false;
+    try {
+      const now = await this.api.get(`/kiosk/v1/carts/${encodeURIComponent(this.id)}`, {headers: this.secret});
+      return now.state !== "open";
+    } catch { return false; }
   }
 
   async start(generation) {

@@ -4,7 +4,6 @@ import {h, icon} from "../../page/dom.js";
 
 const kPhone = ["123", "456", "789", "+0<"];
 const kLetters = ["1234567890", "qwertyuiop", "asdfghjkl'", "zxcvbnm-.<", "^ _"];
-const kNumber = ["1234567890", "abcdef-<"];
 
 function press(input, key) {
   const start = input.selectionStart ?? input.value.length;
@@ -18,9 +17,9 @@ function press(input, key) {
   input.dispatchEvent(new Event("input", {bubbles: true}));
 }
 
-/** kind: "phone", "letters", "number". target(): the input that is written to now. */
+/** kind: "phone" or "letters". target(): the input that is written to now. */
 export function keypad(kind, target) {
-  const rows = {phone: kPhone, letters: kLetters, number: kNumber}[kind];
+  const rows = {phone: kPhone, letters: kLetters}[kind];
   let upper = kind === "letters";
   const caps = [];
   const show = () => caps.forEach(([button, key]) => { button.textContent = upper ? key.toUpperCase() : key; });

@@ -22,9 +22,8 @@ const orders = new Map(); // those of this kiosk, by the number that people say
 
 const cart = new Cart({api,
   changed: () => screen?.refresh(),
-  failed: (problem, product) => {
-    if (problem.type === "wrong-token" || (problem.status === 409 && problem.detail.includes("cart"))) {
-      cart.forget();
+  failed: (problem, product, isLost) => {
+    if (isLost) {
       toast("This cart was closed because nothing happened for long. Please start again.", "clock", 9000);
     } else if (problem.isAway) {
       toast(`The mall is busy: ${product.name} was not changed. Please try again.`, "clock");

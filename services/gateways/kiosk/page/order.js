@@ -1,7 +1,7 @@
 // An order: its number, how far it is, what can still be done. Keeps itself up to date.
 
 import {fill, h, icon} from "../../page/dom.js";
-import {ago, money, numberTyped, orderNumber, plural} from "../../page/format.js";
+import {ago, money, numberTyped, orderNumber, plural, wholeNumber} from "../../page/format.js";
 import {keypad} from "./keypad.js";
 import {cardReader} from "./parts.js";
 
@@ -99,7 +99,7 @@ export function orderScreen({api, home, now = Date.now}, {order, token, fresh = 
     const said = headOf(order, fresh);
     fill(head, h("div.order-badge", {class: said.tone}, icon(said.symbol)), h("h1", {tabindex: -1}, said.title), h("p.quiet", {}, said.text),
       h("div.number-plate", {}, h("span", {}, "Order number"), h("strong.num", {}, orderNumber(order.id)),
-        orderNumber(order.id) !== order.id && h("small.mono", {}, order.id)),
+        orderNumber(order.id) !== order.id && h("small.mono", {}, wholeNumber(order.id))),
       order.reason && h("div.notice.bad", {}, icon("info"), h("p", {}, h("strong", {}, "Reason"), order.reason)));
     const isOff = order.status === "rejected" || order.status === "cancelled";
     fill(body, !isOff && progress(order), items(order));
@@ -155,7 +155,7 @@ export function locateScreen({api, go, home, known}) {
           h("div.field", {}, h("label", {for: "number"}, "Order number"), input, wrong),
           h("div.sheet-buttons", {}, h("button.button.big", {type: "button", on: {click: home}}, icon("back"), "Back"),
             h("button.button.primary.big", {type: "submit"}, "Continue", icon("next")))),
-        h("div.pads", {}, keypad("number", () => input)))),
+        h("div.pads", {}, keypad("letters", () => input)))),
     focus: input, refresh() {}, close() { document.querySelector("dialog.card-dialog")?.close(); },
   };
 }
