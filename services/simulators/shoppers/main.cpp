@@ -17,8 +17,7 @@ struct Options {
   std::string orders = "-";
   std::string result = "-";
   std::string kiosk;
-  std::string admin;
-  std::string password_file;
+  std::string plan;
   std::size_t limit = ~std::size_t{0};
   shoppers::ShopOptions shop;
   shoppers::DayOptions day;
@@ -29,18 +28,11 @@ int fail(const Error& error) {
   return 1;
 }
 
-Result<void> set_up(const shoppers::Retail& retail, Options& options) {
-  if (options.admin.empty()) return {};
-  auto address = simulators::HttpAddress::parse(options.admin);
-  if (!address) return std::unexpected(address.error());
-  options.shop.admin = *std::move(address);
-  std::ifstream file(options.password_file);
-  if (!std::getline(file, options.shop.account.password)) {
-    return std::unexpected(
-        Error{ErrorCode::kBadArgument, fmt::format("no password in '{}'", options.password_file)});
-  }
+Result<void> set_up(const shoppers::Retail& retail, const Options& options) {
+  if (options.shop.desk.admin.empty()) return {};
+  std::ifstream plan(options.plan);
   const BootNanos begin = boot_now_ns();
-  MALLBOTS_TRY(shoppers::set_up_shop(retail, options.shop));
+  MALLBOTS_TRY(shoppers::set_up_shop(retail, plan, options.shop));
   std::cout << fmt::format("the shop stands: {} stores, {:.1f} s\n", options.shop.stores,
                            static_cast<double>(boot_now_ns() - begin) / 1e9)
             << std::flush;
@@ -95,10 +87,12 @@ int main(int argc, char** argv) {
   app.add_option("--rate", options.day.orders_per_s, "orders begun a second; 0: no limit");
   app.add_option("--stores", options.shop.stores, "that the products are spread over")
       ->check(CLI::Range(1, 100));
-  app.add_option("--admin", options.admin,
-                 "http://HOST:PORT of the admin gateway: sets the shop up first");
-  app.add_option("--staff", options.shop.account.name, "a store-admin");
-  app.add_option("--password-file", options.password_file, "whose first line is the password");
+  app.add_option("--admin", options.shop.desk.admin,
+                 "sets the shop up first, at the admin gateway's http://HOST:PORT");
+  app.add_option("--staff", options.shop.desk.name, "a store-admin");
+  app.add_option("--password-file", options.shop.desk.password_file,
+                 "whose first line is the password");
+  app.add_option("--plan", options.plan, "the floor plan that the stores are spread over");
   CLI11_PARSE(app, argc, argv);
   return run(options);
 }

@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
-#include <fstream>
 #include <iostream>
 #include <thread>
 
@@ -30,8 +29,8 @@ void show(const staff::StaffProgress& done) {
             << std::flush;
 }
 
-int work(const staff::StaffOptions& options, std::int64_t pause_ms) {
-  staff::Staff staff(options);
+int work(simulators::Desk& desk, const staff::StaffOptions& options, std::int64_t pause_ms) {
+  staff::Staff staff(desk, options);
   for (BootNanos told_ns = 0;;) {
     const auto worked = staff.round();
     if (!worked && worked.error().code != ErrorCode::kTimeout) return fail(worked.error());
@@ -48,13 +47,13 @@ int work(const staff::StaffOptions& options, std::int64_t pause_ms) {
 
 int main(int argc, char** argv) {
   staff::StaffOptions options;
-  std::string admin;
-  std::string password_file;
+  simulators::DeskPlace place;
   std::int64_t pause_ms = 100;
   CLI::App app{"Works at the depot and at the pickup desk", "staff"};
-  app.add_option("--admin", admin, "http://HOST:PORT of the admin gateway")->required();
-  app.add_option("--staff", options.account.name, "a depot-admin")->required();
-  app.add_option("--password-file", password_file, "whose first line is the password")->required();
+  app.add_option("--admin", place.admin, "http://HOST:PORT of the admin gateway")->required();
+  app.add_option("--staff", place.name, "a depot-admin")->required();
+  app.add_option("--password-file", place.password_file, "whose first line is the password")
+      ->required();
   app.add_option("--seed", options.seed, "of all that is done now and then");
   app.add_option("--early", options.early_per_mille, "per mille paid before ready");
   app.add_option("--cash", options.cash_per_mille, "per mille paid in cash");
@@ -63,13 +62,7 @@ int main(int argc, char** argv) {
   app.add_option("--disable", options.disable_per_mille, "per mille of customers disabled");
   app.add_option("--pause-ms", pause_ms, "between two rounds")->check(CLI::Range(1, 60'000));
   CLI11_PARSE(app, argc, argv);
-  std::ifstream file(password_file);
-  if (!std::getline(file, options.account.password)) {
-    return fail({ErrorCode::kBadArgument, fmt::format("no password in '{}'", password_file)});
-  }
-  auto address = simulators::HttpAddress::parse(admin);
-  if (!address) return fail(address.error());
-  options.admin = *std::move(address);
-  options.shift = fmt::format("{:x}", wall_now_ns());
-  return work(options, pause_ms);
+  const auto desk = simulators::Desk::stand_at(place);
+  if (!desk) return fail(desk.error());
+  return work(**desk, options, pause_ms);
 }

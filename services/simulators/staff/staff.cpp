@@ -2,139 +2,100 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "shm/base/hash.h"
 
 namespace mallbots::staff {
 
-using nlohmann::json;
-using simulators::Answer;
+using simulators::ListAtDepot;
+using simulators::OrderSeen;
 
 bool Staff::falls(std::string_view what, std::string_view on, std::uint32_t per_mille) const {
   const std::string text = fmt::format("{} {} {}", options_->seed, what, on);
   return xxh3(text.data(), text.size()) % 1'000 < per_mille;
 }
 
-template <class Visit>
-Result<void> Staff::each(const std::string& path, const std::string& rows, const Visit& visit) {
-  for (std::string cursor;;) {
-    auto answer = session_.see(path + "&limit=200" + (cursor.empty() ? "" : "&cursor=" + cursor));
-    if (!answer) return std::unexpected(answer.error());
-    const json page = json::parse(answer->body, nullptr, false);
-    if (!answer->is_good() || !page.is_object()) {
-      return std::unexpected(
-          Error{ErrorCode::kRefused,
-                fmt::format("{}: {} {}", path, answer->status, answer->body.substr(0, 300))});
-    }
-    for (const json& row : page.value(rows, json::array())) MALLBOTS_TRY(visit(row));
-    const auto next = page.find("next");
-    if (next == page.end() || !next->is_string()) return {};
-    cursor = next->get<std::string>();
-  }
+Result<bool> Staff::note(Result<bool> is_done) {
+  if (is_done && *is_done) has_worked_ = true;
+  if (is_done && !*is_done) ++progress_.refused;
+  return is_done;
 }
 
-Result<bool> Staff::command(const std::string& method, const std::string& path,
-                            const std::string& body) {
-  const std::string key = fmt::format("staff-{}-{}", options_->shift, ++commands_);
-  auto answer = session_.command(method, path, key, body);
-  if (!answer) return std::unexpected(answer.error());
-  has_worked_ = has_worked_ || answer->is_good();
-  if (!answer->is_good()) ++progress_.refused;
-  return answer->is_good() || answer->body.find("done-already") != std::string::npos;
-}
-
-Result<void> Staff::count(const json& list) {
-  const std::string id = list.value("id", "");
-  if (lists_.contains(id)) return {};
-  std::map<std::string, std::int64_t> picked;
-  for (const json& stop : list.value("stops", json::array()))
-    for (const json& item : stop.value("items", json::array()))
-      picked[item.value("product_id", "")] += item.value("picked", std::int64_t{0});
-  const bool is_one_short =
-      falls("correct", list.value("order_id", ""), options_->correct_per_mille);
-  if (is_one_short && !picked.empty() && picked.begin()->second > 0) {
-    --picked.begin()->second;
-    ++progress_.corrected;
-  }
-  json counted = json::array();
-  for (const auto& [product, quantity] : picked)
-    counted.push_back({{"product_id", product}, {"quantity", quantity}});
-  const auto done = command("POST", "/admin/v1/depot/lists/" + id + "/inventory",
-                            json{{"counted", counted}}.dump());
-  if (!done) return std::unexpected(done.error());
-  if (!*done) return {};
-  lists_.insert(id);
+Result<void> Staff::count(ListAtDepot list) {
+  if (lists_.contains(list.id)) return {};
+  const bool is_one_short = falls("correct", list.order_id, options_->correct_per_mille) &&
+                            !list.picked.empty() && list.picked.begin()->second > 0;
+  if (is_one_short) --list.picked.begin()->second;
+  const auto is_done = note(desk_->count(list));
+  if (!is_done) return std::unexpected(is_done.error());
+  if (!*is_done) return {};
+  lists_.insert(list.id);
   ++progress_.counted;
+  progress_.corrected += is_one_short ? 1 : 0;
   return {};
 }
 
 Result<bool> Staff::pay(const std::string& order_id) {
-  const bool in_cash = falls("cash", order_id, options_->cash_per_mille);
-  const std::string path = "/admin/v1/pickup/orders/" + order_id + "/payment";
-  auto paid = command("POST", path, json{{"by", in_cash ? "cash" : "card"}}.dump());
-  if (!paid || !*paid) return paid;
-  ++progress_.paid;
-  return true;
+  auto is_paid = note(desk_->pay(order_id, falls("cash", order_id, options_->cash_per_mille)));
+  progress_.paid += is_paid && *is_paid ? 1 : 0;
+  return is_paid;
 }
 
-Result<void> Staff::before_ready(const json& order) {
-  const std::string id = order.value("id", "");
-  Known& known = orders_[id];
+Result<void> Staff::before_ready(const OrderSeen& order) {
+  Known& known = orders_[order.id];
   if (known.is_done) return {};
-  if (falls("cancel", id, options_->cancel_per_mille)) {
-    const auto done = command("POST", "/admin/v1/orders/" + id + "/cancellation",
-                              json{{"reason", "the customer has called the depot"}}.dump());
-    if (!done) return std::unexpected(done.error());
-    known.is_done = *done;
-    progress_.cancelled += *done ? 1 : 0;
+  if (falls("cancel", order.id, options_->cancel_per_mille)) {
+    const auto is_done = note(desk_->cancel(order.id, "the customer has called the depot"));
+    if (!is_done) return std::unexpected(is_done.error());
+    known.is_done = *is_done;
+    progress_.cancelled += *is_done ? 1 : 0;
     return {};
   }
-  if (known.is_paid || !falls("early", id, options_->early_per_mille)) return {};
-  const auto paid = pay(id);
-  if (!paid) return std::unexpected(paid.error());
-  known.is_paid = *paid;
+  if (known.is_paid || order.is_paid || !falls("early", order.id, options_->early_per_mille))
+    return {};
+  const auto is_paid = pay(order.id);
+  if (!is_paid) return std::unexpected(is_paid.error());
+  known.is_paid = *is_paid;
   return {};
 }
 
-Result<void> Staff::pick_up(const json& order) {
-  const std::string id = order.value("id", "");
-  Known& known = orders_[id];
+Result<void> Staff::pick_up(const OrderSeen& order) {
+  Known& known = orders_[order.id];
   if (known.is_done) return {};
-  if (!known.is_paid && !order.value("paid", false)) {
-    const auto paid = pay(id);
-    if (!paid) return std::unexpected(paid.error());
-    known.is_paid = *paid;
+  if (!known.is_paid && !order.is_paid) {
+    const auto is_paid = pay(order.id);
+    if (!is_paid) return std::unexpected(is_paid.error());
+    known.is_paid = *is_paid;
     return {};  // released in a later round, when the order knows of the payment
   }
-  const auto done = command("POST", "/admin/v1/pickup/orders/" + id + "/release");
-  if (!done) return std::unexpected(done.error());
-  known.is_done = *done;
-  progress_.released += *done ? 1 : 0;
+  const auto is_done = note(desk_->release(order.id));
+  if (!is_done) return std::unexpected(is_done.error());
+  if (!*is_done) return {};
+  known.is_done = true;
+  ++progress_.released;
   return after(order);
 }
 
-Result<void> Staff::after(const json& order) {
-  const std::string customer = order.value("customer_id", "");
-  const std::string name = order.value("customer_name", "");
-  if (!falls("disable", name, options_->disable_per_mille) || customers_.contains(customer))
-    return {};
-  const auto done = command("PUT", "/admin/v1/customers/" + customer + "/enabled",
-                            json{{"enabled", false}}.dump());
-  if (!done) return std::unexpected(done.error());
-  if (*done && customers_.insert(customer).second) ++progress_.disabled;
+Result<void> Staff::after(const OrderSeen& order) {
+  const bool is_chosen = falls("disable", order.customer_name, options_->disable_per_mille);
+  if (!is_chosen || customers_.contains(order.customer_id)) return {};
+  const auto is_done = note(desk_->disable(order.customer_id));
+  if (!is_done) return std::unexpected(is_done.error());
+  if (*is_done && customers_.insert(order.customer_id).second) ++progress_.disabled;
   return {};
 }
 
 Result<bool> Staff::round() {
   has_worked_ = false;
-  MALLBOTS_TRY(each("/admin/v1/depot/lists?status=active&phase=at-depot", "lists",
-                    [this](const json& list) { return count(list); }));
-  MALLBOTS_TRY(each("/admin/v1/orders?status=ready", "orders",
-                    [this](const json& order) { return pick_up(order); }));
+  const auto lists = desk_->at_depot();
+  if (!lists) return std::unexpected(lists.error());
+  for (const ListAtDepot& list : *lists) MALLBOTS_TRY(count(list));
+  const auto ready = desk_->orders("ready");
+  if (!ready) return std::unexpected(ready.error());
+  for (const OrderSeen& order : *ready) MALLBOTS_TRY(pick_up(order));
   for (const char* status : {"approved", "in-progress"}) {
-    MALLBOTS_TRY(each(fmt::format("/admin/v1/orders?status={}", status), "orders",
-                      [this](const json& order) { return before_ready(order); }));
+    const auto orders = desk_->orders(status);
+    if (!orders) return std::unexpected(orders.error());
+    for (const OrderSeen& order : *orders) MALLBOTS_TRY(before_ready(order));
   }
   return has_worked_;
 }
