@@ -20,6 +20,7 @@ namespace {
 /// A child that dies wakes us (SIGCHLD); one that is due to be started again does not.
 constexpr std::int64_t kIdleMs = 5'000;
 constexpr std::int64_t kBusyMs = 50;
+constexpr std::string_view kBots = "bots";
 
 struct Options {
   Place place;
@@ -28,6 +29,9 @@ struct Options {
   std::vector<std::string> only;
   std::vector<std::string> without;
   std::int64_t ready_s = 60;
+  std::int64_t bots = 0;
+  std::string speed;
+  std::string map;
 };
 
 /// One run of the command.
@@ -67,9 +71,11 @@ Result<void> Mall::prepare() {
   const auto is_in = [](const std::vector<std::string>& names, std::string_view name) {
     return std::ranges::find(names, name) != names.end();
   };
+  // A mall has robots of its own, unless simulated ones are asked for.
+  const bool has_bots = options_.bots > 0 || is_in(options_.only, kBots);
   for (const Entry& entry : registry())
-    if ((options_.only.empty() || is_in(options_.only, entry.name)) &&
-        !is_in(options_.without, entry.name))
+    if ((options_.only.empty() || is_in(options_.only, entry.name) || entry.name == kBots) &&
+        (entry.name != kBots || has_bots) && !is_in(options_.without, entry.name))
       names_.emplace_back(entry.name);
   if (names_.empty()) return fail(ErrorCode::kBadArgument, "no service is left to run");
   std::error_code refused;
@@ -187,6 +193,10 @@ Done up(const Options& options) {
     return fail(ErrorCode::kBadArgument, "--together and --separate exclude each other");
   auto where = options.place.host_options("mall up");
   if (!where) return std::unexpected(std::move(where).error());
+  if (options.bots > 0) where->settings["bots.count"] = std::to_string(options.bots);
+  if (!options.speed.empty()) where->settings["bots.speed"] = options.speed;
+  if (!options.map.empty())
+    where->settings["bots.map"] = std::filesystem::absolute(options.map).string();
   return Mall{options, *std::move(where)}.run();
 }
 
@@ -200,12 +210,17 @@ void add_up_command(CLI::App& mall, Done& done) {
   command.add_flag("--separate", options->separate, "each service in a process of its own");
   command.add_option("--only", options->only, "these services, not all")->delimiter(',');
   command.add_option("--without", options->without, "all services but these")->delimiter(',');
+  command.add_option("--bots", options->bots, "this many simulated robots")
+      ->check(CLI::Range(0, 100'000));
+  command.add_option("--speed", options->speed, "of the robots, as a multiple of life's (1)");
+  command.add_option("--map", options->map, "their floor, in the MovingAI format")->envname("MAP");
   command.add_option("--ready-s", options->ready_s, "how long a start may take, in seconds")
       ->capture_default_str();
   command.footer(
       "Starts mallbotsd if no broker answers, then the services; one that dies is started again.\n"
       "Ends all that it started on SIGINT and SIGTERM. Examples:\n"
       "  mall up\n"
+      "  mall up --bots 20 --speed 10\n"
       "  mall up --separate --instance test --data-dir /tmp/mall --set kiosk.port=8080");
   command.callback([options, &done] { done = up(*options); });
 }

@@ -76,7 +76,8 @@ def include_directions(tree):
 def service_include(path, line, target):
     own = "/".join(path.split("/")[:2]) + "/"
     if target.startswith("services/") and not target.startswith((own, "services/runtime/")):
-        open_files = ("/contract.h", "/api.pb.h", "/api.grpc.pb.h")
+        open_files = ("/contract.h", "/api.pb.h", "/api.grpc.pb.h", "/fleet.pb.h", "/fleet.grpc.pb.h", "/fleet/topics.h",
+                      "/access/devices.h")
         if not target.endswith(open_files) and not own == "services/mall/":
             yield path, line, f"{own} may include only contract.h and api.proto of another context, not {target}"
     elif not may_include(own, house.INCLUDES["services/"], target):

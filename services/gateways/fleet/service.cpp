@@ -19,15 +19,6 @@ constexpr std::int64_t kTickMs = 100;
 /// Reports of local controllers that are handled side by side.
 constexpr std::size_t kLocalWorkers = 8;
 
-std::vector<Topic> topics() {
-  // What is older than an hour no controller asks for; positions are in memory only.
-  const std::vector<client::TopicSetting> an_hour = {{"retention.ms", "3600000"},
-                                                     {"segment.bytes", "8MiB"}};
-  return {{kReportsTopic, an_hour},
-          {kDirectivesTopic, an_hour},
-          {kPositionsTopic, {{"storage", "memory"}, {"slots", "8"}, {"slot.bytes", "1MiB"}}}};
-}
-
 class Fleet final : public FleetService {
  public:
   Fleet(Host& host, std::string devices_file, const RobotsOptions& options)
@@ -112,6 +103,7 @@ void Fleet::tick(const std::stop_token& stop) {
     robots_.tick();
     door_->tick();
   }
+  robots_.close();  // or the host waits for streams that nobody ends
 }
 
 Result<void> Fleet::start(Host& host) {
@@ -130,12 +122,12 @@ Result<void> Fleet::start(Host& host) {
       {.name = "fleet.local", .group = "fleet.local", .topics = {kReportsTopic}},
       [this](Context&, const toolkit::Message& message) { return local_.handle(message); }};
   MALLBOTS_TRY(host.handle(std::move(local), {.workers = kLocalWorkers, .max_deliveries = 0}));
+  host.serve("fleet", door_->service());
   host.run_beside("fleet.tick", [this](const std::stop_token& stop) { tick(stop); });
   host.run_beside("fleet.outgoing", [this](const std::stop_token& stop) { outgoing_.run(stop); });
-  host.log()({toolkit::Severity::kInfo,
-              "robots may connect",
-              {{"address", host.setting("fleet.bind", "127.0.0.1")},
-               {"port", std::to_string(door_->port())}}});
+  const std::string bind = host.setting("fleet.bind", "127.0.0.1");
+  MALLBOTS_TRY(host.publish_address("fleet", (bind.contains(':') ? "[" + bind + "]" : bind) + ":" +
+                                                 std::to_string(door_->port())));
   return {};
 }
 

@@ -295,6 +295,7 @@ Result<std::unique_ptr<StreamDoor>> StreamDoor::open(Robots& robots,
 StreamDoor::StreamDoor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 StreamDoor::~StreamDoor() { close(); }
 int StreamDoor::port() const noexcept { return impl_->port(); }
+grpc::Service& StreamDoor::service() noexcept { return *impl_; }
 void StreamDoor::tick() { impl_->tick(); }
 void StreamDoor::close() { impl_->close(); }
 

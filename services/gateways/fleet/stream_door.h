@@ -14,6 +14,10 @@
 #include "services/gateways/fleet/robots.h"
 #include "shm/base/result.h"
 
+namespace grpc {
+class Service;
+}
+
 namespace mallbots::fleet {
 
 struct StreamDoorOptions {
@@ -30,6 +34,8 @@ class StreamDoor {
   ~StreamDoor();
 
   [[nodiscard]] int port() const noexcept;
+  /// The same door, to be opened on another server too.
+  [[nodiscard]] grpc::Service& service() noexcept;
   /// Cuts streams that were ended 2 s ago and whose robot does not take the end.
   void tick();
   void close();

@@ -36,6 +36,13 @@ void Traffic::send(Robot robot, Cell goal) {
   goal_[robot] = goal;
 }
 
+void Traffic::rest(Robot robot) {
+  if (goal_[robot] == kNoCell) return;
+  drop_field(goal_[robot]);
+  field_of_[robot] = nullptr;
+  goal_[robot] = kNoCell;
+}
+
 void Traffic::drop_field(Cell goal) {
   const auto field = fields_.find(goal);
   if (--field->second->robots == 0) fields_.erase(field);
@@ -44,7 +51,7 @@ void Traffic::drop_field(Cell goal) {
 void Traffic::hold(Robot robot, bool is_held) { held_[robot] = is_held ? 1 : 0; }
 
 std::uint32_t Traffic::steps_to_go(Robot robot) const {
-  return field_of_[robot]->distances[at_[robot]];
+  return field_of_[robot] == nullptr ? 0 : field_of_[robot]->distances[at_[robot]];
 }
 
 void Traffic::step() {
@@ -71,14 +78,18 @@ void Traffic::step() {
 
 // Depth is bounded by the robots that push each other in one step.
 bool Traffic::plan_move(Robot robot, Robot pushed_by) {
-  const std::vector<std::uint32_t>& distances = field_of_[robot]->distances;
+  const Field* field = field_of_[robot];
+  const auto distance = [field, here = at_[robot]](Cell cell) -> std::uint32_t {
+    if (field != nullptr) return field->distances[cell];
+    return cell == here ? 0 : 1;
+  };
   std::array<Cell, 5> choices{};
   std::size_t count = 0;
   for (const Cell beside : plan_.neighbours(at_[robot])) choices[count++] = beside;
   choices[count++] = at_[robot];
   // Of two ways equally short the one where nobody stands.
   std::stable_sort(choices.begin(), choices.begin() + count, [&](Cell left, Cell right) {
-    if (distances[left] != distances[right]) return distances[left] < distances[right];
+    if (distance(left) != distance(right)) return distance(left) < distance(right);
     return (now_in_[left] == kNobody) > (now_in_[right] == kNobody);
   });
   for (std::size_t i = 0; i < count; ++i) {

@@ -31,6 +31,8 @@ class Traffic {
   Robot add(Cell cell);
   /// A free cell; several robots may have the same.
   void send(Robot robot, Cell goal);
+  /// It has nowhere to go: it stays unless somebody pushes it. Costs no memory.
+  void rest(Robot robot);
   /// It stays where it is until it is let go.
   void hold(Robot robot, bool is_held);
 
@@ -39,8 +41,11 @@ class Traffic {
 
   [[nodiscard]] std::size_t robots() const noexcept { return at_.size(); }
   [[nodiscard]] Cell cell_of(Robot robot) const noexcept { return at_[robot]; }
+  /// kNoCell: it rests.
   [[nodiscard]] Cell goal_of(Robot robot) const noexcept { return goal_[robot]; }
-  [[nodiscard]] bool has_arrived(Robot robot) const noexcept { return at_[robot] == goal_[robot]; }
+  [[nodiscard]] bool has_arrived(Robot robot) const noexcept {
+    return goal_[robot] == kNoCell || at_[robot] == goal_[robot];
+  }
   /// Steps of an empty floor from where it stands to its goal.
   [[nodiscard]] std::uint32_t steps_to_go(Robot robot) const;
 

@@ -165,6 +165,21 @@ TEST(Traffic, BehindOneThatStandsTheOthersWait) {
   EXPECT_TRUE(traffic.has_arrived(robot));
 }
 
+TEST(Traffic, WhoRestsStaysAndMakesWay) {
+  const FloorPlan plan = plan_of({".....", "@@.@@"});
+  Traffic traffic(plan);
+  const Robot resting = traffic.add(2);
+  const Robot passing = traffic.add(0);
+  traffic.rest(resting);
+  EXPECT_TRUE(traffic.has_arrived(resting));
+  EXPECT_EQ(traffic.steps_to_go(resting), 0U);
+  traffic.step();
+  EXPECT_EQ(traffic.cell_of(resting), 2U);
+  traffic.send(passing, 4);
+  for (int i = 0; i < 20 && !traffic.has_arrived(passing); ++i) traffic.step();
+  EXPECT_TRUE(traffic.has_arrived(passing));
+}
+
 TEST(Traffic, WhoIsPushedComesBack) {
   const FloorPlan plan = plan_of({"...", "...", "..."});
   Traffic traffic(plan);
