@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,10 @@ using Done = Result<void>;
 void add_run_command(CLI::App& mall, Done& done);
 void add_order_command(CLI::App& mall, Done& done);
 void add_audit_command(CLI::App& mall, Done& done);
+void add_staff_command(CLI::App& mall, Done& done);
 void add_up_command(CLI::App& mall, Done& done);
+
+/// The token of a link for the account `admin`, which is made, if the mall has no account yet.
+[[nodiscard]] Result<std::optional<std::string>> first_link(const HostOptions& where);
 
 }  // namespace mallbots::mall

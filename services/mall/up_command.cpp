@@ -53,6 +53,7 @@ class Mall {
   [[nodiscard]] Result<void> wait_until(const std::string& what, const Condition& condition);
   [[nodiscard]] bool signal_came(std::int64_t wait_ms);
   void show() const;
+  void show_first_link(const std::string& address) const;
   [[nodiscard]] std::string log_of(const std::string& name) const {
     return where_.data_dir + "/log/" + name + ".log";
   }
@@ -151,6 +152,16 @@ Result<void> Mall::wait_until(const std::string& what, const Condition& conditio
   return {};
 }
 
+void Mall::show_first_link(const std::string& address) const {
+  const auto token = first_link(where_);
+  if (!token) {
+    std::cerr << "mall: " << token.error().sentence() << '\n';
+  } else if (*token) {
+    std::cout << "  staff sign in, once, within 15 minutes:  " << address << "#link=" << **token
+              << '\n';
+  }
+}
+
 void Mall::show() const {
   std::cout << "The mall is open: " << names_.size() << " services in "
             << (options_.separate ? names_.size() : 1) << " process"
@@ -158,7 +169,9 @@ void Mall::show() const {
   for (const std::string& name : names_) {
     std::ifstream file{where_.socket_dir + "/" + name + ".address"};
     std::string address;
-    if (std::getline(file, address)) std::cout << "  " << name << "  " << address << '\n';
+    if (!std::getline(file, address)) continue;
+    std::cout << "  " << name << "  " << address << '\n';
+    if (name == "admin") show_first_link(address);
   }
   std::cout << "Ctrl-C closes it.\n" << std::flush;
 }

@@ -1,0 +1,117 @@
+#include "services/gateways/admin/feed.h"
+
+#include <fmt/format.h>
+
+#include "clients/toolkit/clock.h"
+#include "clients/toolkit/message.h"
+#include "services/gateways/fleet/fleet.pb.h"
+#include "services/gateways/fleet/topics.h"
+
+namespace mallbots::admin {
+namespace {
+
+constexpr std::int64_t kPollMs = 200;
+constexpr std::int64_t kAgainMs = 1'000;
+constexpr BootNanos kMeasureNs = kSecond;
+
+}  // namespace
+
+Feed::Feed(client::ConnectionOptions where, gateways::Board& board, toolkit::Log log)
+    : where_(std::move(where)), board_(&board), log_(std::move(log)) {}
+
+Result<void> Feed::open() {
+  consumer_.reset();
+  connection_.reset();
+  auto connection = client::Connection::open(where_);
+  if (!connection) return std::unexpected(std::move(connection).error());
+  connection_ = std::move(*connection);
+  // Requests to take part are internal events of stores: the staff is who they are for.
+  auto consumer = client::Consumer::open(*connection_, {.internal_events = true});
+  if (!consumer) return std::unexpected(std::move(consumer).error());
+  consumer_ = std::move(*consumer);
+  auto topics = gateways::Board::event_topics();
+  topics.emplace_back(fleet::kPositionsTopic);
+  for (const std::string& topic : topics) {
+    MALLBOTS_TRY(consumer_->assign(topic, {}, client::Start::oldest()));
+  }
+  for (const auto& [place, next] : next_) {
+    // Gone meanwhile (memory, retention): the oldest that is kept, as assigned.
+    (void)consumer_->seek({place.first, place.second}, client::Start::offset(next));
+  }
+  return {};
+}
+
+void Feed::take(const client::Message& record) {
+  next_[{std::string(record.topic), record.partition}] = record.offset + 1;
+  if (record.topic == fleet::kPositionsTopic) {
+    fleetpb::RobotAt at;
+    if (!at.ParseFromArray(record.payload.data(), static_cast<int>(record.payload.size()))) return;
+    board_->take_position(std::string(record.key_text()),
+                          {.x = static_cast<double>(at.position().x()),
+                           .y = static_cast<double>(at.position().y()),
+                           .battery_percent = at.battery_percent(),
+                           .is_gone = at.is_gone()},
+                          record.timestamp_ms);
+    return;
+  }
+  const toolkit::Message message(record);
+  (void)board_->take(message.name(), message.payload(), message.published_ms());
+}
+
+void Feed::measure() {
+  std::uint64_t behind = 0;
+  for (const auto& partition : consumer_->assignment()) {
+    const auto range = consumer_->range(partition);
+    const auto position = consumer_->position(partition);
+    if (range && position && range->end > position->offset) behind += range->end - position->offset;
+  }
+  behind_ = behind;
+  if (behind == 0) has_caught_up_ = true;
+}
+
+Result<void> Feed::read(const std::stop_token& stop) {
+  BootNanos measured_ns = 0;
+  while (!stop.stop_requested()) {
+    const auto records = consumer_->poll(Deadline::after_ms(kPollMs));
+    if (!records && !client::is_setback(records.error().code)) {
+      return std::unexpected(records.error());
+    }
+    if (records) {
+      for (const client::Message& record : *records) take(record);
+    }
+    if (const BootNanos now_ns = boot_now_ns(); now_ns - measured_ns > kMeasureNs) {
+      measured_ns = now_ns;
+      measure();
+    }
+  }
+  return {};
+}
+
+void Feed::run(const std::stop_token& stop) {
+  toolkit::Clock& clock = toolkit::system_clock();
+  while (!stop.stop_requested()) {
+    Result<void> ended = open();
+    if (ended) {
+      is_connected_ = true;
+      ended = read(stop);
+      is_connected_ = false;
+    }
+    if (ended) continue;
+    log_({toolkit::Severity::kWarning,
+          "the board is stale: the log cannot be read",
+          {{"problem", ended.error().sentence()}}});
+    (void)clock.pause_until(clock.now_ns() + kAgainMs * kMillisecond, stop);
+  }
+  consumer_.reset();
+  connection_.reset();
+}
+
+gateways::Freshness Feed::freshness() const {
+  if (!is_connected_) return {true, "The gateway has lost the broker; what you see is old."};
+  if (!has_caught_up_) {
+    return {true, fmt::format("The gateway reads history still: {} events to go.", behind())};
+  }
+  return {};
+}
+
+}  // namespace mallbots::admin

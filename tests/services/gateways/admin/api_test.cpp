@@ -1,0 +1,496 @@
+#include "services/gateways/admin/api.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "clients/toolkit/testkit/manual_clock.h"
+#include "services/gateways/admin/commands.h"
+#include "tests/services/gateways/admin/fake_contexts.h"
+#include "tests/support/temp_dir.h"
+
+namespace mallbots::admin {
+namespace {
+
+using gateways::Pairs;
+using gateways::Role;
+using nlohmann::json;
+
+constexpr const char* kHost = "127.0.0.1:8081";
+
+struct Peer final : gateways::SocketPeer {
+  gateways::Sent send(std::string text) override {
+    if (is_stuck) return gateways::Sent::kFull;
+    told.push_back(json::parse(text));
+    return gateways::Sent::kQueued;
+  }
+  void close(std::uint16_t code, std::string) override { closed = code; }
+  [[nodiscard]] json last(const std::string& op) const {
+    for (auto at = told.rbegin(); at != told.rend(); ++at) {
+      if ((*at)["op"] == op) return *at;
+    }
+    return nullptr;
+  }
+
+  std::vector<json> told;
+  std::uint16_t closed = 0;
+  bool is_stuck = false;
+};
+
+class Admin : public ::testing::Test {
+ protected:
+  Admin() {
+    for (std::size_t i = 0; i < gateways::kRoles; ++i) {
+      const auto role = static_cast<Role>(i);
+      const std::string name(name_of(role));
+      EXPECT_TRUE(staff_.put({name, {role}, {"s1"}}, std::nullopt));
+      cookies_[role] = staff_.use_link(staff_.make_link(name).value()).value()->token;
+    }
+    api_.add_to(router_);
+    for (const std::string id : {"s1", "s2"}) {
+      auto& store = contexts_.stores.stores[id];
+      store.set_id(id);
+      store.set_name("<script>alert('" + id + "')</script>");
+      store.set_participation("private");
+    }
+    order("o1", "ready", "paid");
+  }
+
+  void order(const std::string& id, const std::string& status, const std::string& invoice) {
+    auto& order = contexts_.orders.orders[id];
+    order.set_id(id);
+    order.set_status(status);
+    order.set_customer_id("c1");
+    auto& bill = contexts_.payments.invoices[id];
+    bill.set_id(id);
+    bill.set_state(invoice);
+    bill.mutable_first_amount()->set_minor(500);
+    bill.mutable_amount()->set_minor(300);
+  }
+
+  struct Asked {
+    Method method = Method::kGet;
+    std::string path;
+    std::string body{};
+    std::string key{};
+    std::string origin = std::string("http://") + kHost;
+  };
+
+  gateways::Response ask(const std::string& cookie, const Asked& asked) {
+    Request request{.method = asked.method, .path = std::string(kPrefix) + asked.path};
+    request.headers = {{"host", kHost}, {"cookie", std::string(kCookie) + "=" + cookie}};
+    if (!asked.origin.empty()) request.headers.emplace_back("origin", asked.origin);
+    if (!asked.key.empty()) request.headers.emplace_back("idempotency-key", asked.key);
+    if (!asked.body.empty()) request.headers.emplace_back("content-type", "application/json");
+    request.body = asked.body;
+    request.peer = "127.0.0.1";
+    std::vector<std::string> segments;
+    std::string part;
+    std::istringstream rest(request.path.substr(1));
+    while (std::getline(rest, part, '/')) segments.push_back(part);
+    const auto found = router_.find(asked.method, segments);
+    const auto* match = std::get_if<gateways::Router::Match>(&found);
+    if (match == nullptr) return gateways::empty_response(404);
+    request.path_parameters = match->parameters;
+    return match->route->handler(request);
+  }
+  gateways::Response ask(Role role, const Asked& asked) { return ask(cookies_[role], asked); }
+  std::string key() { return "key-0123456789-" + std::to_string(++keys_); }
+
+  /// A socket of this role, opened.
+  std::shared_ptr<Peer> watch(Role role, std::unique_ptr<gateways::SocketHandler>& handler,
+                              const std::string& origin = std::string("http://") + kHost) {
+    Request request{.path = "/admin/v1/socket"};
+    request.headers = {{"host", kHost},
+                       {"origin", origin},
+                       {"cookie", std::string(kCookie) + "=" + cookies_[role]}};
+    for (const auto& route : router_.routes()) {
+      if (!route.accept) continue;
+      auto accepted = route.accept(request);
+      auto* made = std::get_if<std::unique_ptr<gateways::SocketHandler>>(&accepted);
+      if (made == nullptr) return nullptr;
+      handler = std::move(*made);
+    }
+    auto peer = std::make_shared<Peer>();
+    handler->on_open(peer);
+    return peer;
+  }
+
+  test::TempDir folder_;
+  toolkit::ManualClock clock_;
+  test::FakeContexts contexts_;
+  gateways::StaffBook staff_{folder_ / "staff.json", clock_};
+  gateways::Board board_{"run1"};
+  Api api_{{.channels = [this](const std::string&) { return contexts_.channel(); },
+            .staff = &staff_,
+            .board = &board_,
+            .freshness = [] { return gateways::Freshness{}; },
+            .plan = R"({"name":"m"})",
+            .log = [](const auto&) {},
+            .clock = &clock_}};
+  gateways::Router router_;
+  std::map<Role, std::string> cookies_;
+  int keys_ = 0;
+};
+
+std::string_view type_of(const gateways::Response& response, std::string& keep) {
+  keep = json::parse(response.body).value("type", "");
+  return std::string_view(keep).substr(keep.rfind(':') + 1);
+}
+#define EXPECT_PROBLEM(response, code, name)           \
+  do {                                                 \
+    const auto problem_ = (response);                  \
+    std::string keep_;                                 \
+    EXPECT_EQ(problem_.status, code) << problem_.body; \
+    EXPECT_EQ(type_of(problem_, keep_), name);         \
+  } while (false)
+
+TEST_F(Admin, EveryCallAnswersEveryRoleAsTheTableSays) {
+  for (const Call& call : api_.calls()) {
+    if (!call.permission) continue;
+    std::string path = call.path;
+    for (std::size_t at; (at = path.find('{')) != std::string::npos;) {
+      const std::size_t end = path.find('}');
+      const bool is_store = path.substr(at, end - at) == "{store";
+      path.replace(at, end - at + 1, is_store ? "s1" : "o1");
+    }
+    const Asked asked{call.method, path};  // commands lack their key: 400, once they may
+    EXPECT_PROBLEM(ask("", asked), 401, "not-signed-in");
+    EXPECT_PROBLEM(ask(std::string(64, 'a'), asked), 401, "not-signed-in");
+    for (const auto& [role, cookie] : cookies_) {
+      if (path == "/session" && call.method == Method::kDelete) continue;
+      const gateways::StaffMember member{"x", {role}, {}};
+      const bool may = scope_of(member, *call.permission) != gateways::Scope::kNone;
+      const int status = ask(cookie, asked).status;
+      EXPECT_EQ(status != 403, may) << path << " " << name_of(role) << " " << status;
+      EXPECT_NE(status, 401) << path;
+    }
+  }
+}
+
+TEST_F(Admin, EverySocketTopicAnswersEveryRoleAsTheTableSays) {
+  for (const auto& topic : gateways::socket_topics()) {
+    const std::string name = topic.name == "order:ID" ? "order:o1" : std::string(topic.name);
+    for (const auto& [role, cookie] : cookies_) {
+      std::unique_ptr<gateways::SocketHandler> socket;
+      const auto peer = watch(role, socket);
+      socket->on_text(json{{"op", "subscribe"}, {"topic", name}}.dump());
+      const bool may = scope_of({"x", {role}, {}}, topic.permission) != gateways::Scope::kNone;
+      const json refused = peer->last("refused");
+      EXPECT_EQ(refused.is_null(), may) << name << " " << name_of(role);
+      EXPECT_EQ(peer->last("snapshot").is_null(), !may);
+      if (!may) {
+        EXPECT_EQ(refused["problem"]["status"], 403);
+      }
+      socket->on_close();
+    }
+  }
+}
+
+TEST_F(Admin, CallsAreTheDocumentsCalls) {
+  const json document = json::parse(open_api());
+  std::set<std::string> documented;
+  for (const auto& [path, methods] : document["paths"].items()) {
+    for (const auto& [method, said] : methods.items()) documented.insert(method + " " + path);
+  }
+  documented.erase("get /admin/v1/socket");
+  std::set<std::string> in_code;
+  for (const Call& call : api_.calls()) {
+    std::string method(gateways::name_of(call.method));
+    for (char& c : method) c = static_cast<char>(std::tolower(c));
+    const std::string path = std::string(kPrefix) + call.path;
+    in_code.insert(method + " " + path);
+    const json& said = document["paths"][path][method];
+    const std::string permission =
+        call.permission ? std::string(name_of(*call.permission)) : std::string();
+    EXPECT_EQ(said.value("x-permission", ""), permission) << path;
+    bool needs_key = false;
+    for (const json& one : said.value("parameters", json::array())) {
+      needs_key |= one.value("$ref", "") == "#/components/parameters/IdempotencyKey";
+    }
+    EXPECT_EQ(needs_key, call.is_command) << method << " " << path;
+    EXPECT_EQ(said.contains("requestBody"), call.body == gateways::Body::kJson) << path;
+  }
+  // Those of operations need a broker: operations' own test holds them.
+  std::erase_if(documented, [](const std::string& one) { return one.contains("/operations/"); });
+  EXPECT_EQ(in_code, documented);
+}
+
+TEST_F(Admin, SignsInByLinkAndOut) {
+  const std::string link = staff_.make_link("depot-staff").value();
+  const Asked asked{Method::kPost, "/session", json{{"link", link}}.dump()};
+  const auto response = ask("", asked);
+  ASSERT_EQ(response.status, 200) << response.body;
+  EXPECT_EQ(json::parse(response.body)["roles"][0], "depot-staff");
+  std::string cookie;
+  for (const auto& [name, value] : response.headers) {
+    if (name == "Set-Cookie") cookie = value;
+  }
+  EXPECT_NE(cookie.find("HttpOnly"), std::string::npos);
+  EXPECT_NE(cookie.find("SameSite=Strict"), std::string::npos);
+  const std::string token = cookie.substr(cookie.find('=') + 1, 64);
+  EXPECT_EQ(ask(token, {Method::kGet, "/session"}).status, 200);
+  EXPECT_PROBLEM(ask("", asked), 401, "wrong-sign-in");
+  EXPECT_EQ(ask(token, {Method::kDelete, "/session"}).status, 204);
+  EXPECT_PROBLEM(ask(token, {Method::kGet, "/session"}), 401, "not-signed-in");
+}
+
+TEST_F(Admin, GuessingIsHeldBack) {
+  const Asked guess{Method::kPost, "/session", R"({"name":"dora","password":"guess-guess"})"};
+  for (std::size_t i = 0; i < gateways::SignInLimit::kWrongOfName; ++i) {
+    EXPECT_EQ(ask("", guess).status, 401);
+  }
+  EXPECT_PROBLEM(ask("", guess), 429, "too-many");
+}
+
+TEST_F(Admin, ForeignOriginChangesNothing) {
+  Asked asked{Method::kPost, "/pickup/orders/o1/release", "", key(), "http://evil.example"};
+  EXPECT_PROBLEM(ask(Role::kDepotStaff, asked), 403, "wrong-origin");
+  asked.origin = std::string("https://") + kHost;
+  EXPECT_PROBLEM(ask(Role::kDepotStaff, asked), 403, "wrong-origin");
+  EXPECT_EQ(contexts_.orders.released, 0);
+  std::unique_ptr<gateways::SocketHandler> socket;
+  EXPECT_EQ(watch(Role::kDepotStaff, socket, "http://evil.example"), nullptr);
+  asked.origin = "";  // a program
+  EXPECT_EQ(ask(Role::kDepotStaff, asked).status, 200);
+}
+
+TEST_F(Admin, StoreOwnerSeesOwnStoresOnly) {
+  const auto stores = json::parse(ask(Role::kStoreOwner, {Method::kGet, "/stores"}).body);
+  ASSERT_EQ(stores["stores"].size(), 1U);
+  EXPECT_EQ(stores["stores"][0]["id"], "s1");
+  EXPECT_EQ(json::parse(ask(Role::kStoreAdmin, {Method::kGet, "/stores"}).body)["stores"].size(),
+            2U);
+  EXPECT_EQ(ask(Role::kStoreOwner, {Method::kGet, "/stores/s1"}).status, 200);
+  EXPECT_PROBLEM(ask(Role::kStoreOwner, {Method::kGet, "/stores/s2"}), 404, "unknown");
+  EXPECT_PROBLEM(
+      ask(Role::kStoreOwner, {Method::kPost, "/stores/s2/participation-request", "", key()}), 404,
+      "unknown");
+  // A product of another store under the address of one's own.
+  contexts_.stores.stores["s3"].set_id("s3");
+  ASSERT_TRUE(staff_.give_store("store-owner", "s3"));
+  EXPECT_PROBLEM(ask(Role::kStoreOwner, {Method::kDelete, "/stores/s3/products/p1", "", key()}),
+                 404, "unknown");
+}
+
+TEST_F(Admin, StoreIsMadeOnceAndItsMakerOwnsIt) {
+  const Asked asked{Method::kPost, "/stores", R"({"name":"Bakery","location":"3,4"})", key()};
+  const auto first = ask(Role::kStoreOwner, asked);
+  ASSERT_EQ(first.status, 201) << first.body;
+  EXPECT_EQ(ask(Role::kStoreOwner, asked).body, first.body);
+  EXPECT_EQ(contexts_.stores.created, 1);
+  const std::string id = json::parse(first.body)["id"];
+  EXPECT_EQ(ask(Role::kStoreOwner, {Method::kGet, "/stores/" + id}).status, 200);
+  Asked other = asked;
+  other.body = R"({"name":"Butcher","location":"3,4"})";
+  EXPECT_PROBLEM(ask(Role::kStoreOwner, other), 422, "key-reused");
+}
+
+TEST_F(Admin, ScriptIsDataAndRefusalsAreTheDomainsSentence) {
+  const auto store = json::parse(ask(Role::kStoreAdmin, {Method::kGet, "/stores/s1"}).body);
+  EXPECT_EQ(store["name"], "<script>alert('s1')</script>");
+  contexts_.stores.stores["s1"].set_participation("participating");
+  const auto refused =
+      ask(Role::kStoreOwner, {Method::kPost, "/stores/s1/participation-request", "", key()});
+  EXPECT_PROBLEM(refused, 409, "wrong-state");
+  EXPECT_EQ(json::parse(refused.body)["detail"], "store s1 takes part already");
+}
+
+TEST_F(Admin, KeysAndBodiesAreChecked) {
+  Asked asked{Method::kPost, "/pickup/orders/o1/payment", R"({"by":"card"})"};
+  for (const std::string& bad : {std::string(), std::string("short"), std::string(129, 'k'),
+                                 std::string("has spaces in it ...")}) {
+    asked.key = bad;
+    EXPECT_PROBLEM(ask(Role::kDepotStaff, asked), 400, "invalid");
+  }
+  for (const std::string bad :
+       {"", "{", "[]", "7", R"({"by":7})", R"({"by":"gold"})", R"({"by":"card","more":1})",
+        "{\"by\":\"\xff\xfe\"}", R"({"by":null})"}) {
+    asked.body = bad;
+    asked.key = key();
+    EXPECT_PROBLEM(ask(Role::kDepotStaff, asked), 400, "invalid");
+  }
+  for (const std::string limit : {"0", "201", "-1", "x", "99999999999999999999"}) {
+    Request request{.query = {{"limit", limit}}};
+    EXPECT_FALSE(page_of(request)) << limit;
+  }
+  EXPECT_EQ(contexts_.payments.paid, 0);
+}
+
+TEST_F(Admin, PickupTellsTheAdjustmentAndMasksTheNumber) {
+  order("o2", "ready", "pending");
+  const auto pickup = json::parse(ask(Role::kDepotStaff, {Method::kGet, "/pickup/orders/o2"}).body);
+  EXPECT_EQ(pickup["order"]["invoice"]["adjustment"]["minor"], -200);
+  EXPECT_EQ(pickup["can_pay"], true);
+  EXPECT_EQ(pickup["can_release"], false);
+  EXPECT_EQ(pickup["customer"]["sms_number"].get<std::string>().find("1234567"), std::string::npos);
+  EXPECT_EQ(pickup["customer"]["name"], "<img src=x onerror=alert(1)>");
+  EXPECT_EQ(contexts_.orders.last_actor, "staff:depot-staff");
+  EXPECT_PROBLEM(ask(Role::kDepotStaff,
+                     {Method::kPost, "/pickup/orders/o2/payment", R"({"by":"tin"})", key()}),
+                 400, "invalid");
+}
+
+TEST_F(Admin, TwoAtTheSamePickupMakeOneEffectAndTheOtherIsTold) {
+  for (int round = 0; round < 20; ++round) {
+    const std::string id = "r" + std::to_string(round);
+    order(id, "ready", "paid");
+    const int before = contexts_.orders.released;
+    std::vector<int> statuses(8);
+    {
+      std::vector<std::jthread> staff;
+      for (int& status : statuses) {
+        const Asked asked{Method::kPost, "/pickup/orders/" + id + "/release", "", key()};
+        const Role role = (keys_ % 2) != 0 ? Role::kDepotStaff : Role::kDepotAdmin;
+        staff.emplace_back([&, asked, role] { status = ask(role, asked).status; });
+      }
+    }
+    EXPECT_EQ(std::ranges::count(statuses, 200), 1);
+    EXPECT_EQ(std::ranges::count(statuses, 409), 7);
+    EXPECT_EQ(contexts_.orders.released, before + 1);
+  }
+  const auto told = ask(Role::kDepotStaff, {Method::kPost, "/pickup/orders/r0/release", "", key()});
+  EXPECT_PROBLEM(told, 409, "done-already");
+}
+
+TEST_F(Admin, SameKeyAtOnceIsOneCommandWithOneAnswer) {
+  order("o3", "ready", "pending");
+  const Asked asked{Method::kPost, "/pickup/orders/o3/payment", R"({"by":"cash"})", key()};
+  std::vector<std::string> bodies(6);
+  {
+    std::vector<std::jthread> threads;
+    for (auto& body : bodies) {
+      threads.emplace_back([&] { body = ask(Role::kDepotStaff, asked).body; });
+    }
+  }
+  EXPECT_EQ(contexts_.payments.paid, 1);
+  EXPECT_EQ(std::set<std::string>(bodies.begin(), bodies.end()).size(), 1U);
+  Asked again = asked;
+  again.key = key();
+  EXPECT_PROBLEM(ask(Role::kDepotAdmin, again), 409, "done-already");
+}
+
+TEST_F(Admin, IllegalTransitionsAreTheDomainsAndMayBeTriedAgain) {
+  order("o4", "approved", "paid");
+  const Asked asked{Method::kPost, "/pickup/orders/o4/release", "", key()};
+  const auto refused = ask(Role::kDepotStaff, asked);
+  EXPECT_PROBLEM(refused, 409, "wrong-state");
+  EXPECT_EQ(json::parse(refused.body)["detail"], "order o1 is approved, not ready");
+  order("o4", "ready", "paid");
+  EXPECT_EQ(ask(Role::kDepotStaff, {Method::kPost, "/pickup/orders/o4/release", "", key()}).status,
+            200);
+  EXPECT_PROBLEM(ask(Role::kDepotAdmin, {Method::kPost, "/orders/o4/cancellation",
+                                         R"({"reason":"changed their mind"})", key()}),
+                 409, "wrong-state");
+  EXPECT_PROBLEM(ask(Role::kDepotStaff, {Method::kGet, "/pickup/orders/nobody"}), 404, "unknown");
+}
+
+TEST_F(Admin, ContextThatIsAwayIs503AndTheKeyMayBeUsedAgain) {
+  const Asked search{Method::kGet, "/orders"};
+  EXPECT_EQ(ask(Role::kDepotStaff, search).status, 503);
+  const Asked count{Method::kPost, "/depot/lists/l1/inventory", R"({"counted":[]})", key()};
+  EXPECT_EQ(ask(Role::kDepotStaff, count).status, 503);
+  EXPECT_EQ(ask(Role::kDepotStaff, count).status, 503);
+}
+
+TEST_F(Admin, SocketSurvivesWhatIsNoMessage) {
+  for (const std::string bad :
+       {"", "{", "[]", "7", "{}", R"({"op":7})", R"({"op":"eval","topic":"orders"})",
+        R"({"op":"subscribe"})", R"({"op":"subscribe","topic":7})",
+        R"({"op":"subscribe","topic":"orders","last":-1})",
+        R"({"op":"subscribe","topic":"orders","filter":{"store":7}})",
+        R"({"op":"subscribe","topic":"orders","filter":{"x":"y"}})"}) {
+    std::unique_ptr<gateways::SocketHandler> socket;
+    const auto peer = watch(Role::kDepotStaff, socket);
+    socket->on_text(bad);
+    EXPECT_EQ(peer->closed, gateways::kCloseMalformed) << bad;
+  }
+  std::unique_ptr<gateways::SocketHandler> socket;
+  const auto peer = watch(Role::kDepotStaff, socket);
+  socket->on_text(R"({"op":"subscribe","topic":"nothing"})");
+  EXPECT_EQ(peer->last("refused")["problem"]["status"], 404);
+  for (int i = 0; i < 100; ++i) {
+    socket->on_text(json{{"op", "subscribe"}, {"topic", "order:" + std::to_string(i)}}.dump());
+  }
+  EXPECT_EQ(peer->last("refused")["problem"]["status"], 429);
+  EXPECT_EQ(peer->closed, 0);
+}
+
+TEST_F(Admin, StuckViewerHoldsUpNobodyAndMissesNothing) {
+  std::unique_ptr<gateways::SocketHandler> stuck_socket;
+  std::unique_ptr<gateways::SocketHandler> socket;
+  const auto stuck = watch(Role::kDepotAdmin, stuck_socket);
+  const auto lively = watch(Role::kDepotAdmin, socket);
+  const std::string ops = R"({"op":"subscribe","topic":"ops"})";
+  stuck_socket->on_text(ops);
+  socket->on_text(ops);
+  stuck->is_stuck = true;
+  for (int i = 0; i < 2'000; ++i) {
+    board_.put_ops("topic:t" + std::to_string(i % 10),
+                   json{{"id", "topic:t" + std::to_string(i % 10)}, {"n", i}}.dump());
+    if (i % 100 == 0) {
+      stuck_socket->on_room();
+      socket->on_room();
+    }
+  }
+  socket->on_room();
+  EXPECT_GE(lively->told.size(), 20U);
+  EXPECT_EQ(stuck->told.size(), 2U);  // hello and the empty snapshot
+  stuck->is_stuck = false;
+  stuck_socket->on_room();
+  const json missed =
+      stuck->last("delta").is_null() ? stuck->last("snapshot") : stuck->last("delta");
+  ASSERT_EQ(missed["rows"].size(), 10U);
+  for (const json& row : missed["rows"]) EXPECT_GE(row["n"], 1'990);
+}
+
+TEST_F(Admin, CutSocketGoesOnWhereItWas) {
+  std::unique_ptr<gateways::SocketHandler> socket;
+  auto peer = watch(Role::kDepotAdmin, socket);
+  board_.put_ops("a", R"({"id":"a"})");
+  socket->on_text(R"({"op":"subscribe","topic":"ops"})");
+  const json first = peer->last("snapshot");
+  socket->on_close();
+  board_.put_ops("b", R"({"id":"b"})");
+  board_.remove_ops("a");
+  peer = watch(Role::kDepotAdmin, socket);
+  socket->on_text(
+      json{{"op", "subscribe"}, {"topic", "ops"}, {"run", first["run"]}, {"last", first["to"]}}
+          .dump());
+  const json missed = peer->last("delta");
+  EXPECT_EQ(missed["from"], first["to"]);
+  EXPECT_EQ(missed["rows"].size(), 1U);
+  EXPECT_EQ(missed["removed"][0], "a");
+  socket->on_text(R"({"op":"subscribe","topic":"ops","run":"another","last":2})");
+  EXPECT_FALSE(peer->last("snapshot").is_null());
+}
+
+TEST(Viewer, IsClosedWhenSilentOrSignedOut) {
+  toolkit::ManualClock clock;
+  gateways::Board board("run");
+  const gateways::StaffMember dora{"dora", {Role::kDepotStaff}, {}};
+  gateways::Viewer viewer(board, dora, clock);
+  const auto peer = std::make_shared<Peer>();
+  viewer.open(peer);
+  viewer.beat(dora, {true, "no broker"});
+  EXPECT_EQ(peer->last("heartbeat")["stale"], true);
+  EXPECT_EQ(peer->last("heartbeat")["why"], "no broker");
+  clock.advance_ms(gateways::kSilenceMs);
+  viewer.take(R"({"op":"heartbeat"})");
+  clock.advance_ms(gateways::kSilenceMs);
+  viewer.beat(dora, {});
+  EXPECT_EQ(peer->closed, 0);
+  clock.advance_ms(1);
+  viewer.beat(dora, {});
+  EXPECT_EQ(peer->closed, gateways::kCloseSilent);
+  viewer.beat(std::nullopt, {});
+  EXPECT_EQ(peer->closed, gateways::kCloseSignedOut);
+}
+
+}  // namespace
+}  // namespace mallbots::admin
