@@ -43,6 +43,7 @@ class RawClient {
   RawClient& operator=(const RawClient&) = delete;
   ~RawClient() { end(); }
 
+  [[nodiscard]] int descriptor() const noexcept { return fd_; }
   void end() {
     if (fd_ >= 0) ::close(fd_);
     fd_ = -1;
