@@ -26,6 +26,7 @@ Result<void> wire(Host& host, const toolkit::ServiceStore& store, Payments& app)
   toolkit::EventGroup events("payments.orders", names);
   events.on_from<ordersapi::OrderApproved>(orders, call(app, &Payments::on_approved))
       .on_from<ordersapi::OrderReadied>(orders, call(app, &Payments::on_readied))
+      .on_from<ordersapi::OrderRejected>(orders, call(app, &Payments::on_rejected))
       .on_from<ordersapi::OrderCanceled>(orders, call(app, &Payments::on_canceled));
   MALLBOTS_TRY(host.handle(events.registration(), store));
 

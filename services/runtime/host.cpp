@@ -95,6 +95,7 @@ class Host::Impl {
   toolkit::Router router;
   std::vector<Timer> timers;
   std::vector<Beside> besides;
+  std::vector<toolkit::Description::Handler> readers;
   std::map<std::string, std::shared_ptr<grpc::Channel>> channels;
   std::mutex channels_mutex;
   RpcServer server;
@@ -234,6 +235,10 @@ void Host::run_beside(std::string name, std::function<void(const std::stop_token
   impl_->besides.push_back({std::move(name), std::move(body)});
 }
 
+void Host::declare_reader(const std::string& name, std::vector<std::string> topics) {
+  impl_->readers.push_back({.info = {.name = name, .group = name, .topics = std::move(topics)}});
+}
+
 void Host::serve(const std::string& name, grpc::Service& service) {
   impl_->server.serve(name, service);
 }
@@ -338,6 +343,11 @@ void Host::stop() {
 
 bool Host::is_ready() const { return impl_->is_running && impl_->router.health().is_ready; }
 
-toolkit::Description Host::describe() const { return impl_->router.describe(); }
+toolkit::Description Host::describe() const {
+  toolkit::Description description = impl_->router.describe();
+  description.handlers.insert(description.handlers.end(), impl_->readers.begin(),
+                              impl_->readers.end());
+  return description;
+}
 
 }  // namespace mallbots

@@ -126,6 +126,8 @@ class Host {
   void every(std::int64_t interval_ms, std::string name, std::function<Outcome<void>()> turn);
   /// A thread from start() on, until it returns or its token says stop.
   void run_beside(std::string name, std::function<void(const std::stop_token&)> body);
+  /// For describe(): somebody who reads topics without a handler (a view).
+  void declare_reader(const std::string& name, std::vector<std::string> topics);
   /// The service's calls, on SOCKETS/NAME.sock. Lives until stop().
   void serve(const std::string& name, grpc::Service& service);
   /// For one without calls: its socket tells its health.
@@ -149,7 +151,7 @@ class Host {
   void stop();
   /// Started, and every handler is subscribed.
   [[nodiscard]] bool is_ready() const;
-  /// Who hears what (Router::describe).
+  /// Who hears what: handlers (Router::describe) and declared readers.
   [[nodiscard]] toolkit::Description describe() const;
 
  private:

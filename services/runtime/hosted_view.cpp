@@ -34,6 +34,7 @@ Result<std::unique_ptr<toolkit::ViewRunner>> keep_view(Host& host, const toolkit
       [where, topics, options] { return toolkit::LogReader::open(where, topics, options); });
   MALLBOTS_TRY(runner->open());
   MALLBOTS_TRY(tidy_builds(*runner, host.setting(view.name() + ".rebuild", "no") == "yes"));
+  host.declare_reader(view.name(), topics);
   host.run_beside(view.name(),
                   [runner = runner.get()](const std::stop_token& stop) { runner->run(stop); });
   return runner;

@@ -96,6 +96,8 @@ class Shop : public testing::TestWithParam<bool> {
                                            call(*payments_, &Payments::on_approved))
         .on_from<ordersapi::OrderReadied>(orders::topic_names(),
                                           call(*payments_, &Payments::on_readied))
+        .on_from<ordersapi::OrderRejected>(orders::topic_names(),
+                                           call(*payments_, &Payments::on_rejected))
         .on_from<ordersapi::OrderCanceled>(orders::topic_names(),
                                            call(*payments_, &Payments::on_canceled));
     serve(payments_store_, commands, &events);
@@ -317,6 +319,7 @@ TEST_P(Shop, ADisabledCustomersOrderIsRejectedAndTheMoneyStaysTheirs) {
   pump_.run();
   EXPECT_EQ(status(), orders::OrderStatus::kRejected);
   EXPECT_EQ(account().captured, Money{0});
+  EXPECT_EQ(account().held, Money{0});
 }
 
 TEST_P(Shop, ARequestThatComesTwiceIsOneRequest) {

@@ -53,22 +53,21 @@ class EventGroup {
   /// `handler`: Handled(Context&, const Event&). Older versions arrive upcast.
   template <class Event, class Function>
   EventGroup& on(Function handler) {
+    return on_from<Event>(names_, std::move(handler));
+  }
+  /// Events of another service, by its names.
+  template <class Event, class Function>
+  EventGroup& on_from(const TopicNames& names, Function handler) {
     static_assert(kMessageType<Event>.kind == MessageKind::kEvent ||
                       kMessageType<Event>.kind == MessageKind::kInternalEvent,
                   "commands are handled by a CommandProcessor");
-    add(names_.topic_of(kMessageType<Event>), &accepts<Event>,
+    add(names.topic_of(kMessageType<Event>), &accepts<Event>,
         [handler = std::move(handler)](Context& context, const Message& message) -> Handled {
           const auto event = decode<Event>(message);
           if (!event) return give_up("Undecodable", event.error().detail);
           return handler(context, *event);
         });
     return *this;
-  }
-  /// Events of another service, by its names.
-  template <class Event, class Function>
-  EventGroup& on_from(const TopicNames& names, Function handler) {
-    listen_to(names.topic_of(kMessageType<Event>));
-    return on<Event>(std::move(handler));
   }
   EventGroup& listen_to(const std::string& topic);
 

@@ -61,8 +61,8 @@ struct NewOrder {
   }
 };
 
-/// Time for one step to be answered.
-inline constexpr std::int64_t kStepMs = 30'000;
+/// Time for one step to be answered: a context that is away for a minute rejects nobody's order.
+inline constexpr std::int64_t kStepMs = 300'000;
 
 [[nodiscard]] toolkit::Saga<NewOrder> create_order_saga();
 

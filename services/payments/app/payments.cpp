@@ -194,15 +194,18 @@ Handled Payments::confirm(Context& context, const paymentsapi::ConfirmPayment& c
                            bind(*payment, {command.order_id(), command.customer_id(), *total})));
 }
 
+Outcome<void> Payments::give_up(Unit& unit, const Held& what) {
+  MALLBOTS_OUTCOME(payment, load_payment(unit.transaction, what.payment_id));
+  const bool is_theirs = payment->state != Payment::State::kNone &&
+                         payment->customer_id == what.customer_id &&
+                         (payment->order_id.empty() || payment->order_id == what.order_id);
+  if (!is_theirs) return {};
+  return carry_out(unit, what.payment_id, *payment, void_hold(*payment));
+}
+
 Handled Payments::release(Context& context, const paymentsapi::ReleasePayment& command) {
   Unit unit = units_.of(context);
-  auto payment = load_payment(unit.transaction, command.id());
-  if (!payment) return std::unexpected(as_handler_failure(payment.error()));
-  const bool is_theirs = payment->state != Payment::State::kNone &&
-                         payment->customer_id == command.customer_id() &&
-                         (payment->order_id.empty() || payment->order_id == command.order_id());
-  if (!is_theirs) return {};
-  return handled(carry_out(unit, command.id(), *payment, void_hold(*payment)));
+  return handled(give_up(unit, {command.id(), command.order_id(), command.customer_id()}));
 }
 
 Handled Payments::capture(Context& context, const paymentsapi::Capture& command) {
@@ -252,11 +255,17 @@ Handled Payments::on_canceled(Context& context, const ordersapi::OrderCanceled& 
   Unit unit = units_.of(context);
   auto invoice = load_invoice(unit.transaction, event.id());
   if (!invoice) return std::unexpected(as_handler_failure(invoice.error()));
-  // Cancelled before it was approved: the saga releases the payment.
-  if (invoice->state == Invoice::State::kNone) return {};
+  // Cancelled before it was approved. The saga, if it comes later, is refused the payment.
+  if (invoice->state == Invoice::State::kNone)
+    return handled(give_up(unit, {event.payment_id(), event.id(), event.customer_id()}));
   const auto canceled = carry_out(unit, event.id(), *invoice, cancel(*invoice));
   if (!canceled) return handled(canceled);
   return handled(settle(unit, *invoice));
+}
+
+Handled Payments::on_rejected(Context& context, const ordersapi::OrderRejected& event) {
+  Unit unit = units_.of(context);
+  return handled(give_up(unit, {event.payment_id(), event.id(), event.customer_id()}));
 }
 
 }  // namespace mallbots::payments

@@ -5,7 +5,8 @@
 //   approved    an invoice over the expected total
 //   pay         card: the provider takes the invoice's amount of the hold; cash: the hold goes back
 //   readied     the invoice is lowered to what was counted; what was paid too much is refunded
-//   cancelled   the invoice is cancelled, or refunded whole
+//   cancelled   the invoice is cancelled, or refunded whole; before there is one, and when the
+//               order is rejected, the hold goes back
 //
 // Who calls: gateways (each call its own transaction) and the router (in the message's), any
 // thread. The provider is asked outside of transactions: what is to happen is written first, with a
@@ -64,11 +65,22 @@ class Payments {
                                              const ordersapi::OrderApproved& event);
   [[nodiscard]] toolkit::Handled on_readied(toolkit::Context& context,
                                             const ordersapi::OrderReadied& event);
+  /// Also when the customer was refused, before the saga had come to the payment.
+  [[nodiscard]] toolkit::Handled on_rejected(toolkit::Context& context,
+                                             const ordersapi::OrderRejected& event);
   [[nodiscard]] toolkit::Handled on_canceled(toolkit::Context& context,
                                              const ordersapi::OrderCanceled& event);
 
  private:
+  struct Held {
+    const std::string& payment_id;
+    const std::string& order_id;
+    const std::string& customer_id;
+  };
+
   Payments(Units units, Provider& provider) noexcept : units_(units), provider_(&provider) {}
+  /// What is held goes back, unless it is another customer's or another order's.
+  [[nodiscard]] Outcome<void> give_up(Unit& unit, const Held& what);
   [[nodiscard]] Outcome<void> complete_capture(const std::string& invoice_id,
                                                const toolkit::Cause& cause);
   [[nodiscard]] Outcome<std::string> reference_of(std::string_view payment_id) const;
