@@ -51,6 +51,34 @@ std::vector<Step> parse_transcript(std::string_view text) {
   return steps;
 }
 
+std::vector<Block> blocks_of(std::string_view document) {
+  std::vector<Block> blocks;
+  std::size_t number = 0;
+  bool is_inside = false;
+  for (const std::string& line : lines_of(document)) {
+    ++number;
+    if (line.starts_with("```")) {
+      is_inside = !is_inside;
+      if (is_inside) blocks.push_back({number + 1, line.substr(3), {}});
+    } else if (is_inside) {
+      blocks.back().text += line + "\n";
+    }
+  }
+  return blocks;
+}
+
+std::vector<Step> parse_document(std::string_view document) {
+  std::vector<Step> steps;
+  for (const Block& block : blocks_of(document)) {
+    if (block.kind != "console") continue;
+    for (Step& step : parse_transcript(block.text)) {
+      step.line += block.line - 1;
+      steps.push_back(std::move(step));
+    }
+  }
+  return steps;
+}
+
 bool line_matches(std::string_view pattern, std::string_view line) {
   const auto any = pattern.find("[..]");
   if (any == std::string_view::npos) return pattern == line;
