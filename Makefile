@@ -58,6 +58,22 @@ demo-log: | setup-build
 	@cmake --build build/demo -j $(JOBS) --target mallbotsd mallbots
 	@BIN=build/demo/bin packaging/demo-log/run.sh
 endif
+ifneq ($(wildcard packaging/demo/run.sh),)
+define HELP +=
+
+  make demo         the mall: 1,000 real invoices through kiosks, robots and staff, and an auditor's report (ORDERS=file.csv, LIMIT=n,
+                    MODE=separate, KILLS=1, SABOTAGE=drop|double|reorder|penny to see it fail)
+endef
+.PHONY: demo
+demo: | demo-says setup-build
+	@cmake -S . -B build/demo -G Ninja -DCMAKE_BUILD_TYPE=Release -DMALLBOTS_TESTS=OFF -DMALLBOTS_BENCH=OFF --log-level=WARNING
+	@cmake --build build/demo -j $(JOBS) --target mallbotsd mallbots mall shoppers_program staff_program
+	@BIN=build/demo/bin packaging/demo/run.sh
+.PHONY: demo-says
+demo-says:
+	@echo "make demo installs what is missing of the Debian packages of group 'build' in packaging/debian-packages.txt, builds into build/demo"
+	@echo "(the first time about 10 minutes on 2 cores), and then opens the mall for 3 to 5 minutes. Ctrl-C ends it at any time."
+endif
 ifneq ($(wildcard bench/run.sh),)
 define HELP +=
 

@@ -30,7 +30,7 @@ AMOUNT = 3  # of every event of an invoice
 
 
 def name_of(record):
-    return evidence.headers_of(record).get("msg.name", "")
+    return evidence.name_of(evidence.headers_of(record))
 
 
 def with_offset(line, offset):

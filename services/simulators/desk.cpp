@@ -112,13 +112,10 @@ Result<bool> Desk::open_store(const std::string& id, const std::string& name,
 }
 Result<bool> Desk::add_product(const NewProduct& product) {
   const json money = {{"minor", product.price.minor}, {"currency", "GBP"}};
-  return command("POST", "/admin/v1/stores/" + product.store_id + "/products",
-                 json{{"id", product.id},
-                      {"name", product.name},
-                      {"description", ""},
-                      {"sku", product.sku},
-                      {"price", money}}
-                     .dump());
+  return command(
+      "POST", "/admin/v1/stores/" + product.store_id + "/products",
+      json{{"id", product.id}, {"name", product.name}, {"sku", product.sku}, {"price", money}}
+          .dump());
 }
 
 }  // namespace mallbots::simulators

@@ -3,6 +3,7 @@ A file that is torn or strange is an EvidenceError that names file and line; the
 import base64
 import glob
 import os
+import re
 from collections import namedtuple
 
 import json_line
@@ -54,9 +55,14 @@ def headers_of(record):
     return dict(zip(texts[::2], texts[1::2]))
 
 
+def name_of(headers):
+    """Of the message: OrderCreated_v1 is an OrderCreated."""
+    return re.sub(r"_v\d+$", "", headers.get("msg.name", ""))
+
+
 def _event(record, contract):
     headers = headers_of(record)
-    name = headers.get("msg.name", "")
+    name = name_of(headers)
     context = record["topic"].split(".")[1] if record["topic"].count(".") > 1 else ""
     kind = f"{context}api.{name}"
     fields = protobuf.decode(contract, kind, payload_of(record)) if kind in contract else None

@@ -214,7 +214,7 @@ class DemoAuditor : public ::testing::Test {
       dump << R"({"topic":")" << told.topic << R"(","partition":0,"offset":)"
            << offsets[told.topic]++ << R"(,"ts":)" << 1'000 + 10 * i
            << R"(,"key":"k","payload_base64":")" << base64(told.payload)
-           << R"(","headers":["msg.id",")" << id << R"(","msg.name",")" << told.name << "\"]}\n";
+           << R"(","headers":["msg.id",")" << id << R"(","msg.name",")" << told.name << "_v1\"]}\n";
     }
     std::ofstream shoppers(files_ / "shoppers.jsonl");
     for (const auto& result : results_) shoppers << result.dump() << "\n";
