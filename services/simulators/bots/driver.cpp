@@ -10,6 +10,7 @@ namespace {
 constexpr std::int64_t kAnswerMs = 5'000;   ///< until a Hello or, locally, a report is said again
 constexpr std::int64_t kRefusedMs = 5'000;  ///< until a refused robot connects anew
 constexpr std::int64_t kMovedMs = 1'000;    ///< between two positions
+constexpr std::int64_t kNever = INT64_MAX;
 
 }  // namespace
 
@@ -208,14 +209,20 @@ void Driver::go_on(std::int64_t now_ms) {
   }
   if (list_->is_at_depot()) return go(Place::kDepot, Stage::kAtDepot);
   const fleetpb::Stop* stop = next_stop();
+  const bool is_half_way =
+      list_->stops_size() > 0 && list_->stops(0).state() == fleetpb::Stop::DONE;
+  if (identity_.is_lost && is_half_way) break_down(kNever);
   if (stop == nullptr) return go(Place::kDepot, Stage::kToDepot);
   location_ = stop->store_location();
   go(Place::kStore, Stage::kToStore);
-  if (happens(options_.breakdown)) {
-    ++numbers_.breakdowns;
-    broken_until_ms_ = now_ms + options_.breakdown_ms;
-    drop_line(broken_until_ms_);
-  }
+  if (happens(options_.breakdown)) break_down(now_ms + options_.breakdown_ms);
+}
+
+void Driver::break_down(std::int64_t until_ms) {
+  if (broken_until_ms_ == kNever) return;
+  ++numbers_.breakdowns;
+  broken_until_ms_ = until_ms;
+  drop_line(until_ms);
 }
 
 void Driver::arrived(std::int64_t now_ms) {

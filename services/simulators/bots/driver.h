@@ -58,6 +58,7 @@ class Driver {
     std::string secret;  ///< empty: a local controller
     bool is_local = false;
     std::uint64_t seed = 0;
+    bool is_lost = false;  ///< it breaks down for good half-way, or else on its way to the depot
   };
   Driver(Identity identity, const DriverOptions& options);
 
@@ -122,6 +123,7 @@ class Driver {
   [[nodiscard]] fleetpb::FromRobot picked_items();
   [[nodiscard]] fleetpb::Stop* next_stop();
   [[nodiscard]] bool happens(std::int64_t thousandths);
+  void break_down(std::int64_t until_ms);
 
   Identity identity_;
   DriverOptions options_;

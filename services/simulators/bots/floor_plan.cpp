@@ -120,16 +120,31 @@ std::span<const Cell> FloorPlan::neighbours(Cell cell) const noexcept {
   return std::span(beside_).subspan(begin_[cell], begin_[cell + 1] - begin_[cell]);
 }
 
-std::vector<std::uint32_t> FloorPlan::distances_to(Cell goal) const {
+std::vector<std::uint32_t> FloorPlan::distances_to(Cell goal, std::span<const Cell> blocked) const {
   CHECK(is_free(goal));
+  struct Reached {
+    std::uint32_t steps;
+    Cell cell;
+  };
   std::vector<std::uint32_t> distances(free_.size(), kUnreachable);
   distances[goal] = 0;
-  std::vector<Cell> reached{goal};
-  for (std::size_t next = 0; next < reached.size(); ++next) {
-    for (const Cell beside : neighbours(reached[next])) {
-      if (distances[beside] != kUnreachable) continue;
-      distances[beside] = distances[reached[next]] + 1;
-      reached.push_back(beside);
+  // Both are in the order of their steps, so the nearer of the two first ones is next.
+  std::vector<Reached> reached{{0, goal}};
+  std::vector<Reached> beyond;
+  std::size_t next = 0;
+  std::size_t next_beyond = 0;
+  while (next < reached.size() || next_beyond < beyond.size()) {
+    const bool is_beyond =
+        next == reached.size() ||
+        (next_beyond < beyond.size() && beyond[next_beyond].steps < reached[next].steps);
+    const Reached from = is_beyond ? beyond[next_beyond++] : reached[next++];
+    if (distances[from.cell] != from.steps) continue;  // a shorter way was found
+    for (const Cell beside : neighbours(from.cell)) {
+      const bool is_blocked = std::ranges::find(blocked, beside) != blocked.end();
+      const std::uint32_t steps = from.steps + (is_blocked ? kDetour : 1);
+      if (distances[beside] <= steps) continue;
+      distances[beside] = steps;
+      (is_blocked ? beyond : reached).push_back({steps, beside});
     }
   }
   return distances;

@@ -38,8 +38,11 @@ class FloorPlan {
   }
   /// The free cells beside it, at most four.
   [[nodiscard]] std::span<const Cell> neighbours(Cell cell) const noexcept;
-  /// Steps from each cell to `goal` (free), kUnreachable where there is no way.
-  [[nodiscard]] std::vector<std::uint32_t> distances_to(Cell goal) const;
+  /// Steps from each cell to `goal` (free), kUnreachable where there is no way. A way through one
+  /// of the `blocked` cells counts kDetour steps more: whoever can goes around it.
+  [[nodiscard]] std::vector<std::uint32_t> distances_to(Cell goal,
+                                                        std::span<const Cell> blocked = {}) const;
+  static constexpr std::uint32_t kDetour = 1'000;
 
   /// `count` free cells spread over the floor, each with at least three free neighbours (so that
   /// who stands there blocks no corridor) as long as there are such cells. The same for the same

@@ -104,6 +104,8 @@ Result<std::vector<Driver::Identity>> robots_of(const Host& host) {
   if (!local_percent) return std::unexpected(local_percent.error());
   const auto seed = host.number("bots.seed", 1);
   if (!seed) return std::unexpected(seed.error());
+  const auto lost = host.number("bots.lost", 0);
+  if (!lost) return std::unexpected(lost.error());
   std::vector<std::string> ids;
   for (std::int64_t i = 1; i <= *count; ++i) ids.push_back(fmt::format("bot-{:04}", i));
   auto secrets = secrets_for(host, ids);
@@ -114,7 +116,7 @@ Result<std::vector<Driver::Identity>> robots_of(const Host& host) {
     // Spread evenly: every second one of a half.
     const bool is_local = (i + 1) * *local_percent / 100 != i * *local_percent / 100;
     robots.push_back({id, is_local ? "" : (*secrets)[id], is_local,
-                      static_cast<std::uint64_t>(*seed * 1'000'003 + i)});
+                      static_cast<std::uint64_t>(*seed * 1'000'003 + i), i < *lost});
   }
   return robots;
 }

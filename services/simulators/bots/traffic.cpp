@@ -30,7 +30,7 @@ void Traffic::send(Robot robot, Cell goal) {
   if (goal_[robot] == goal) return;
   if (goal_[robot] != kNoCell) drop_field(goal_[robot]);
   std::unique_ptr<Field>& field = fields_[goal];
-  if (!field) field = std::make_unique<Field>(Field{plan_.distances_to(goal)});
+  if (!field) field = std::make_unique<Field>(Field{plan_.distances_to(goal, blocked_)});
   ++field->robots;
   field_of_[robot] = field.get();
   goal_[robot] = goal;
@@ -48,13 +48,28 @@ void Traffic::drop_field(Cell goal) {
   if (--field->second->robots == 0) fields_.erase(field);
 }
 
-void Traffic::hold(Robot robot, bool is_held) { held_[robot] = is_held ? 1 : 0; }
+void Traffic::hold(Robot robot, bool is_held) {
+  if ((held_[robot] != 0) == is_held) return;
+  held_[robot] = is_held ? 1 : 0;
+  if (is_held) {
+    blocked_.push_back(at_[robot]);
+  } else {
+    std::erase(blocked_, at_[robot]);
+  }
+  ways_changed_ = true;
+}
+
+void Traffic::find_ways_anew() {
+  ways_changed_ = false;
+  for (auto& [goal, field] : fields_) field->distances = plan_.distances_to(goal, blocked_);
+}
 
 std::uint32_t Traffic::steps_to_go(Robot robot) const {
   return field_of_[robot] == nullptr ? 0 : field_of_[robot]->distances[at_[robot]];
 }
 
 void Traffic::step() {
+  if (ways_changed_) find_ways_anew();
   for (Robot robot = 0; robot < robots(); ++robot) {
     next_[robot] = kNoCell;
     waited_[robot] = has_arrived(robot) ? 0 : waited_[robot] + 1;
@@ -79,19 +94,22 @@ void Traffic::step() {
 // Depth is bounded by the robots that push each other in one step.
 bool Traffic::plan_move(Robot robot, Robot pushed_by) {
   const Field* field = field_of_[robot];
-  const auto distance = [field, here = at_[robot]](Cell cell) -> std::uint32_t {
-    if (field != nullptr) return field->distances[cell];
-    return cell == here ? 0 : 1;
+  const Field* pusher = pushed_by == kNobody ? nullptr : field_of_[pushed_by];
+  using Rank = std::pair<std::uint32_t, std::uint32_t>;
+  const auto rank = [&](Cell cell) -> Rank {
+    const bool is_taken = now_in_[cell] != kNobody;
+    if (field != nullptr) return {field->distances[cell], is_taken};
+    if (cell == at_[robot]) return {0, 0};
+    // Who rests steps aside, not ahead of the one who pushes.
+    return {is_taken ? 2 : 1, pusher == nullptr ? 0 : kUnreachable - pusher->distances[cell]};
   };
   std::array<Cell, 5> choices{};
   std::size_t count = 0;
   for (const Cell beside : plan_.neighbours(at_[robot])) choices[count++] = beside;
   choices[count++] = at_[robot];
   // Of two ways equally short the one where nobody stands.
-  std::stable_sort(choices.begin(), choices.begin() + count, [&](Cell left, Cell right) {
-    if (distance(left) != distance(right)) return distance(left) < distance(right);
-    return (now_in_[left] == kNobody) > (now_in_[right] == kNobody);
-  });
+  std::stable_sort(choices.begin(), choices.begin() + count,
+                   [&](Cell left, Cell right) { return rank(left) < rank(right); });
   for (std::size_t i = 0; i < count; ++i) {
     const Cell choice = choices[i];
     if (next_in_[choice] != kNobody) continue;

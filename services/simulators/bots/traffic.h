@@ -5,7 +5,8 @@
 //
 // A robot in the way is pushed by the one with the higher priority; who has waited longest has the
 // highest, so on a floor where every cell lies on a circle each robot gets to its goal. A robot
-// that stands (it picks, it is slow, it is broken) is a wall until it moves again.
+// that is held (it is broken) is a wall until it is let go: the others go around it, and wait
+// behind it where there is no way around.
 //
 // Who calls: the robots' simulator, one thread. The same calls give the same moves.
 #pragma once
@@ -58,6 +59,7 @@ class Traffic {
 
   [[nodiscard]] bool plan_move(Robot robot, Robot pushed_by);
   void drop_field(Cell goal);
+  void find_ways_anew();
 
   const FloorPlan& plan_;
   std::vector<Cell> at_;
@@ -65,6 +67,8 @@ class Traffic {
   std::vector<Cell> goal_;
   std::vector<std::uint64_t> waited_;  ///< steps since it was last at a goal
   std::vector<std::uint8_t> held_;
+  std::vector<Cell> blocked_;  ///< where those stand that are held
+  bool ways_changed_ = false;  ///< since the fields were made
   std::vector<Robot> order_;
   std::vector<Robot> now_in_;   ///< by cell
   std::vector<Robot> next_in_;  ///< by cell, of the step that is being planned

@@ -32,13 +32,21 @@ RunningMall::~RunningMall() {
   if (mall_ && mall_->running()) static_cast<void>(stop());
 }
 
-bool RunningMall::start() {
+bool RunningMall::start(const std::vector<std::string>& more) {
   if (!daemon_.start()) return false;
-  mall_ = Process::start(
-      {binary("mall"), "up", manner_ == Manner::kTogether ? "--together" : "--separate", "--only",
-       kContexts, "--runtime-dir", daemon_.runtime_dir(), "--data-dir", data_dir(), "--set",
-       "depot.heartbeat_ms=60000"},
-      {.limit_s = kLimitS});
+  std::vector<std::string> words{binary("mall"),
+                                 "up",
+                                 manner_ == Manner::kTogether ? "--together" : "--separate",
+                                 "--only",
+                                 kContexts,
+                                 "--runtime-dir",
+                                 daemon_.runtime_dir(),
+                                 "--data-dir",
+                                 data_dir(),
+                                 "--set",
+                                 "depot.heartbeat_ms=60000"};
+  words.insert(words.end(), more.begin(), more.end());
+  mall_ = Process::start(words, {.limit_s = kLimitS});
   return mall_->says("The mall is open", 60);
 }
 

@@ -29,8 +29,8 @@ class RunningMall {
   explicit RunningMall(Manner manner) : manner_(manner) {}
   ~RunningMall();
 
-  /// The broker and all contexts, until they are ready.
-  [[nodiscard]] bool start();
+  /// The broker and all contexts, until they are ready. `more`: words for `mall up`.
+  [[nodiscard]] bool start(const std::vector<std::string>& more = {});
   /// SIGTERM; true if it ended cleanly and in time.
   [[nodiscard]] bool stop();
   /// SIGKILL to the process that has the service. False: there is none.

@@ -150,19 +150,40 @@ TEST(Traffic, InACrowdEverybodyArrivesAgainAndAgain) {
   EXPECT_GE(*std::ranges::min_element(arrivals), 10);
 }
 
-TEST(Traffic, BehindOneThatStandsTheOthersWait) {
+TEST(Traffic, WhereThereIsNoWayAroundOneThatStandsTheOthersWaitBehindIt) {
+  const FloorPlan plan = plan_of({".....", "@@@@@"});
+  Traffic traffic(plan);
+  const Robot standing = traffic.add(2);
+  const Robot robot = traffic.add(0);
+  traffic.hold(standing, true);
+  traffic.send(robot, 3);
+  for (int i = 0; i < 6; ++i) traffic.step();
+  EXPECT_EQ(traffic.cell_of(standing), 2U);
+  EXPECT_EQ(traffic.cell_of(robot), 1U);
+  traffic.hold(standing, false);
+  traffic.send(standing, 4);
+  for (int i = 0; i < 3; ++i) traffic.step();
+  EXPECT_TRUE(traffic.has_arrived(robot));
+  EXPECT_TRUE(traffic.has_arrived(standing));
+}
+
+// One that never moves again holds up nobody who can go around it.
+TEST(Traffic, AroundOneThatStandsTheOthersGo) {
   const FloorPlan plan = plan_of({".....", ".....", "....."});
   Traffic traffic(plan);
   const Robot standing = traffic.add(7);
   const Robot robot = traffic.add(5);
-  traffic.hold(standing, true);
   traffic.send(robot, 9);
-  for (int i = 0; i < 6; ++i) traffic.step();
-  EXPECT_EQ(traffic.cell_of(standing), 7U);
+  traffic.step();
   EXPECT_EQ(traffic.cell_of(robot), 6U);
-  traffic.hold(standing, false);
-  for (int i = 0; i < 3; ++i) traffic.step();
+  traffic.hold(standing, true);  // with the way found already
+  for (int i = 0; i < 5; ++i) traffic.step();
+  EXPECT_EQ(traffic.cell_of(standing), 7U);
   EXPECT_TRUE(traffic.has_arrived(robot));
+  traffic.hold(standing, false);
+  traffic.send(robot, 5);
+  traffic.step();
+  EXPECT_EQ(traffic.steps_to_go(robot), 3U);  // the straight way again
 }
 
 TEST(Traffic, WhoRestsStaysAndMakesWay) {
