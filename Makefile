@@ -63,16 +63,22 @@ define HELP +=
 
   make demo         the mall: 1,000 real invoices through kiosks, robots and staff, and an auditor's report (ORDERS=file.csv, LIMIT=n,
                     MODE=separate, KILLS=1, SABOTAGE=drop|double|reorder|penny to see it fail)
+  make up           a mall that stays open, to try: prints the kiosk's page, the staff's page, and how to sign in
+  make down, reset  closes it; also removes its data, after asking
 endef
-.PHONY: demo
-demo: | demo-says setup-build
+.PHONY: demo demo-build up down reset
+demo:
+	@echo "make demo installs what is missing of the Debian packages of group 'build' in packaging/debian-packages.txt, builds into build/demo"
+	@echo "(the first time about 10 minutes on 2 cores), and then opens the mall for 2 to 5 minutes. Ctrl-C ends it at any time."
+	@$(MAKE) --no-print-directory demo-build
+	@BIN=build/demo/bin packaging/demo/run.sh
+demo-build: | setup-build
 	@cmake -S . -B build/demo -G Ninja -DCMAKE_BUILD_TYPE=Release -DMALLBOTS_TESTS=OFF -DMALLBOTS_BENCH=OFF --log-level=WARNING
 	@cmake --build build/demo -j $(JOBS) --target mallbotsd mallbots mall shoppers_program staff_program
-	@BIN=build/demo/bin packaging/demo/run.sh
-.PHONY: demo-says
-demo-says:
-	@echo "make demo installs what is missing of the Debian packages of group 'build' in packaging/debian-packages.txt, builds into build/demo"
-	@echo "(the first time about 10 minutes on 2 cores), and then opens the mall for 3 to 5 minutes. Ctrl-C ends it at any time."
+up: demo-build
+	@packaging/demo/up.sh up
+down reset:
+	@packaging/demo/up.sh $@
 endif
 ifneq ($(wildcard bench/run.sh),)
 define HELP +=

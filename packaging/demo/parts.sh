@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154,SC2034
 # What a running mall is made of, for run.sh and up.sh: sourced, not run. Needs: bin; work (data and logs), runtime (sockets), mode
 # (together or separate), settings (of `mall up`), fail. Each part is a process: pid[PART] says which, $work/PART.log what it says.
 declare -A pid=()
@@ -48,8 +49,7 @@ start_mall() {
 
 # Somebody who may do all that the staff does, with a password in $work/password that nobody else can read.
 hire_staff() { # NAME
-  mkdir -p -m 700 "$work/mall"
-  (umask 077 && head -c 18 /dev/urandom | base64 >"$work/password")
+  (umask 077 && mkdir -p "$work/mall" && head -c 18 /dev/urandom | base64 >"$work/password")
   timeout 20 "$bin/mall" staff add "$1" --role store-admin --role depot-admin --password --data-dir "$work/mall" --runtime-dir "$runtime" \
     <"$work/password" || fail "the staff '$1' cannot be hired"
 }

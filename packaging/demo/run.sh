@@ -27,14 +27,14 @@ fail() { echo "demo: $*" >&2; exit 1; }
 
 # --- What must be given back, however this ends --------------------------------------------------------------------------
 work="" runtime="" verdict=none # expected, interrupted: the evidence is of no more use
-with_us=(setpriv --pdeathsig TERM)
+with_us=(setsid setpriv --pdeathsig TERM) # Ctrl-C reaches this script alone, which ends its parts in order
 # shellcheck source=packaging/demo/parts.sh
 . $demo/parts.sh
 clean_up() {
   trap - EXIT INT TERM HUP
   set +e
   local part child left=()
-  ! is_running mall || left=($(process_of broker) $(children_of "${pid[mall]}"))
+  ! is_running mall || read -r -a left <<<"$(process_of broker) $(children_of "${pid[mall]}")"
   for part in "${!pid[@]}"; do is_running "$part" && kill -TERM "${pid[$part]}"; done 2>/dev/null
   for part in "${!pid[@]}"; do is_running "$part" && ! gone_within 20 "${pid[$part]}" && kill -KILL "${pid[$part]}"; done 2>/dev/null
   for child in "${left[@]}"; do gone_within 5 "$child" || kill -KILL "$child"; done 2>/dev/null

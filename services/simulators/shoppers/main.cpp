@@ -57,12 +57,13 @@ int run(Options& options) {
   }
   const auto retail = shoppers::read_retail(source, options.orders, options.limit);
   if (!retail) return fail(retail.error());
+  if (const auto stands = set_up(*retail, options); !stands) return fail(stands.error());
+  if (options.kiosk.empty()) return 0;
   auto kiosk = simulators::HttpAddress::parse(options.kiosk);
   if (!kiosk) return fail(kiosk.error());
   options.day.shopper.kiosk = *std::move(kiosk);
   std::ofstream out(options.result);
   const auto line = [&out](const std::string& text) { out << text << '\n' << std::flush; };
-  if (const auto stands = set_up(*retail, options); !stands) return fail(stands.error());
   const auto ended = shoppers::shopping_day(*retail, options.day, line, show);
   line(shoppers::closing_line(*retail));
   if (!out) return fail({ErrorCode::kIo, fmt::format("cannot write '{}'", options.result)});
@@ -76,12 +77,13 @@ int main(int argc, char** argv) {
   CLI::App app{"Replays retail invoices at the kiosk's REST API", "shoppers"};
   app.add_option("--orders", options.orders, "CSV of invoices; -: standard input");
   app.add_option("--limit", options.limit, "only the first N invoices");
-  app.add_option("--result", options.result, "one line of JSON per invoice")->required();
-  app.add_option("--kiosk", options.kiosk, "http://HOST:PORT of the kiosk gateway")->required();
+  auto* result = app.add_option("--result", options.result, "one line of JSON per invoice");
+  auto* kiosk = app.add_option("--kiosk", options.kiosk,
+                               "http://HOST:PORT of the kiosk gateway; without it nobody shops");
   app.add_option("--credential", options.day.shopper.credential, "ID.SECRET of the kiosk");
-  app.add_option("--run", options.day.shopper.run,
-                 "name of this run: the same name, the same orders")
-      ->required();
+  auto* run_name = app.add_option("--run", options.day.shopper.run,
+                                  "name of this run: the same name, the same orders");
+  kiosk->needs(result)->needs(run_name);
   app.add_option("--seed", options.day.shopper.seed, "of declined and slow cards");
   app.add_option("--kiosks", options.day.kiosks, "so many shop at once")->check(CLI::Range(1, 500));
   app.add_option("--rate", options.day.orders_per_s, "orders begun a second; 0: no limit");

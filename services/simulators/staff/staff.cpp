@@ -6,6 +6,11 @@
 
 namespace mallbots::staff {
 
+namespace {
+/// Orders that are not ready yet are many, and nobody waits for what is done about them.
+constexpr std::uint64_t kRoundsToLook = 5;
+}  // namespace
+
 using simulators::ListAtDepot;
 using simulators::OrderSeen;
 
@@ -43,6 +48,7 @@ Result<bool> Staff::pay(const std::string& order_id) {
 Result<void> Staff::before_ready(const OrderSeen& order) {
   Known& known = orders_[order.id];
   if (known.is_done) return {};
+  MALLBOTS_TRY(judge(order));
   if (falls("cancel", order.id, options_->cancel_per_mille)) {
     const auto is_done = note(desk_->cancel(order.id, "the customer has called the depot"));
     if (!is_done) return std::unexpected(is_done.error());
@@ -72,10 +78,10 @@ Result<void> Staff::pick_up(const OrderSeen& order) {
   if (!*is_done) return {};
   known.is_done = true;
   ++progress_.released;
-  return after(order);
+  return {};
 }
 
-Result<void> Staff::after(const OrderSeen& order) {
+Result<void> Staff::judge(const OrderSeen& order) {
   const bool is_chosen = falls("disable", order.customer_name, options_->disable_per_mille);
   if (!is_chosen || customers_.contains(order.customer_id)) return {};
   const auto is_done = note(desk_->disable(order.customer_id));
@@ -92,6 +98,7 @@ Result<bool> Staff::round() {
   const auto ready = desk_->orders("ready");
   if (!ready) return std::unexpected(ready.error());
   for (const OrderSeen& order : *ready) MALLBOTS_TRY(pick_up(order));
+  if (rounds_++ % kRoundsToLook != 0) return has_worked_;
   for (const char* status : {"approved", "in-progress"}) {
     const auto orders = desk_->orders(status);
     if (!orders) return std::unexpected(orders.error());

@@ -24,7 +24,7 @@ struct StaffOptions {
   std::uint32_t cash_per_mille = 200;    ///< pay in cash
   std::uint32_t correct_per_mille = 20;  ///< lists of which one piece less is counted
   std::uint32_t cancel_per_mille = 5;    ///< orders that the staff cancels
-  std::uint32_t disable_per_mille = 10;  ///< customers disabled after their first order
+  std::uint32_t disable_per_mille = 30;  ///< customers disabled after an order
 };
 
 struct StaffProgress {
@@ -57,7 +57,7 @@ class Staff {
   [[nodiscard]] Result<void> count(simulators::ListAtDepot list);
   [[nodiscard]] Result<void> before_ready(const simulators::OrderSeen& order);
   [[nodiscard]] Result<void> pick_up(const simulators::OrderSeen& order);
-  [[nodiscard]] Result<void> after(const simulators::OrderSeen& order);
+  [[nodiscard]] Result<void> judge(const simulators::OrderSeen& order);
   [[nodiscard]] Result<bool> pay(const std::string& order_id);
   [[nodiscard]] bool falls(std::string_view what, std::string_view on,
                            std::uint32_t per_mille) const;
@@ -69,6 +69,7 @@ class Staff {
   std::set<std::string> lists_;      ///< counted
   std::set<std::string> customers_;  ///< disabled
   bool has_worked_ = false;
+  std::uint64_t rounds_ = 0;
 };
 
 }  // namespace mallbots::staff
