@@ -39,6 +39,7 @@ using Done = Result<void>;
 void add_run_command(CLI::App& mall, Done& done);
 void add_order_command(CLI::App& mall, Done& done);
 void add_audit_command(CLI::App& mall, Done& done);
+void add_device_command(CLI::App& mall, Done& done);
 void add_staff_command(CLI::App& mall, Done& done);
 void add_up_command(CLI::App& mall, Done& done);
 

@@ -15,6 +15,7 @@ int main(int count, char** words) {
   mall::add_run_command(mall, done);
   mall::add_order_command(mall, done);
   mall::add_audit_command(mall, done);
+  mall::add_device_command(mall, done);
   mall::add_staff_command(mall, done);
   mall::add_up_command(mall, done);
   try {
