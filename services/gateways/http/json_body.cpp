@@ -56,7 +56,8 @@ JsonBody::~JsonBody() = default;
 
 JsonBody::JsonBody(const Request& request) : parts_(std::make_unique<Parts>()) {
   json parsed = json::parse(request.body, nullptr, false);
-  if (parsed.is_discarded()) {
+  // The parser takes a NUL for the end of what it is given.
+  if (parsed.is_discarded() || request.body.find('\0') != std::string::npos) {
     parts_->refuse("the body is no JSON in UTF-8", "send one JSON object");
   } else if (!parsed.is_object()) {
     parts_->refuse("the body is JSON, but no object", "send one JSON object");

@@ -168,6 +168,7 @@ TEST_F(ServerTest, BodiesAreCheckedForLengthTypeAndContent) {
     EXPECT_EQ(answer.status, 400) << body;
     EXPECT_TRUE(answer.has("application/problem+json"));
   }
+  EXPECT_EQ(ask(put("/things/7", std::string("{\"count\":1}\0", 12))).status, 400);
   const std::string deep(60'000, '[');
   EXPECT_EQ(ask(put("/things/7", deep)).status, 400);
 }
