@@ -1,4 +1,4 @@
-# Compiler flags of the whole tree, and ccache when it is there.
+# Compiler flags of the whole tree; lld and ccache when they are there.
 
 set(CMAKE_CXX_STANDARD 23)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -51,6 +51,12 @@ if(MALLBOTS_FUZZ)
   endif()
   add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all)
   add_link_options(-fsanitize=address,undefined)
+endif()
+
+# Links are not cached, and a test program of the services is 240 MB: lld takes a quarter of the time of the default linker.
+find_program(MALLBOTS_LLD ld.lld)
+if(MALLBOTS_LLD)
+  add_link_options(-fuse-ld=lld)
 endif()
 
 # Base dir and no-hash-dir let clones in different folders share one cache.

@@ -315,7 +315,7 @@ def mirrors(tree):
         yield "tests/tidy/no_mirror.txt", 1, f"{key} excuses nothing any more; take it off the list"
 
 
-TOOLS = {"g++", "gcc", "cmake", "ninja-build", "ccache", "pkg-config", "python3-minimal", "zstd", "clang-19", "libclang-rt-19-dev",
+TOOLS = {"g++", "gcc", "cmake", "ninja-build", "ccache", "lld", "pkg-config", "python3-minimal", "zstd", "clang-19", "libclang-rt-19-dev",
          "clang-tidy-19", "clang-format-19"}
 
 
