@@ -87,6 +87,7 @@ void add_all(CLI::App& root, Context& context) {
   add_consume(root, context);
   add_dlq(root, context);
   add_group(root, context);
+  add_lake(root, context);
   add_events(root, context);
   add_schedule(root, context);
   add_status(root, context);

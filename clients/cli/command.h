@@ -41,6 +41,7 @@ void add_consume(CLI::App& root, Context& context);
 void add_dlq(CLI::App& root, Context& context);
 void add_events(CLI::App& root, Context& context);
 void add_group(CLI::App& root, Context& context);
+void add_lake(CLI::App& root, Context& context);
 void add_schedule(CLI::App& root, Context& context);
 void add_status(CLI::App& root, Context& context);
 void add_clients(CLI::App& root, Context& context);
