@@ -7,6 +7,8 @@
 //   sequenced.*    handed in to the broker, one at a time; end_to_end.sequenced_sleeping
 //   durable.*      appends with acks=durable: one at a time, 64 processes, 64 in flight
 //   groups.*       consuming with commits
+//   events.*       appends to streams with an expected version, and reads of a stream
+//   queue.*        messages of a queue, acknowledged one by one
 //   toolkit.*      a router's handler beside the bare client
 //   failover.*     kill -9 of a group's member
 //   restart.*      kill -9 of the broker
@@ -29,6 +31,7 @@ void add_durable_rows(Registry& registry);
 void add_group_rows(Registry& registry);
 void add_toolkit_rows(Registry& registry);
 void add_event_rows(Registry& registry);
+void add_queue_rows(Registry& registry);
 void add_failover_rows(Registry& registry);
 void add_restart_rows(Registry& registry);
 void add_cold_start_rows(Registry& registry);
@@ -44,6 +47,7 @@ inline void add_scenarios(Registry& registry) {
   add_group_rows(registry);
   add_toolkit_rows(registry);
   add_event_rows(registry);
+  add_queue_rows(registry);
   add_failover_rows(registry);
   add_restart_rows(registry);
   add_cold_start_rows(registry);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "broker/control/dead_letter_record.h"
+#include "shm/base/crash_point.h"
 #include "shm/base/dead_letter.h"
 
 namespace mallbots::broker {
@@ -195,6 +196,7 @@ std::size_t QueueDriver::journal(std::span<const std::vector<std::byte>> payload
       records.push_back({.payload = payloads[i], .type = shm::RecordType::kControl});
       bytes += payloads[i].size() + shm::kRecordHeaderBytes;
     }
+    CRASH_POINT("queues.journal");
     const WriteOutcome outcome = partition->writer().append(records);
     if (outcome.status != WriteStatus::kAppended) {
       if (outcome.status == WriteStatus::kReadOnly)
@@ -301,6 +303,7 @@ std::optional<Offset> QueueDriver::append_letter(Topic& letters, const Topic& so
                                                  const shm::RecordView& record) {
   const auto attributes = letter_attributes(record.attributes, source.name(), order);
   Partition& partition = letters.partition(0);
+  CRASH_POINT("queues.letter");
   const WriteOutcome outcome = partition.writer().append({.payload = record.payload,
                                                           .key = record.key,
                                                           .attributes = attributes,

@@ -8,11 +8,17 @@
 //   the
 //       view in its hands, goes on to COUNT records; one line "<partition> <offset>" each
 //   crash_client RUNTIME_DIR commits TOPIC GROUP COUNT   COUNT durable commits, one per record
+//   crash_client RUNTIME_DIR queue TOPIC GROUP           a member of a queue, until nothing comes
+//   for 2 s: rejects offsets that end in 3, puts those that end in 5 back once, acknowledges the
+//   rest; lines "got <partition> <offset>", and "done <partition> <offset>" when that is confirmed
+//   crash_client RUNTIME_DIR events TOPIC COUNT          COUNT durable events in ten streams, one
+//   after the other; a line "<stream> <version>" for each that is acknowledged
 //   crash_client RUNTIME_DIR garbage                     a session that sends what nobody
 //   understands
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -21,7 +27,9 @@
 #include <vector>
 
 #include "clients/consumer.h"
+#include "clients/event_store.h"
 #include "clients/producer.h"
+#include "clients/queue_consumer.h"
 #include "tests/support/control_client.h"
 
 namespace mallbots::test {
@@ -150,6 +158,58 @@ int commits(Connection& connection, const std::string& topic, const std::string&
   return 0;
 }
 
+/// What is confirmed when a flush returns; what failed comes again.
+void tell_done(client::QueueConsumer& member, std::vector<client::QueueToken>& settled) {
+  static_cast<void>(member.flush(Deadline::after_ms(kPatienceMs)));
+  const auto failures = member.take_failures();
+  for (const client::QueueToken& token : settled) {
+    const bool failed = std::any_of(failures.begin(), failures.end(),
+                                    [&](const auto& one) { return one.token == token; });
+    if (!failed)
+      std::printf("done %u %llu\n", token.partition, static_cast<unsigned long long>(token.offset));
+  }
+  std::fflush(stdout);
+  settled.clear();
+}
+
+int queue(Connection& connection, const std::string& topic, const std::string& group) {
+  const auto member = must(client::QueueConsumer::open(connection));
+  const std::array topics{topic};
+  if (auto done = member->subscribe(topics, group); !done) give_up(done.error());
+  std::vector<client::QueueToken> settled;
+  for (;;) {
+    const auto messages = must(member->poll(Deadline::after_ms(2'000), 32));
+    if (messages.empty()) return 0;
+    for (const client::QueueMessage& message : messages) {
+      const client::QueueToken token = message.token();
+      std::printf("got %u %llu\n", token.partition, static_cast<unsigned long long>(token.offset));
+      std::fflush(stdout);
+      if (token.offset % 10 == 5 && token.attempt == 1) {
+        static_cast<void>(member->nack(token, 20, {.type = "Later", .text = "not now"}));
+        continue;
+      }
+      const auto done = token.offset % 10 == 3
+                            ? member->reject(token, {.type = "Bad", .text = "never"})
+                            : member->ack(token);
+      if (done) settled.push_back(token);
+    }
+    tell_done(*member, settled);
+  }
+}
+
+int events(Connection& connection, const std::string& topic, int count) {
+  const auto store = must(client::EventStore::open(connection, topic));
+  for (int i = 0; i < count; ++i) {
+    const std::string stream = "s" + std::to_string(i % 10);
+    const std::string text = std::to_string(i);
+    const client::Event event{.payload = client::as_bytes(text)};
+    const auto done = must(store->append(stream, client::Expected::any(), {&event, 1}));
+    std::printf("%s %llu\n", stream.c_str(), static_cast<unsigned long long>(done.version));
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
 int garbage(const std::string& runtime_dir) {
   ControlClient client{runtime_dir + "/control.sock"};
   if (!client.connected() || !client.hello("garbage")) return 1;
@@ -174,6 +234,9 @@ int main_of(const std::vector<std::string>& words) {
   if (what == "hold" && words.size() == 4) return hold(*connection, words[2], std::stoi(words[3]));
   if (what == "commits" && words.size() == 5)
     return commits(*connection, words[2], words[3], std::stoi(words[4]));
+  if (what == "queue" && words.size() == 4) return queue(*connection, words[2], words[3]);
+  if (what == "events" && words.size() == 4)
+    return events(*connection, words[2], std::stoi(words[3]));
   return 2;
 }
 

@@ -438,6 +438,80 @@ def check_delays(instance, whole):
     blame_if(whole and not DELAYED - 5 <= left <= DELAYED, f"{left} are left of {DELAYED - 5}")
 
 
+def queue_report(instance, name, word):
+    """(partition, offset) of the whole lines of that word that a member of the queue printed."""
+    try:
+        with open(instance.path(f"{name}.report")) as report:
+            text = report.read()
+    except FileNotFoundError:
+        return []
+    rows = [line.split() for line in text[:text.rfind("\n") + 1].splitlines()]
+    return [(int(row[1]), int(row[2])) for row in rows if len(row) == 3 and row[0] == word]
+
+
+def queues(instance, cast):
+    """Members of a queue that die and stop, and a broker that does: every record is settled, what was
+    confirmed never comes again, and what was rejected is a letter."""
+    begin(instance, cast)
+    instance.wait(instance.produce("a", 400), "a")
+    sent = {(p, o) for p, by in instance.read_log().items() for o in by}
+    first = instance.start_client("q1", "queue", "t", "g", env=cast.env("queuer"))
+    meanwhile(instance, first, "q")  # others append while it stands
+    instance.wait(first, "q1", cast.codes("queuer"))
+    instance.wait(instance.start_client("q2", "queue", "t", "g"), "q2")
+    sent = {(p, o) for p, by in instance.read_log().items() for o in by}
+    got = set(queue_report(instance, "q1", "got")) | set(queue_report(instance, "q2", "got"))
+    blame_if(got != sent, f"{len(sent - got)} of {len(sent)} reached no member")
+    again = set(queue_report(instance, "q1", "done")) & set(queue_report(instance, "q2", "got"))
+    if cast.role != "daemon":
+        blame_if(again, f"{sorted(again)[:3]} came again after they were confirmed")
+    check_letters(instance, sent)
+    time.sleep(0.1)  # behind the broker's next flush
+    for end_it in (instance.restart_all, instance.lose_memory):
+        end_it()
+        instance.wait(instance.start_client("q3", "queue", "t", "g"), "q3")
+        blame_if(queue_report(instance, "q3", "got"), "the queue gave a record again")
+        check_letters(instance, sent)
+
+
+def check_letters(instance, sent):
+    """Each rejected record has a letter; two if the broker died between it and its entry."""
+    end = time.monotonic() + TIMEOUT_S
+    rejected = {place for place in sent if place[1] % 10 == 3}
+    while True:
+        listed = instance.until_done("--format", "json", "dlq", "list", "t", "-g", "g")
+        letters = json.loads(listed.stdout)
+        if len(letters) >= len(rejected):
+            break
+        blame_if(time.monotonic() > end, f"{len(letters)} letters of {len(rejected)} rejected")
+        time.sleep(0.05)
+    blame_if(len(letters) > len(rejected) + 64, f"{len(letters)} letters of {len(rejected)}")
+
+
+def streams(instance, cast):
+    """Streams of events, whose index is written when the daemon ends and read when it starts."""
+    instance.daemon_env = cast.daemon_env()
+    instance.start()
+    instance.create_topic("ev", 1, {"type": "events"})
+    versions = {}
+    for name, then in (("e1", instance.restart_all), ("e2", instance.restart_all),
+                       ("e3", instance.lose_memory), ("e4", None)):
+        instance.wait(instance.start_client(name, "events", "ev", "60"), name)
+        with open(instance.path(f"{name}.report")) as report:
+            for line in report.read().splitlines():
+                stream, version = line.split()
+                blame_if(int(version) <= versions.get(stream, 0),
+                         f"{stream} got version {version} twice")
+                versions[stream] = int(version)
+        if then:
+            then()
+        for stream, last in versions.items():
+            read = instance.until_done("events", "read", "ev", stream, "-f", "%v\\n")
+            found = [int(word) for word in read.stdout.decode().split()]
+            blame_if(found != list(range(1, len(found) + 1)) or len(found) < last,
+                     f"{stream} has versions {found[-3:]}, {last} was acknowledged")
+
+
 def feed(producer, lines):
     try:
         producer.stdin.write(b"".join(lines))
@@ -466,5 +540,7 @@ SCENES = [
     Scene(outrun),
     Scene(disk_refuses),
     Scene(delays),
+    Scene(queues, roles=("daemon", "queuer")),
+    Scene(streams),
     Scene(housekeeping, roles=("daemon", "refused")),
 ]
