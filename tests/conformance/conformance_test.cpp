@@ -241,7 +241,7 @@ TEST(ShmQueue, WhatWaitsInAMemberAndWhatItDefersKeepsItsLock) {
   ASSERT_TRUE(subscription) << subscription.error().sentence();
   auto first = receive(**subscription, findings);
   ASSERT_TRUE(first);
-  ASSERT_TRUE(first->defer(1'200));
+  ASSERT_TRUE(first->defer(2'500));
   std::vector<std::string> texts;
   while (texts.size() < 10) {  // 150 ms each: together longer than a lock
     auto delivery = receive(**subscription, findings);

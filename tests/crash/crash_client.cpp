@@ -1,20 +1,25 @@
 // What tests/crash/kill_points.py needs of a client and the command does not offer.
 //
-//   crash_client RUNTIME_DIR exclusive TOPIC NAME COUNT  takes the lease of partition 0 over and
-//       appends COUNT payloads "NAME-<i>-..."; one line "<i> 0 <offset>" per record that is durable
-//       (i from 1). Exit 9: the lease was lost.
-//   crash_client RUNTIME_DIR conflict TOPIC              an append that expects an impossible
-//   offset crash_client RUNTIME_DIR hold TOPIC COUNT            reads one record, stops itself with
-//   the
-//       view in its hands, goes on to COUNT records; one line "<partition> <offset>" each
-//   crash_client RUNTIME_DIR commits TOPIC GROUP COUNT   COUNT durable commits, one per record
-//   crash_client RUNTIME_DIR queue TOPIC GROUP           a member of a queue, until nothing comes
-//   for 2 s: rejects offsets that end in 3, puts those that end in 5 back once, acknowledges the
-//   rest; lines "got <partition> <offset>", and "done <partition> <offset>" when that is confirmed
-//   crash_client RUNTIME_DIR events TOPIC COUNT          COUNT durable events in ten streams, one
-//   after the other; a line "<stream> <version>" for each that is acknowledged
-//   crash_client RUNTIME_DIR garbage                     a session that sends what nobody
-//   understands
+//   crash_client RUNTIME_DIR exclusive TOPIC NAME COUNT
+//     takes the lease of partition 0 over and appends COUNT payloads "NAME-<i>-..."; one line
+//     "<i> 0 <offset>" per record that is durable (i from 1). Exit 9: the lease was lost.
+//   crash_client RUNTIME_DIR conflict TOPIC
+//     an append that expects an impossible offset
+//   crash_client RUNTIME_DIR hold TOPIC COUNT
+//     reads one record, stops itself with the view in its hands, goes on to COUNT records; one line
+//     "<partition> <offset>" each
+//   crash_client RUNTIME_DIR commits TOPIC GROUP COUNT
+//     COUNT durable commits, one per record
+//   crash_client RUNTIME_DIR queue TOPIC GROUP
+//     a member of a queue, until nothing comes for 2 s: rejects offsets that end in 3, puts those
+//     that end in 5 back once, acknowledges the rest; lines "got <partition> <offset>", and
+//     "done <partition> <offset>" when that is confirmed
+//   crash_client RUNTIME_DIR events TOPIC COUNT
+//     COUNT durable appends of 25 events each, at the version of the stream, which is one of ten;
+//     the payload is "<stream>@<version>"; a line "<stream> <version of the last>" for each that is
+//     acknowledged
+//   crash_client RUNTIME_DIR garbage
+//     a session that sends what nobody understands
 #include <signal.h>
 #include <unistd.h>
 
@@ -197,14 +202,25 @@ int queue(Connection& connection, const std::string& topic, const std::string& g
   }
 }
 
-int events(Connection& connection, const std::string& topic, int count) {
+/// Who knows the versions of ten streams appends behind them; its events say where they must stand.
+int events(Connection& connection, const std::string& topic, int appends) {
+  constexpr std::size_t kStreams = 10;
+  constexpr std::size_t kEventsAtOnce = 25;
   const auto store = must(client::EventStore::open(connection, topic));
-  for (int i = 0; i < count; ++i) {
-    const std::string stream = "s" + std::to_string(i % 10);
-    const std::string text = std::to_string(i);
-    const client::Event event{.payload = client::as_bytes(text)};
-    const auto done = must(store->append(stream, client::Expected::any(), {&event, 1}));
-    std::printf("%s %llu\n", stream.c_str(), static_cast<unsigned long long>(done.version));
+  std::array<client::StreamVersion, kStreams> versions{};
+  for (std::size_t i = 0; i < kStreams; ++i)
+    versions[i] = must(store->look_up("s" + std::to_string(i))).version;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(appends); ++i) {
+    const std::string stream = "s" + std::to_string(i % kStreams);
+    client::StreamVersion& version = versions[i % kStreams];
+    std::array<std::string, kEventsAtOnce> texts;
+    std::array<client::Event, kEventsAtOnce> batch;
+    for (std::size_t n = 0; n < kEventsAtOnce; ++n) {
+      texts[n] = stream + "@" + std::to_string(version + n + 1);
+      batch[n].payload = client::as_bytes(texts[n]);
+    }
+    version = must(store->append(stream, client::Expected::at(version), batch)).version;
+    std::printf("%s %llu\n", stream.c_str(), static_cast<unsigned long long>(version));
     std::fflush(stdout);
   }
   return 0;

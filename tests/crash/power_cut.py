@@ -17,7 +17,10 @@ A series is one life of a broker (with a killed broker, a clean stop, everything
 second lives on some of its cuts: recovery, records of the same sizes in the place of the lost ones,
 cut again. Checked per state: acknowledged records and those read with read=durable are there with
 their bytes, order and offset; no batch is half there; nothing that nobody sent, nothing that was
-gone after the first cut; positions committed durably are kept and none lies above the end.
+gone after the first cut; positions committed durably are kept and none lies above the end. Streams
+of events: versions dense, appends whole, the index as the log. A queue: what was settled a second
+ago does not come again, all else does; what was rejected has its letter. Delayed records are
+delivered once or still wait. A producer's name has each sequence once, and the broker its last.
 """
 import argparse
 import collections
@@ -68,6 +71,7 @@ class Runner:
         self.tally = collections.Counter()
         self.writes = collections.Counter()
         self.violations = []
+        self.cuts = {}  # number of a second life: the moment of the cut before it
 
     def close(self):
         device.remove_folder(self.folder)
@@ -79,8 +83,10 @@ class Runner:
         bins, environment = self.options.bin_dir, {}
         if self.series.lie and recorded:
             bins, environment = self.options.lies, {"MALLBOTS_DISK_LIE": self.series.lie}
-        return workload.Instance(bins, folder, data_dir, self.series.engine, self.series.flush,
-                                 environment)
+        instance = workload.Instance(bins, folder, data_dir, self.series.engine, self.series.flush,
+                                     environment)
+        instance.client = self.options.client
+        return instance
 
     # --- recording
 
@@ -106,10 +112,10 @@ class Runner:
             found.append(work.moment())
             workload.second_life(instance, work, self.options.pace)
 
-        life = self._record(folder, base, live, 2)
+        life = self._record(folder, base, live, 2, before.history.carried(self.cuts[number]))
         return life._replace(inherited=found[0], inherited_at=found[1], sent=before.history.sent)
 
-    def _record(self, folder, base, live, generation):
+    def _record(self, folder, base, live, generation, history=None):
         oplog = os.path.join(folder, "oplog")
         mount_at = os.path.join(folder, "mnt")
         recorded = device.RecordedDevice(folder, base, oplog)
@@ -119,7 +125,8 @@ class Runner:
             begin = os.path.getsize(oplog)
             instance = self.instance(folder, os.path.join(mount_at, "data"), recorded=True)
             work = workload.Workload(instance, folder, oplog, self.options.client,
-                                     f"{self.options.seed}/{folder[-7:]}", generation)
+                                     f"{self.options.seed}/{folder[-7:]}", generation,
+                                     history)
             live(instance, work)
         finally:
             if work:
@@ -171,6 +178,7 @@ class Runner:
                 self.writes += maker.make(moment, dice)
                 if number in spared:
                     folder = os.path.join(self.folder, f"life2.{spared.index(number)}")
+                    self.cuts[spared.index(number)] = log.ends[moment - 1]
                     os.makedirs(folder, exist_ok=True)
                     device.copy_file(maker.path, os.path.join(folder, "base.img"))
                 if only is not None and number != only:
@@ -201,6 +209,7 @@ class Runner:
             instance.start()
             found = check.Found(instance)
             wrong = judge.judge(at, found)
+            wrong += judge.queue(at, found, check.drained(instance))
             if extra:
                 wrong += check.goes_on(instance, found)
                 wrong += check.verified(instance)
@@ -349,6 +358,8 @@ def main():
         if not series.lie:
             total.update(tally)
     print(f"{total['states']} states, {total['acknowledged']} acknowledged records checked, "
+          f"{total['events']} events, {total['sequences']} sequences of a name, "
+          f"{total['settled']} settlements, {total['delayed']} delayed; "
           f"{total['wrong states']} states with violations; {failed} series failed; "
           f"seed {options.seed}")
     return 1 if failed else 0

@@ -5,10 +5,27 @@
 //                                                          PARTITION OFFSET PAYLOAD
 //   power_cut_client RUNTIME_DIR commits GROUP TOPIC...    one line per position that is durable:
 //                                                          TOPIC PARTITION OFFSET
+//   power_cut_client RUNTIME_DIR events TOPIC NAME SEED    one line per durable event: PARTITION
+//   OFFSET
+//                                                          PAYLOAD; each append expects a version
+//   power_cut_client RUNTIME_DIR named TOPIC NAME          the same of a producer with a name
+//   power_cut_client RUNTIME_DIR queue TOPIC GROUP         `ask PARTITION OFFSET` before it settles
+//   a
+//                                                          record, then `done`, `dead` or `back`
+//                                                          PARTITION OFFSET when that is confirmed
 //
-// Both go on until they are killed. A line is written after the promise was made, never before. A
-// payload names its batch, so that half a batch can be told:
-// NAME-NUMBER-BATCH/RECORDS/INDEX-filler.
+// All go on until they are killed, but for these two, which look at what a cut has left:
+//
+//   power_cut_client RUNTIME_DIR last TOPIC NAME           per partition the last sequence of a
+//   name:
+//                                                          PARTITION SEQUENCE
+//   power_cut_client RUNTIME_DIR drain TOPIC GROUP COUNT   takes so many records of a queue:
+//                                                          PARTITION OFFSET ATTEMPT
+//
+// A line is written after the promise was made, never before (`ask`: before the promise is asked
+// for). A payload names its batch, so that half a batch can be told:
+// NAME-NUMBER-BATCH/RECORDS/INDEX-filler; of an event:
+// NAME-NUMBER-STREAM@VERSION/RECORDS/INDEX-filler.
 #include <poll.h>
 #include <unistd.h>
 
@@ -22,32 +39,13 @@
 
 #include "clients/consumer.h"
 #include "clients/producer.h"
+#include "tests/crash/power_cut_client.h"
 
 namespace mallbots::test {
-namespace {
 
-using client::Connection;
-using client::Consumer;
-using client::Message;
-using client::Producer;
-using client::Receipt;
-using client::Record;
-
-constexpr std::int64_t kPatienceMs = 20'000;
-constexpr std::uint64_t kMostPauseMs = 30;
-constexpr std::size_t kInFlight = 6;
-constexpr std::size_t kMostRecords = 12;
-constexpr std::size_t kMostFiller = 900;
-
-[[noreturn]] void give_up(const Error& error) {
+void give_up(const Error& error) {
   std::fprintf(stderr, "power_cut_client: %s\n", error.sentence().c_str());
   std::exit(1);
-}
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) give_up(result.error());
-  return std::move(*result);
 }
 
 /// One write for all: whoever reads at the other end sees whole promises.
@@ -59,6 +57,20 @@ void say(const std::string& lines) {
     rest.remove_prefix(static_cast<std::size_t>(n));
   }
 }
+
+namespace {
+
+using client::Connection;
+using client::Consumer;
+using client::Message;
+using client::Producer;
+using client::Receipt;
+using client::Record;
+
+constexpr std::uint64_t kMostPauseMs = 30;
+constexpr std::size_t kInFlight = 6;
+constexpr std::size_t kMostRecords = 12;
+constexpr std::size_t kMostFiller = 900;
 
 struct Batch {
   Receipt receipt;
@@ -145,18 +157,27 @@ class Batches {
 }
 
 int main_of(const std::vector<std::string>& words) {
-  if (words.size() < 4) {
-    std::fputs("power_cut_client RUNTIME_DIR batches TOPIC NAME SEED | commits GROUP TOPIC...\n",
-               stderr);
-    return 2;
-  }
   client::ConnectionOptions where;
-  where.runtime_dir = words[0];
-  const auto connection = must(Connection::open(where));
-  if (words[1] == "batches" && words.size() == 5) {
+  where.runtime_dir = words.empty() ? "" : words[0];
+  const std::string what = words.size() < 4 ? "" : words[1];
+  if (what == "batches" && words.size() == 5) {
+    const auto connection = must(Connection::open(where));
     const auto producer = must(Producer::open(*connection, words[2]));
     Batches{*producer, words[3], std::stoull(words[4])}.run();
   }
+  if (what == "events" && words.size() == 5)
+    append_events(*must(Connection::open(where)), words[2], words[3], std::stoull(words[4]));
+  if (what == "named") produce_named(*must(Connection::open(where)), words[2], words[3]);
+  if (what == "queue") settle_for_ever(*must(Connection::open(where)), words[2], words[3]);
+  if (what == "last") return tell_last(*must(Connection::open(where)), words[2], words[3]);
+  if (what == "drain" && words.size() == 5)
+    return drain(*must(Connection::open(where)), {words[2], words[3]}, std::stoull(words[4]));
+  if (what != "commits") {
+    std::fputs("power_cut_client RUNTIME_DIR batches|commits|events|named|queue|last|drain ...\n",
+               stderr);
+    return 2;
+  }
+  const auto connection = must(Connection::open(where));
   const auto consumer = must(Consumer::open(*connection));
   const std::vector<std::string> topics(words.begin() + 3, words.end());
   if (auto joined = consumer->subscribe(topics, words[2]); !joined) give_up(joined.error());

@@ -15,6 +15,8 @@ import time
 import power_cut_device as device
 
 Promise = collections.namedtuple("Promise", "moment topic partition offset payload")
+Waiting = collections.namedtuple("Waiting", "moment id payload")
+Settled = collections.namedtuple("Settled", "moment how partition offset")
 Position = collections.namedtuple("Position", "moment group topic partition offset")
 Series = collections.namedtuple("Series", "fs engine flush lie states round")
 Life = collections.namedtuple("Life", "folder base oplog begin history inherited inherited_at sent")
@@ -25,11 +27,21 @@ TOPICS = {  # name: partitions, settings
     "d": (4, SMALL),
     "b": (2, SMALL),
     "c": (2, SMALL + ["flush.interval=25ms"]),
+    "e": (2, SMALL + ["type=events"]),
+    "n": (2, SMALL),
+    "q": (2, SMALL),
+    "w": (2, SMALL),
     "r": (1, ["slot.bytes=64KiB", "segment.bytes=64KiB", f"retention.records={RETAINED}"]),
 }
+LETTERS = "q.w.dlq"  # of the queue w on the topic q
 # What is produced with the command: topic, --acks, sizes of the payloads, lines in one go.
 STREAMS = (("d", "durable", (20, 2200), 12), ("c", "committed", (200, 200), 20),
-           ("r", "durable", (300, 300), 12))
+           ("r", "durable", (300, 300), 12), ("q", "durable", (40, 400), 4),
+           ("w", "durable", (40, 400), 3))
+DELAY = "400ms"  # of the records of the topic w
+# A settlement is safe after the broker's next flush, which nobody is told of. It takes 5 ms, and
+# the time of a restart; this much must be enough.
+SAFE_AFTER_S = 1.0
 PAUSE_S = 0.02
 LIMIT_S = 60
 
@@ -116,6 +128,17 @@ class History:
         self.seen = []  # Promise: what a group with read=durable was given
         self.positions = []  # Position, by moment: durably committed
         self.sent = collections.defaultdict(set)  # topic: payloads
+        self.waiting = []  # Waiting, by moment: durably handed in, to be delivered later
+        self.asked = []  # Settled: not asked before that moment
+        self.settled = []  # Settled, by moment: safe then
+
+    def carried(self, moment):
+        """What a life after a cut at that moment must keep beside the log."""
+        heir = History()
+        for kind in ("waiting", "asked", "settled"):
+            setattr(heir, kind, [one._replace(moment=0) for one in getattr(self, kind)
+                                 if one.moment <= moment])
+        return heir
 
     def know(self, moment, acked=(), seen=(), positions=()):
         self.acked += [Promise(moment, *one) for one in acked]
@@ -136,7 +159,7 @@ class Stream:
         self.report = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         self.process = device.start(
             instance.command("produce", topic, "-K", ",", "--acks", acks, "--timeout", "30000",
-                             "--report", path),
+                             "--report", path, *(("--delay", DELAY) if topic == "w" else ())),
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
             stderr=open(os.path.join(folder, f"{name}.err"), "wb"))
 
@@ -156,14 +179,15 @@ class Stream:
 class Workload:
     """Everything that runs beside the daemon. `moment()` tells where the device is."""
 
-    def __init__(self, instance, folder, oplog, client, seed, generation):
+    def __init__(self, instance, folder, oplog, client, seed, generation, history=None):
         self.instance = instance
         self.client = client
         self.folder = folder
         self.oplog = oplog
         self.dice = random.Random(seed)
         self.generation = generation
-        self.history = History()
+        self.history = history or History()
+        self.young = collections.deque()  # settled, and not yet long enough ago
         self.streams = []
         self.processes = []
         self.ended = threading.Event()
@@ -181,8 +205,12 @@ class Workload:
             self.streams.append(stream)
             self.processes.append(stream.process)
             self._listen(stream.report, lambda line, s=stream: self._reported(s, line))
-        batches = self._client("batches", "b", f"b{self.generation}", str(self.dice.getrandbits(32)))
-        self._listen(batches, lambda line: self._placed("acked", "b", line))
+        for what, name in (("batches", "b"), ("events", "e"), ("events", "f"), ("named", "n")):
+            seed = [str(self.dice.getrandbits(32))] if what != "named" else []
+            topic = {"f": "e"}.get(name, name)
+            client = self._client(what, topic, f"{name}{self.generation}", *seed)
+            self._listen(client, lambda line, t=topic: self._placed("acked", t, line))
+        self._listen(self._client("queue", "q", "w"), self._settled)
         self._listen(self._client("commits", "h", "d", "b"), self._committed)
         group = self._pipe(self.instance.command("consume", "c", "d", "-g", "g", "--read", "durable",
                                                  "-f", "%t %p %o %s\\n"), "group")
@@ -217,7 +245,7 @@ class Workload:
         return process.stdout.fileno()
 
     def _listen(self, fd, handler):
-        self.selector.register(fd, selectors.EVENT_READ, [handler, b""])
+        self.selector.register(fd, selectors.EVENT_READ, [handler, b"", self.moment()])
 
     def _guarded(self, work):
         try:
@@ -228,16 +256,23 @@ class Workload:
 
     def _read(self):
         while not self.ended.is_set():
+            while self.young and self.young[0][0] < time.monotonic() - SAFE_AFTER_S:
+                _, settled = self.young.popleft()
+                self.history.settled.append(settled._replace(moment=self.moment()))
             for key, _ in self.selector.select(0.1):
+                before = self.moment()
                 try:
                     chunk = os.read(key.fd, 1 << 18)
                 except BlockingIOError:
                     continue
                 self.now = self.moment()  # after the read: the promise was made before it
+                self.since = key.data[2]  # and this is behind the read before, which took all
+                if len(chunk) < 1 << 18:
+                    key.data[2] = before
                 if not chunk:
                     time.sleep(0.001)  # a named pipe whose writer has not come yet
                     continue
-                handler, rest = key.data
+                handler, rest, _ = key.data
                 *lines, key.data[1] = (rest + chunk).split(b"\n")
                 for line in lines:
                     handler(line.decode())
@@ -249,11 +284,14 @@ class Workload:
             time.sleep(PAUSE_S * self.dice.random() * 2)
 
     def _reported(self, stream, line):
-        number, partition, offset = map(int, line.split())
+        number, partition, offset = line.split()
+        payload = stream.lines[int(number) - 1]
+        if partition == "delayed":
+            self.history.waiting.append(Waiting(self.now, int(offset), payload))
+            return
         if stream.topic == "c":  # committed, not durable: no promise about a cut
             return
-        self.history.know(self.now, acked=[(stream.topic, partition, offset,
-                                            stream.lines[number - 1])])
+        self.history.know(self.now, acked=[(stream.topic, int(partition), int(offset), payload)])
 
     def _placed(self, kind, topic, line):
         partition, offset, payload = line.split(" ", 2)
@@ -262,6 +300,18 @@ class Workload:
     def _given(self, line):
         topic, rest = line.split(" ", 1)
         self._placed("seen", topic, rest)
+
+    def _settled(self, line):
+        how, partition, offset = line.split()
+        settled = Settled(self.since, how, int(partition), int(offset))
+        if how == "ask":
+            self.history.asked.append(settled)
+        else:
+            self.young.append((time.monotonic(), settled))
+
+    def memory_lost(self):
+        """What was settled just now, nobody has promised to keep."""
+        self.young.clear()
 
     def _committed(self, line):
         topic, partition, offset = line.split()
@@ -289,8 +339,10 @@ def first_life(instance, workload, pace):
     instance.terminate()
     instance.start()
     time.sleep(0.8 * pace)
+    workload.memory_lost()
     instance.kill()
     instance.start()
+    workload.memory_lost()
     time.sleep(0.8 * pace)
     workload.stop()
     instance.kill()
