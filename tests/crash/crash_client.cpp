@@ -10,6 +10,9 @@
 //     "<partition> <offset>" each
 //   crash_client RUNTIME_DIR commits TOPIC GROUP COUNT
 //     COUNT durable commits, one per record
+//   crash_client RUNTIME_DIR sleeper TOPIC GROUP
+//     commits 100 records, then polls no more for longer than its group allows; one line
+//     "<partition> <offset>" per record whose commit is durable
 //   crash_client RUNTIME_DIR queue TOPIC GROUP
 //     a member of a queue, until nothing comes for 2 s: rejects offsets that end in 3, puts those
 //     that end in 5 back once, acknowledges the rest; lines "got <partition> <offset>", and
@@ -20,6 +23,7 @@
 //     acknowledged
 //   crash_client RUNTIME_DIR garbage
 //     a session that sends what nobody understands
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -29,6 +33,7 @@
 #include <cstdlib>
 #include <deque>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "clients/consumer.h"
@@ -163,6 +168,29 @@ int commits(Connection& connection, const std::string& topic, const std::string&
   return 0;
 }
 
+int sleeper(Connection& connection, const std::string& topic, const std::string& group) {
+  constexpr int kPollIntervalMs = 400;
+  const auto consumer = must(Consumer::open(connection, {.max_poll_interval_ms = kPollIntervalMs}));
+  const std::array topics{topic};
+  if (auto done = consumer->subscribe(topics, group); !done) give_up(done.error());
+  const Deadline patience = Deadline::after_ms(kPatienceMs);
+  std::string lines;
+  for (int seen = 0; seen < 100;) {
+    const auto messages = consumer->poll(Deadline::after_ms(100), 10);
+    if (!messages && !client::is_setback(messages.error().code)) give_up(messages.error());
+    if (patience.has_passed()) return 1;
+    if (!messages || messages->empty()) continue;
+    for (const auto& message : *messages)
+      lines += std::to_string(message.partition) + " " + std::to_string(message.offset) + "\n";
+    seen += static_cast<int>(messages->size());
+    if (!consumer->commit() || !consumer->commit_durable(Deadline::after_ms(kPatienceMs))) continue;
+    std::fputs(std::exchange(lines, {}).c_str(), stdout);
+    std::fflush(stdout);
+  }
+  ::poll(nullptr, 0, 3 * kPollIntervalMs);
+  return 0;
+}
+
 /// What is confirmed when a flush returns; what failed comes again.
 void tell_done(client::QueueConsumer& member, std::vector<client::QueueToken>& settled) {
   static_cast<void>(member.flush(Deadline::after_ms(kPatienceMs)));
@@ -250,6 +278,7 @@ int main_of(const std::vector<std::string>& words) {
   if (what == "hold" && words.size() == 4) return hold(*connection, words[2], std::stoi(words[3]));
   if (what == "commits" && words.size() == 5)
     return commits(*connection, words[2], words[3], std::stoi(words[4]));
+  if (what == "sleeper" && words.size() == 4) return sleeper(*connection, words[2], words[3]);
   if (what == "queue" && words.size() == 4) return queue(*connection, words[2], words[3]);
   if (what == "events" && words.size() == 4)
     return events(*connection, words[2], std::stoi(words[3]));

@@ -390,6 +390,23 @@ def disk_refuses(instance, cast):
     same_after_restart(instance, ["b", "c"], before)
 
 
+def sleeps(instance, cast):
+    """A member of a group that does not poll for too long: its partitions go to the next one, who
+    goes on exactly behind what it has committed."""
+    begin(instance, cast)
+    instance.wait(instance.produce("a", 300), "a")
+    sleeper = instance.start_client("sleeper", "sleeper", "t", "g")
+    instance.wait(sleeper, "sleeper")
+    heir = instance.until_done("consume", "t", "-g", "g", "-e", "-f", "%p %o\\n")
+    with open(instance.path("sleeper.report")) as report:
+        committed = set(report.read().splitlines())
+    read = set(heir.stdout.decode().splitlines())
+    blame_if(committed & read, f"{len(committed & read)} records came again after a durable commit")
+    if sleeper.returncode == 0:
+        sent = {f"{p} {o}" for p, by in instance.read_log().items() for o in by}
+        blame_if(sent != committed | read, f"{len(sent - committed - read)} records reached nobody")
+
+
 DELAYED = 300
 
 
@@ -553,6 +570,7 @@ SCENES = [
     Scene(fences, "heir of a fence", first="word.fence:1"),
     Scene(outrun),
     Scene(disk_refuses),
+    Scene(sleeps),
     Scene(delays),
     Scene(queues, roles=("daemon", "queuer")),
     Scene(streams, roles=("daemon", "eventer")),
