@@ -6,7 +6,7 @@ usage: kill_points.py BIN_DIR [--only NAME]... [--scene NAME] [--nth N,N...] [--
                       [--user UID] [--every K] [--jobs N]
 
 BIN_DIR holds mallbotsd, mallbots and crash_client of a build with MALLBOTS_CRASH_POINTS=ON.
-The scenes (scenes.py) are first played without a crash, to learn who comes to which point. Then:
+The scenes (scenes.py, kept_scenes.py) are first played without a crash, to learn who comes to which point. Then:
 
   daemon (broker and keeper)   x SIGKILL; the keeper, or this program for a dead keeper, starts the
                                next one
@@ -32,8 +32,9 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from cast import Cast  # noqa: E402
 from instance import Instance, Programs, Violation  # noqa: E402
-from scenes import SCENES, Cast  # noqa: E402
+from scenes import SCENES  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TRIES = 3  # for a point that a run did not come to

@@ -26,6 +26,8 @@
 // for). A payload names its batch, so that half a batch can be told:
 // NAME-NUMBER-BATCH/RECORDS/INDEX-filler; of an event:
 // NAME-NUMBER-STREAM@VERSION/RECORDS/INDEX-filler.
+#include "tests/crash/power_cut_client.h"
+
 #include <poll.h>
 #include <unistd.h>
 
@@ -39,7 +41,6 @@
 
 #include "clients/consumer.h"
 #include "clients/producer.h"
-#include "tests/crash/power_cut_client.h"
 
 namespace mallbots::test {
 
