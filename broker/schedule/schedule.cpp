@@ -53,7 +53,8 @@ BootNanos Schedule::duty(BootNanos now) {
   if (delayed_ == nullptr) return next_look;
   take_in(now, next_look);
   if (!moments_.empty() || !busy_.empty()) {
-    const UnixMillis wall_ms = wall_now_ms();
+    // The clock of the stamps: nothing is stamped before it was due.
+    const UnixMillis wall_ms = wall_coarse_ms();
     make_due(wall_ms);
     deliver(now, next_look);
     if (!moments_.empty()) {

@@ -111,6 +111,11 @@ TEST(Checks, WhatIsSentLaterStandsLater) {
                     "40 q acked t a 0 0\n" +
                     kRead),
               IsEmpty());
+  // What was put off is acked before it is in the log.
+  EXPECT_THAT(kinds("10 p send t b k b\n10 p due t b 8\n20 p acked t b 0 ?\n30 q send t a k a\n"
+                    "40 q acked t a 0 0\n" +
+                    kRead),
+              IsEmpty());
 }
 
 TEST(Checks, StampsNeverStepBackAndDueTimesAreKept) {

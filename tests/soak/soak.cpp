@@ -33,11 +33,13 @@ const std::vector<TopicKind>& topic_kinds() {
     return settings;
   };
   static const std::vector<TopicKind> kKinds{
-      {"log", kSmall, {{"producer", 3}, {"reader", 2}, {"member", 4}}},
+      {"log",
+       kSmall,
+       {{"producer", 3}, {"named", 2}, {"postponer", 1}, {"reader", 2}, {"member", 4}}},
       {"sequenced",
        and_also(kSmall, {"ingest", "sequenced"}),
        {{"producer", 2}, {"reader", 1}, {"member", 2}}},
-      {"queue", kSmall, {{"producer", 2}, {"queuer", 5}}},
+      {"queue", kSmall, {{"producer", 2}, {"postponer", 1}, {"queuer", 5}}},
       {"events",
        and_also(kSmall, {"type", "events"}),
        {{"appender", 3}, {"browser", 1}, {"reader", 1}, {"member", 2}}},
@@ -215,7 +217,19 @@ void Soak::calm_down() {
     tend_broker();
     std::this_thread::sleep_for(std::chrono::milliseconds{5});
   }
-  cast_.end({"producer", "appender"});
+  cast_.end({"producer", "named", "postponer", "appender"});
+  const auto connection = connect();
+  bool waits = connection != nullptr;
+  for (const Deadline due = Deadline::after_ms(kDrainsWithinMs); waits && !due.has_passed();) {
+    waits = false;
+    const auto listed = client::Admin{*connection}.list_delayed({}, [&waits](const auto&) {
+      waits = true;
+      return false;
+    });
+    if (!listed) waits = true;
+    if (waits) std::this_thread::sleep_for(std::chrono::milliseconds{20});
+  }
+  if (waits) cast_.find("delayed records were not delivered");
 }
 
 bool Soak::has_drained(client::Admin& admin, const std::string& topic, const std::string& group) {

@@ -1,9 +1,10 @@
-// The soak: a daemon with producers, plain readers, group members, writers and readers of event
-// streams on topics of every kind, each a process, of which
-// somebody is killed (SIGKILL) or stopped for a while (SIGSTOP, SIGCONT) all the time, the broker
-// too; now and then everything is ended and started again. At the end nobody is hurt any more: the
-// producers end, the groups read what is left, auditors read every topic before and after a last
-// restart, and the history of all (tests/history) must have no finding.
+// The soak: a daemon with producers (some have names, some put their records off), plain readers,
+// group members, writers and readers of event streams on topics of every kind, each a process, of
+// which somebody is killed (SIGKILL) or stopped for a while (SIGSTOP, SIGCONT) all the time, the
+// broker too; now and then everything is ended and started again. At the end nobody is hurt any
+// more: the producers end, what was put off comes, the groups read what is left, auditors read
+// every topic before and after a last restart, and the history of all (tests/history) must have no
+// finding.
 //
 // The seed decides who is hurt when and how; what the machine makes of it is its own.
 #pragma once

@@ -2,6 +2,8 @@
 // SIGTERM; what it did and saw goes to the file NOTES (tests/history/history.h). Roles:
 //
 //   producer  single records and batches, committed and durable
+//   postponer records that are to be delivered later
+//   named     records under the name GROUP, which goes on where its last life ended
 //   reader    a plain reader from somewhere in the log, now and then slow
 //   member    of GROUP; commits now and then, all or a part of what it was given
 //   queuer    of GROUP in queue mode: acknowledges, gives back, rejects, holds too long
@@ -27,7 +29,8 @@ namespace {
 std::atomic<bool> end_asked = false;  // lock-free: a signal handler stores it
 
 constexpr std::pair<std::string_view, int (*)(Stage&)> kRoles[] = {
-    {"producer", produce},     {"reader", read},
+    {"producer", produce},     {"postponer", postpone},
+    {"named", produce_named},  {"reader", read},
     {"member", consume},       {"auditor", audit},
     {"queuer", consume_queue}, {"appender", write_streams},
     {"browser", read_streams}, {"archivist", audit_streams},

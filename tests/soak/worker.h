@@ -59,7 +59,9 @@ struct Stage {
 // Each runs until SIGTERM, or its work is done; the exit code.
 
 int produce(Stage& stage);  // producers.cpp
-int read(Stage& stage);     // readers.cpp
+int postpone(Stage& stage);
+int produce_named(Stage& stage);  // named_producer.cpp
+int read(Stage& stage);           // readers.cpp
 int audit(Stage& stage);
 int consume(Stage& stage);        // member.cpp
 int consume_queue(Stage& stage);  // queue_member.cpp
