@@ -15,6 +15,7 @@
 #include "clients/toolkit/middleware/logging.h"
 #include "clients/toolkit/prometheus_metrics.h"
 #include "clients/toolkit/store/relay.h"
+#include "clients/toolkit/store/service_metrics.h"
 #include "services/runtime/rpc_server.h"
 #include "services/runtime/service_log.h"
 #include "services/runtime/worker_pool.h"
@@ -26,6 +27,7 @@ namespace {
 constexpr std::int64_t kCallGraceMs = 2'000;
 constexpr std::int64_t kHandlerGraceMs = 10'000;
 constexpr std::int64_t kHealthMs = 500;
+constexpr std::int64_t kStoreMetricsMs = 2'000;
 constexpr std::size_t kLongestSocketName = 107;  // unix(7)
 
 Result<void> make_folder(const std::string& folder) {
@@ -72,6 +74,7 @@ class Host::Impl {
         connection(std::move(connection_)),
         bus(*connection),
         metrics(std::make_shared<prometheus::Registry>()),
+        store_metrics(metrics),
         router(bus, {.middlewares = {toolkit::logging(options.log, {.successes = false}),
                                      toolkit::metrics(metrics)},
                      .log = options.log}) {}
@@ -91,6 +94,7 @@ class Host::Impl {
   toolkit::ShmBus bus;
   std::shared_ptr<prometheus::Registry> metrics;
   std::map<std::string, Store> stores;
+  toolkit::ServiceMetrics store_metrics;
   std::set<std::string> topics;  ///< that are there
   toolkit::Router router;
   std::vector<Timer> timers;
@@ -181,6 +185,12 @@ Result<toolkit::ServiceStore> Host::open_store(const std::string& name) {
   auto relay = std::make_unique<toolkit::Relay>(**database, **outbox, impl_->bus);
   const auto [store, is_new] = impl_->stores.emplace(
       name, Store{std::move(*database), std::move(*inbox), std::move(*outbox), std::move(relay)});
+  impl_->store_metrics.watch(name, *store->second.outbox);
+  if (impl_->stores.size() == 1)
+    every(kStoreMetricsMs, "host.store_metrics", [this]() -> Outcome<void> {
+      const auto done = impl_->store_metrics.refresh();
+      return done ? Outcome<void>{} : std::unexpected(Failure{done.error()});
+    });
   return store->second.view();
 }
 
