@@ -43,3 +43,20 @@ test("from first touch to released, in two windows", async ({page, browser}) => 
     await expectAccessible(staff);
   }
 });
+
+test("the two pictures of the front page", async ({browser}) => {
+  test.skip(!process.env.PICTURES, "PICTURES=1 takes them, from a mall that is busy");
+  const folder = "../../docs/pictures";
+  const staff = await (await browser.newContext({viewport: {width: 1280, height: 720}})).newPage();
+  await staff.goto(process.env.MALL_STAFF);
+  await expect(staff.locator("canvas")).toBeVisible({timeout: 20_000});
+  await staff.waitForTimeout(2000);
+  await staff.screenshot({path: `${folder}/floor.png`});
+  const kiosk = await (await browser.newContext({viewport: {width: 1280, height: 720}})).newPage();
+  await kiosk.goto(`${process.env.MALL_KIOSK}/`);
+  await kiosk.getByRole("button", {name: "Touch to start"}).click();
+  await kiosk.locator(".store-card").nth(Number(process.env.STORE ?? 0)).click();
+  for (let i = 0; i < 2; ++i) await kiosk.getByRole("button", {name: /^Add /}).first().click();
+  await expect(kiosk.locator(".cart-total")).not.toHaveClass(/unsettled/);
+  await kiosk.screenshot({path: `${folder}/kiosk.png`});
+});
