@@ -130,8 +130,8 @@ class SocketConnection final : public Connection,
       self->is_open_ = !bad;
       if (bad) return self->finish();
       self->is_told_ = false;
+      // What on_open sends asks for its writing itself: one asked for here would run beside it.
       self->call([self] { self->handler_->on_open(self->queue_); }, [self] { self->read(); });
-      self->write();
     });
   }
 

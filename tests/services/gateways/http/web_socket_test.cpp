@@ -16,6 +16,7 @@ namespace {
 struct Heard {
   std::mutex mutex;
   std::shared_ptr<SocketPeer> peer;
+  std::vector<const char*> greetings{};
   std::atomic<int> rooms = 0;
   std::atomic<int> closes = 0;
 
@@ -34,6 +35,7 @@ class Echo : public SocketHandler {
   void on_open(std::shared_ptr<SocketPeer> peer) override {
     const std::lock_guard lock{heard_.mutex};
     heard_.peer = std::move(peer);
+    for (const char* text : heard_.greetings) static_cast<void>(heard_.peer->send(text));
   }
   void on_text(const std::string& text) override {
     if (text == "throw") throw std::runtime_error("oh");
@@ -85,6 +87,19 @@ TEST_F(WebSocketTest, TextGoesThereAndBack) {
   for (int count = 0; count < 2; ++count) rest += client.next_frame().text;
   EXPECT_THAT(rest, testing::AnyOf("twoping", "pingtwo"));
   EXPECT_EQ(server_->figures().sockets_now, 1U);
+}
+
+TEST_F(WebSocketTest, WhatIsSaidAtTheOpeningIsSaidOnceAndInOrder) {
+  heard_.greetings = {"hello", "all", "there"};
+  start();
+  for (int i = 0; i < 300; ++i) {
+    RawClient client(server_->port());
+    open(client);
+    client.frame(1, "last");
+    for (const char* word : {"hello", "all", "there", "last"}) {
+      ASSERT_EQ(client.next_frame().text, word) << i;
+    }
+  }
 }
 
 TEST_F(WebSocketTest, WhatIsNoUpgradeIsAnswered) {
