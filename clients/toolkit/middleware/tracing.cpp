@@ -66,6 +66,7 @@ Middleware tracing(SpanRecorder& recorder) {
       Span span{.context = parent ? parent->child() : TraceContext::start(),
                 .parent_id = parent ? parent->span_id : std::string{},
                 .name = std::string{message.topic()} + " " + of.name,
+                .kind = SpanKind::kConsumer,
                 .start_ns = context.clock().wall_ms() * kMillisecond,
                 .attributes = {{"topic", std::string{message.topic()}},
                                {"handler", of.name},

@@ -1,6 +1,7 @@
 // Tracing: W3C trace context in and out (w3.org/TR/trace-context). Each try of a message is a span,
 // a child of the span that published the message; what the handler publishes belongs to that span.
-// A message without a trace begins one. Spans go to a recorder; exporters are recorders.
+// A message without a trace begins one. The relay of an outbox (RelayOptions::spans) and the steps
+// of sagas (SagaRunner) give spans, too. They go to a recorder; otlp_file.h is one for files.
 //
 // Who calls: any thread; record() is called by several at once. No errors: a traceparent that does
 // not parse is none.
@@ -30,10 +31,14 @@ struct TraceContext {
   [[nodiscard]] std::string traceparent() const;
 };
 
+/// As OpenTelemetry names and numbers them.
+enum class SpanKind : std::uint8_t { kInternal = 1, kServer, kClient, kProducer, kConsumer };
+
 struct Span {
   TraceContext context;
   std::string parent_id{};  ///< empty: the first of its trace
   std::string name;
+  SpanKind kind = SpanKind::kInternal;
   std::int64_t start_ns = 0;  ///< Unix nanoseconds
   std::int64_t duration_ns = 0;
   std::vector<std::pair<std::string, std::string>> attributes{};

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "clients/toolkit/saga/internal/command_id.h"
+#include "clients/toolkit/saga/internal/step_span.h"
 
 namespace mallbots::toolkit {
 namespace {
@@ -171,7 +172,9 @@ Handled SagaRunner::act(Work& work) {
   Instance& instance = work.instance;
   const SagaPlan::Step& step = plan_.steps[instance.step];
   SagaOut out{names_};
+  const StepSpan span{spans_, {plan_.name, step.name, instance.id, false}, work.cause.trace};
   if (auto acted = step.act(instance.data, out); !acted) return acted;
+  span.end(work.transaction);
   instance.sent = static_cast<std::int64_t>(out.commands().size());
   instance.waiting = instance.sent;
   instance.wake_at_ms = step.timeout_ms > 0 ? wall_now_ms() + step.timeout_ms : 0;
@@ -201,7 +204,9 @@ Handled SagaRunner::undo(Work& work) {
     const SagaPlan::Step& step = plan_.steps[--instance.step];
     if (!step.undo) continue;
     SagaOut out{names_};
+    const StepSpan span{spans_, {plan_.name, step.name, instance.id, true}, work.cause.trace};
     if (auto undone = step.undo(instance.data, out); !undone) return undone;
+    span.end(work.transaction);
     instance.sent = static_cast<std::int64_t>(out.commands().size());
     instance.waiting = instance.sent;
     instance.wake_at_ms = step.timeout_ms > 0 ? wall_now_ms() + step.timeout_ms : 0;

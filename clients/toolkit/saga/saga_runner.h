@@ -26,6 +26,7 @@
 #include <string>
 #include <vector>
 
+#include "clients/toolkit/middleware/tracing.h"
 #include "clients/toolkit/saga/saga.h"
 #include "clients/toolkit/store/transactional.h"
 
@@ -65,8 +66,11 @@ struct ServiceStore {
 
 class SagaRunner {
  public:
-  SagaRunner(SagaPlan plan, const ServiceStore& store, TopicNames names)
-      : plan_(std::move(plan)), store_(store), names_(std::move(names)) {}
+  /// `spans`, if given, gets a span "SAGA STEP" or "SAGA undo STEP" for each step that was begun or
+  /// undone, when that is committed: a child of the span of the message that moved the saga.
+  SagaRunner(SagaPlan plan, const ServiceStore& store, TopicNames names,
+             SpanRecorder* spans = nullptr)
+      : plan_(std::move(plan)), store_(store), names_(std::move(names)), spans_(spans) {}
   SagaRunner(const SagaRunner&) = delete;
   SagaRunner& operator=(const SagaRunner&) = delete;
 
@@ -127,6 +131,7 @@ class SagaRunner {
   SagaPlan plan_;
   ServiceStore store_;
   TopicNames names_;
+  SpanRecorder* spans_;
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::uint64_t changes_ = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "clients/toolkit/message.h"
 #include "clients/toolkit/store/internal/header_block.h"
 #include "shm/base/clock.h"
 #include "shm/base/crash_point.h"
@@ -17,7 +18,31 @@ bool is_final(ErrorCode code) {
          code == ErrorCode::kCorrupt;
 }
 
-enum Column : std::size_t { kId, kKey, kPayload, kHeaders, kTrace, kTombstone, kPublishAt };
+enum Column : std::size_t { kId, kKey, kPayload, kHeaders, kTrace, kTombstone, kPublishAt, kAdded };
+
+std::string message_id(const Row& row) {
+  const auto headers = unpack_headers(row.text(kHeaders));
+  if (headers)
+    for (const client::Header& header : *headers)
+      if (header.name == kMessageId) return std::string{header.value};
+  return {};
+}
+
+/// One try of one message; nothing if it belongs to no trace.
+std::optional<Span> span_of(const std::string& topic, const Row& row) {
+  const auto parent = TraceContext::parse(row.text(kTrace));
+  if (!parent) return std::nullopt;
+  const UnixMillis now = wall_now_ms();
+  return Span{.context = parent->child(),
+              .parent_id = parent->span_id,
+              .name = topic + " relay",
+              .kind = SpanKind::kProducer,
+              .start_ns = wall_now_ns(),
+              .attributes = {{"topic", topic},
+                             {"handler", "relay"},
+                             {"message.id", message_id(row)},
+                             {"outbox.waited_ms", std::to_string(now - row.integer(kAdded))}}};
+}
 
 }  // namespace
 
@@ -78,7 +103,7 @@ Result<std::vector<std::string>> Relay::waiting_topics() const {
 
 Result<Relay::Batch> Relay::next_batch(const std::string& topic) const {
   auto rows = database_->read(
-      "select id, key, payload, headers, trace, tombstone, publish_at_ms from outbox"
+      "select id, key, payload, headers, trace, tombstone, publish_at_ms, added_ms from outbox"
       " where published_ms is null and refused is null and topic = ? order by id limit ?",
       {topic, options_.batch});
   if (!rows) return std::unexpected(std::move(rows).error());
@@ -127,6 +152,22 @@ Result<std::size_t> Relay::relay_topic(const std::string& topic) {
 }
 
 Result<void> Relay::publish(const Batch& batch) {
+  if (options_.spans == nullptr) return publish_records(batch);
+  std::vector<Span> spans;
+  for (const Row& row : batch.rows)
+    if (auto span = span_of(batch.topic, row)) spans.push_back(std::move(*span));
+  const BootNanos begun = boot_now_ns();
+  auto published = publish_records(batch);
+  for (Span& span : spans) {
+    span.duration_ns = boot_now_ns() - begun;
+    span.failed = !published;
+    if (!published) span.problem = published.error().sentence();
+    options_.spans->record(std::move(span));
+  }
+  return published;
+}
+
+Result<void> Relay::publish_records(const Batch& batch) {
   std::vector<std::vector<client::Header>> headers;
   for (const Row& row : batch.rows) {
     auto unpacked = unpack_headers(row.text(kHeaders));

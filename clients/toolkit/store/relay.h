@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "clients/toolkit/bus.h"
+#include "clients/toolkit/middleware/tracing.h"
 #include "clients/toolkit/store/outbox.h"
 
 namespace mallbots::toolkit {
@@ -34,6 +35,9 @@ struct RelayOptions {
   std::int64_t keep_published_ms = 0;
   /// After a failed publication of a topic.
   Redelivery retry{.first_ms = 50, .factor = 2.0, .max_ms = 5'000};
+  /// Gets a span "TOPIC relay" for each try of each message with a trace, a child of the span that
+  /// put it into the outbox, with `outbox.waited_ms`. Null: none are made.
+  SpanRecorder* spans = nullptr;
 };
 
 class Relay {
@@ -63,6 +67,7 @@ class Relay {
   [[nodiscard]] Result<Batch> next_batch(const std::string& topic) const;
   [[nodiscard]] Result<std::size_t> relay_topic(const std::string& topic);
   [[nodiscard]] Result<void> publish(const Batch& batch);
+  [[nodiscard]] Result<void> publish_records(const Batch& batch);
   [[nodiscard]] Result<void> mark(const Batch& batch);
   [[nodiscard]] Result<void> set_aside(const Batch& batch, const Error& reason);
   void put_off(const std::string& topic, const Error& error);
