@@ -17,7 +17,11 @@ kiosk=http://127.0.0.1:$kiosk_port admin=http://127.0.0.1:$admin_port
 settings=(--bots "${ROBOTS:-20}" --speed "${SPEED:-5}" --set "kiosk.port=$kiosk_port" --set "admin.port=$admin_port")
 # shellcheck source=packaging/demo/parts.sh
 . packaging/demo/parts.sh
-fail() { echo "up: $*" >&2; exit 1; }
+fail() {
+  echo "up: $*" >&2
+  case $* in *.port*) echo "up: KIOSK_PORT=N ADMIN_PORT=N make up takes other ports" >&2 ;; esac
+  exit 1
+}
 
 # A number that was used again by another process is not ours: its command names our folder.
 find_mall() {

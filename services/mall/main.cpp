@@ -25,6 +25,8 @@ int main(int count, char** words) {
     return code == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
   }
   if (done) return 0;
-  std::cerr << "mall: " << done.error().sentence() << '\n';
+  const Error& error = done.error();  // of Refused the detail says it all
+  std::cerr << "mall: " << (error.code == ErrorCode::kRefused ? error.detail : error.sentence())
+            << '\n';
   return static_cast<int>(error_entry(done.error().code).exit_code);
 }

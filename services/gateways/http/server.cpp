@@ -85,7 +85,7 @@ Result<void> listen(tcp::acceptor& acceptor, const tcp::endpoint& endpoint,
   const auto owner = owner_of_port(endpoint.port());
   const std::string who =
       owner ? fmt::format("process {} ({}) has it", owner->pid, owner->name) : "somebody has it";
-  return fail(ErrorCode::kInUse,
+  return fail(ErrorCode::kBadConfig,
               fmt::format("{}: {}; end it, or set {}.port to another port or 0", where, who, name));
 }
 

@@ -10,8 +10,8 @@
 // origin (header Origin) may only read (403). Pipelined requests are answered in order.
 //
 // Errors of start(): BadConfig (an address that is none; one that is not loopback without TLS: the
-// sentence names the settings that mend it; a certificate or key that cannot be read), InUse (the
-// port is taken; names the process if this user may see it), Io.
+// sentence names the settings that mend it; a certificate or key that cannot be read; a port that
+// is taken: names the process that has it, if this user may see it), Io.
 //
 // stop() takes no new connections, lets requests that are being handled finish (at most
 // `stop_ms`), then closes everything. No handler runs after it. A crash leaves nothing behind.

@@ -358,7 +358,7 @@ TEST_F(ServerTest, TakenPortNamesItsOwner) {
   const auto port = start().port();
   const auto second = Server::start({.name = "kiosk", .port = port}, router());
   ASSERT_FALSE(second);
-  EXPECT_EQ(second.error().code, ErrorCode::kInUse);
+  EXPECT_EQ(second.error().code, ErrorCode::kBadConfig);
   EXPECT_THAT(second.error().detail, HasSubstr(std::to_string(getpid())));
   EXPECT_THAT(second.error().detail, HasSubstr("kiosk.port"));
 }
