@@ -12,6 +12,7 @@
 //   toolkit.*      a router's handler beside the bare client
 //   failover.*     kill -9 of a group's member
 //   restart.*      kill -9 of the broker
+//   kiosk.*        orders through the whole mall, from the kiosk's submit to approved
 //   cold_start.*   a daemon that finds 10 GiB on the disk and nothing in memory
 //
 // Add the limits first (bench/limits/limits.h): the rows name them.
@@ -35,6 +36,7 @@ void add_queue_rows(Registry& registry);
 void add_failover_rows(Registry& registry);
 void add_restart_rows(Registry& registry);
 void add_cold_start_rows(Registry& registry);
+void add_kiosk_rows(Registry& registry);
 
 inline void add_scenarios(Registry& registry) {
   add_round_trip_rows(registry);
@@ -51,6 +53,7 @@ inline void add_scenarios(Registry& registry) {
   add_failover_rows(registry);
   add_restart_rows(registry);
   add_cold_start_rows(registry);
+  add_kiosk_rows(registry);
 }
 
 }  // namespace mallbots::bench
