@@ -49,7 +49,10 @@ trap clean_up EXIT
 trap 'verdict=interrupted; exit 130' INT TERM HUP
 
 # --- The people ----------------------------------------------------------------------------------------------------------
-start_staff() { start_part staff "$bin/staff" --admin "$admin" --staff demo --password-file "$work/password" --seed "$seed"; }
+# So many are cancelled and disabled that a thousand invoices have some of each.
+start_staff() {
+  start_part staff "$bin/staff" --admin "$admin" --staff demo --password-file "$work/password" --seed "$seed" --cancel 10 --disable 100
+}
 start_shoppers() {
   start_part shoppers "$bin/shoppers" --orders "$work/invoices.csv" --limit "$limit" --run "demo$$" --seed "$seed" --kiosk "$kiosk" \
     --kiosks "${KIOSKS:-8}" --admin "$admin" --staff demo --password-file "$work/password" --plan services/simulators/bots/mall.map \

@@ -8,7 +8,7 @@ namespace mallbots::staff {
 
 namespace {
 /// Orders that are not ready yet are many, and nobody waits for what is done about them.
-constexpr std::uint64_t kRoundsToLook = 5;
+constexpr BootNanos kBetweenLooksNs = kSecond;
 }  // namespace
 
 using simulators::ListAtDepot;
@@ -90,20 +90,26 @@ Result<void> Staff::judge(const OrderSeen& order) {
   return {};
 }
 
+Result<void> Staff::look_ahead() {
+  if (looked_ns_ != 0 && boot_now_ns() - looked_ns_ < kBetweenLooksNs) return {};
+  looked_ns_ = boot_now_ns();
+  for (const char* status : {"approved", "in-progress"}) {
+    const auto orders = desk_->orders(status);
+    if (!orders) return std::unexpected(orders.error());
+    for (const OrderSeen& order : *orders) MALLBOTS_TRY(before_ready(order));
+  }
+  return {};
+}
+
 Result<bool> Staff::round() {
   has_worked_ = false;
+  MALLBOTS_TRY(look_ahead());
   const auto lists = desk_->at_depot();
   if (!lists) return std::unexpected(lists.error());
   for (const ListAtDepot& list : *lists) MALLBOTS_TRY(count(list));
   const auto ready = desk_->orders("ready");
   if (!ready) return std::unexpected(ready.error());
   for (const OrderSeen& order : *ready) MALLBOTS_TRY(pick_up(order));
-  if (rounds_++ % kRoundsToLook != 0) return has_worked_;
-  for (const char* status : {"approved", "in-progress"}) {
-    const auto orders = desk_->orders(status);
-    if (!orders) return std::unexpected(orders.error());
-    for (const OrderSeen& order : *orders) MALLBOTS_TRY(before_ready(order));
-  }
   return has_worked_;
 }
 

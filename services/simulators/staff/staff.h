@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "services/simulators/desk.h"
+#include "shm/base/clock.h"
 
 namespace mallbots::staff {
 
@@ -54,6 +55,8 @@ class Staff {
 
   /// The same; a refusal is counted, anything done is work.
   [[nodiscard]] Result<bool> note(Result<bool> is_done);
+  /// At orders that are not ready yet.
+  [[nodiscard]] Result<void> look_ahead();
   [[nodiscard]] Result<void> count(simulators::ListAtDepot list);
   [[nodiscard]] Result<void> before_ready(const simulators::OrderSeen& order);
   [[nodiscard]] Result<void> pick_up(const simulators::OrderSeen& order);
@@ -69,7 +72,7 @@ class Staff {
   std::set<std::string> lists_;      ///< counted
   std::set<std::string> customers_;  ///< disabled
   bool has_worked_ = false;
-  std::uint64_t rounds_ = 0;
+  BootNanos looked_ns_ = 0;  ///< at orders that are not ready
 };
 
 }  // namespace mallbots::staff
