@@ -89,7 +89,7 @@ process_of() { # NAME
 names_of_services() { sed -nE 's/^([a-z]+) .*/\1/p' services/mall/services.txt; }
 dice() { echo "$seed $*" | md5sum | cut -c1-8; }
 victims() {
-  { echo broker; echo staff; if [ "$mode" = together ]; then echo services; else names_of_services; fi; } |
+  { echo broker; echo keeper; echo staff; if [ "$mode" = together ]; then echo services; else names_of_services; fi; } |
     while read -r part; do echo "$(dice "$part") $part"; done | sort | cut -d' ' -f2
 }
 kill_part() { # NAME
