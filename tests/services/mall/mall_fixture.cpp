@@ -14,9 +14,6 @@
 namespace mallbots::test {
 namespace {
 
-constexpr double kLimitS = 110;
-constexpr const char* kContexts = "customers,orders,depot,payments,stores,search,notifications";
-
 runtimepb::Money pence(std::int64_t minor) {
   runtimepb::Money money;
   money.set_minor(minor);
@@ -33,25 +30,31 @@ RunningMall::~RunningMall() {
 }
 
 bool RunningMall::start(const std::vector<std::string>& more) {
-  if (!daemon_.start()) return false;
+  if (!has_broker_ && !daemon_.start()) return false;
+  has_broker_ = true;
   std::vector<std::string> words{binary("mall"),
                                  "up",
                                  manner_ == Manner::kTogether ? "--together" : "--separate",
                                  "--only",
-                                 kContexts,
+                                 options_.services,
                                  "--runtime-dir",
                                  daemon_.runtime_dir(),
                                  "--data-dir",
                                  data_dir(),
                                  "--set",
                                  "depot.heartbeat_ms=60000"};
+  for (const std::string& setting : options_.settings)
+    words.insert(words.end(), {"--set", setting});
   words.insert(words.end(), more.begin(), more.end());
-  mall_ = Process::start(words, {.limit_s = kLimitS});
+  mall_ = Process::start(words, {.limit_s = options_.limit_s});
   return mall_->says("The mall is open", 60);
 }
 
 bool RunningMall::stop() {
-  channels_.clear();
+  {
+    const std::scoped_lock lock{mutex_};
+    channels_.clear();
+  }
   mall_->send(SIGTERM);
   const Ended ended = mall_->wait(40);
   return ended.in_time && ended.exit_code == 0;
@@ -66,12 +69,20 @@ pid_t RunningMall::process_of(const std::string& service) const {
   return 0;
 }
 
-bool RunningMall::kill(const std::string& service) {
+bool RunningMall::signal(const std::string& service, int signal) {
   const pid_t pid = process_of(service);
-  return pid != 0 && ::kill(pid, SIGKILL) == 0;
+  return pid != 0 && ::kill(pid, signal) == 0;
+}
+
+std::string RunningMall::address_of(const std::string& gateway) const {
+  std::ifstream file{daemon_.runtime_dir() + "/mall/" + gateway + ".address"};
+  std::string address;
+  std::getline(file, address);
+  return address;
 }
 
 std::shared_ptr<grpc::Channel> RunningMall::channel(const std::string& service) {
+  const std::scoped_lock lock{mutex_};
   auto& channel = channels_[service];
   if (!channel) channel = RpcServer::connect(daemon_.runtime_dir() + "/mall/" + service + ".sock");
   return channel;
@@ -124,7 +135,7 @@ void Story::fill_cart() {
   ASSERT_EQ(now.total().minor(), 699);
 }
 
-void Story::check_out() {
+void Story::check_out(const CheckOut& with) {
   customerspb::FindOrRegisterRequest who;
   who.set_name("Ada");
   who.set_sms_number("+442079460000");
@@ -132,10 +143,10 @@ void Story::check_out() {
   ASK("customers", &customerspb::CustomersService::Stub::FindOrRegister, who, &customer);
   google::protobuf::Empty done;
   paymentspb::AuthorizeRequest hold;
-  hold.set_id("payment-" + order_);
+  hold.set_id(with.payment.empty() ? "payment-" + order_ : with.payment);
   hold.set_customer_id(customer.id());
   hold.set_card_token("tok_1");
-  *hold.mutable_amount() = pence(699);
+  *hold.mutable_amount() = pence(with.held);
   ASK("payments", &paymentspb::PaymentsService::Stub::Authorize, hold, &done);
   orderspb::CheckOutCartRequest out;
   out.set_id(order_);

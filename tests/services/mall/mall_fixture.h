@@ -1,12 +1,16 @@
 // RunningMall: `mall up` over a broker of its own, in one process or one for each service, and what
 // gateways do with it: calls to contexts, each repeated under the same request id until it is
-// answered, as a gateway's caller would. Call from one thread; ends with the object.
+// answered, as a gateway's caller would. ask() and channel() from any thread, the rest from one;
+// ends with the object.
 #pragma once
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/types.h>
 
+#include <atomic>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -18,23 +22,36 @@
 #include "services/payments/api.grpc.pb.h"
 #include "services/runtime/grpc_client.h"
 #include "services/stores/api.grpc.pb.h"
+#include "tests/services/mall/manner.h"
 #include "tests/support/daemon.h"
 
 namespace mallbots::test {
 
-enum class Manner : bool { kTogether, kSeparate };
+struct MallOptions {
+  std::string services = "customers,orders,depot,payments,stores,search,notifications";
+  std::vector<std::string> settings;  ///< NAME=VALUE
+  double limit_s = 110;               ///< it may run
+};
 
 class RunningMall {
  public:
-  explicit RunningMall(Manner manner) : manner_(manner) {}
+  explicit RunningMall(Manner manner, MallOptions options = {})
+      : manner_(manner),
+        options_(std::move(options)),
+        daemon_({.process = {.limit_s = options_.limit_s}}) {}
   ~RunningMall();
 
-  /// The broker and all contexts, until they are ready. `more`: words for `mall up`.
+  /// The broker, unless it runs, and the services, until they are ready. `more`: words for
+  /// `mall up`.
   [[nodiscard]] bool start(const std::vector<std::string>& more = {});
   /// SIGTERM; true if it ended cleanly and in time.
   [[nodiscard]] bool stop();
   /// SIGKILL to the process that has the service. False: there is none.
-  [[nodiscard]] bool kill(const std::string& service);
+  [[nodiscard]] bool kill(const std::string& service) { return signal(service, SIGKILL); }
+  [[nodiscard]] bool signal(const std::string& service, int signal);
+  /// Of a gateway, e.g. "http://127.0.0.1:40123/"; empty: it has none.
+  [[nodiscard]] std::string address_of(const std::string& gateway) const;
+  [[nodiscard]] bool is_open() const { return mall_ && mall_->running(); }
   [[nodiscard]] std::string log() const { return mall_->errors(); }
   [[nodiscard]] Daemon& daemon() noexcept { return daemon_; }
   [[nodiscard]] std::string data_dir() const { return daemon_.folder() / "mall"; }
@@ -51,10 +68,19 @@ class RunningMall {
   [[nodiscard]] pid_t process_of(const std::string& service) const;
 
   Manner manner_;
+  MallOptions options_;
   Daemon daemon_;
+  bool has_broker_ = false;
   std::optional<Process> mall_;
-  std::map<std::string, std::shared_ptr<grpc::Channel>> channels_;
-  int requests_ = 0;
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<grpc::Channel>> channels_;  ///< under mutex_
+  std::atomic<int> requests_ = 0;
+};
+
+/// What an order is submitted with.
+struct CheckOut {
+  std::string payment{};  ///< empty: "payment-ORDER"
+  std::int64_t held = 699;
 };
 
 /// One order, step by step: two mugs and a cake, 6.99.
@@ -65,7 +91,7 @@ class Story {
 
   void open_store();
   void fill_cart();
-  void check_out();
+  void check_out(const CheckOut& with = {});
   void wait_for(const std::string& status);
   void start_shopping();
   void bring_it_in();
