@@ -1,6 +1,7 @@
 #include "services/runtime/grpc_calls.h"
 
 #include "services/runtime/grpc_metadata.h"
+#include "services/runtime/text.h"
 
 namespace mallbots {
 namespace {
@@ -70,9 +71,9 @@ toolkit::Cause cause_of(const grpc::ServerContextBase& context) {
 
 grpc::Status status_of(const Failure& failure) {
   if (const auto* error = std::get_if<Error>(&failure))
-    return {code_of(error->code), error->sentence()};
+    return {code_of(error->code), clipped(error->sentence())};
   const auto& refusal = std::get<Refusal>(failure);
-  return {code_of(refusal.kind), refusal.reason};
+  return {code_of(refusal.kind), clipped(refusal.reason)};
 }
 
 grpc::Status Calls::failed(const Failure& failure) const {

@@ -4,6 +4,7 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/support/server_interceptor.h>
 
 #include <algorithm>
 #include <chrono>
@@ -27,6 +28,29 @@ constexpr const char* kServiceConfig = R"({"methodConfig": [{
     "retryableStatusCodes": ["UNAVAILABLE"]
   }
 }]})";
+
+/// gRPC answers a message that does not read as if there were no such method, without a word.
+class Unread final : public grpc::experimental::Interceptor {
+ public:
+  void Intercept(grpc::experimental::InterceptorBatchMethods* batch) override {
+    using Point = grpc::experimental::InterceptionHookPoints;
+    if (batch->QueryInterceptionHookPoint(Point::PRE_SEND_STATUS) &&
+        batch->GetSendStatus().error_code() == grpc::StatusCode::UNIMPLEMENTED)
+      batch->ModifySendStatus(
+          {grpc::StatusCode::INVALID_ARGUMENT,
+           "the message does not read: other fields, or text that is no UTF-8"});
+    batch->Proceed();
+  }
+};
+
+class UnreadFactory final : public grpc::experimental::ServerInterceptorFactoryInterface {
+ public:
+  grpc::experimental::Interceptor* CreateServerInterceptor(
+      grpc::experimental::ServerRpcInfo* call) override {
+    using Type = grpc::experimental::ServerRpcInfo::Type;
+    return call->type() == Type::UNARY ? new Unread : nullptr;  // what is unknown is a stream
+  }
+};
 
 void enable_plugins() {
   static std::once_flag once;
@@ -61,6 +85,9 @@ Result<void> RpcServer::start(const std::string& folder) {
     builder.AddListeningPort("unix:" + folder + "/" + name + ".sock",
                              grpc::InsecureServerCredentials());
   for (grpc::Service* service : services_) builder.RegisterService(service);
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(std::make_unique<UnreadFactory>());
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
   server_ = builder.BuildAndStart();
   if (!server_)
     return fail(ErrorCode::kIo, "cannot listen on the sockets of '" + names_.front() + "' in '" +

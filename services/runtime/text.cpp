@@ -52,6 +52,14 @@ Decision<std::string> checked_text(std::string_view field, std::string_view text
   return std::string(text);
 }
 
+std::string clipped(std::string_view sentence) {
+  if (sentence.size() <= kMaxSaidBytes) return std::string(sentence);
+  constexpr std::string_view kRest = "...";
+  std::size_t size = kMaxSaidBytes - kRest.size();
+  while (size > 0 && (static_cast<std::uint8_t>(sentence[size]) & 0xC0) == 0x80) --size;
+  return std::string(sentence.substr(0, size)).append(kRest);
+}
+
 Decision<std::string> checked_phone(std::string_view text) {
   const std::string_view as_given = text;
   std::string digits;

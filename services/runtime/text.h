@@ -22,6 +22,11 @@ inline constexpr std::size_t kMaxTextBytes = 2'000;
 [[nodiscard]] Decision<std::string> checked_text(std::string_view field, std::string_view text,
                                                  std::size_t max_bytes = kMaxNameBytes);
 
+/// Of a sentence that may repeat what somebody gave: at most kMaxSaidBytes, whole letters, and
+/// "..." for the rest. More does not fit into the status of a call.
+inline constexpr std::size_t kMaxSaidBytes = 300;
+[[nodiscard]] std::string clipped(std::string_view sentence);
+
 /// As "+441234567890": a plus, then 7 to 15 digits (ITU-T E.164); spaces, dashes and brackets
 /// between them are dropped, a leading 00 stands for the plus. kInvalid otherwise.
 [[nodiscard]] Decision<std::string> checked_phone(std::string_view text);

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "services/runtime/text.h"
+
 namespace mallbots::depot {
 namespace {
 
@@ -235,9 +237,10 @@ Outcome<void> keep_answer(toolkit::Transaction& transaction, std::string_view bo
   const toolkit::SqlValue refused = answer
                                         ? toolkit::SqlValue(nullptr)
                                         : toolkit::SqlValue(static_cast<int>(answer.error().kind));
-  MALLBOTS_OUTCOME(kept, transaction.run("insert into answers values (?, ?, ?, ?)",
-                                         {bot_id, sequence, refused,
-                                          answer ? std::string{} : answer.error().reason}));
+  MALLBOTS_OUTCOME(kept,
+                   transaction.run("insert into answers values (?, ?, ?, ?)",
+                                   {bot_id, sequence, refused,
+                                    answer ? std::string{} : clipped(answer.error().reason)}));
   MALLBOTS_OUTCOME(
       forgotten, transaction.run("delete from answers where bot_id = ? and sequence <= ?",
                                  {bot_id, sequence < kAnswersKept ? 0 : sequence - kAnswersKept}));

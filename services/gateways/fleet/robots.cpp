@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "clients/toolkit/message.h"
@@ -14,6 +15,7 @@ namespace {
 using State = Session::State;
 
 constexpr std::size_t kMaxIdBytes = 64;
+constexpr std::int32_t kMaxFloor = 1 << 20;  ///< cells, across and down
 
 }  // namespace
 
@@ -67,11 +69,11 @@ void Robots::hear(const Ref& session, Pending& heard, bool is_admitted, After& a
     return reject(session, message.sequence(), {fleetpb::SAY_HELLO, "begin with a Hello"}, after);
   }
   session->heard_since_told = true;
-  if (message.has_heartbeat()) return on_heartbeat(*session, message.heartbeat());
+  if (message.has_heartbeat()) return on_heartbeat(session, message.heartbeat(), after);
   if (message.has_ack()) return on_ack(*session, message.ack().number());
   if (message.what_case() == fleetpb::FromRobot::WHAT_NOT_SET) {
-    return reject(session, message.sequence(), {fleetpb::INVALID, "the message says nothing"},
-                  after);
+    return reject(session, message.sequence(),
+                  {fleetpb::INVALID, "the message says nothing that is known"}, after);
   }
   session->pending.push_back(std::move(heard));
   heard.done = nullptr;
@@ -96,17 +98,20 @@ void Robots::on_hello(const Ref& session, const fleetpb::Hello& hello, bool is_a
   session->state = State::kGreeting;
 }
 
-void Robots::on_heartbeat(Session& session, const fleetpb::Heartbeat& heartbeat) {
-  if (session.is_local || session.state == State::kOpen) {
-    const fleetpb::Position& was = session.at.position();
-    const fleetpb::Position& is = heartbeat.position();
-    if (heartbeat.has_position() &&
-        (!session.at.has_position() || was.x() != is.x() || was.y() != is.y())) {
-      *session.at.mutable_position() = is;
-      session.has_moved = true;
-    }
-    session.at.set_battery_percent(heartbeat.battery_percent());
+void Robots::on_heartbeat(const Ref& session, const fleetpb::Heartbeat& heartbeat, After& after) {
+  const fleetpb::Position& is = heartbeat.position();
+  const bool is_on_floor = std::min(is.x(), is.y()) >= 0 && std::max(is.x(), is.y()) < kMaxFloor;
+  if (!is_on_floor || heartbeat.battery_percent() > 100) {
+    return reject(session, 0, {fleetpb::INVALID, "no robot is there, or so charged"}, after);
   }
+  if (!session->is_local && session->state != State::kOpen) return;
+  const fleetpb::Position& was = session->at.position();
+  if (heartbeat.has_position() &&
+      (!session->at.has_position() || was.x() != is.x() || was.y() != is.y())) {
+    *session->at.mutable_position() = is;
+    session->has_moved = true;
+  }
+  session->at.set_battery_percent(heartbeat.battery_percent());
 }
 
 void Robots::on_ack(Session& session, std::uint64_t number) {

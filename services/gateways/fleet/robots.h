@@ -88,7 +88,7 @@ class Robots {
   void locked(const Body& body);
   void hear(const Ref& session, Pending& heard, bool is_admitted, After& after);
   void on_hello(const Ref& session, const fleetpb::Hello& hello, bool is_admitted, After& after);
-  void on_heartbeat(Session& session, const fleetpb::Heartbeat& heartbeat);
+  void on_heartbeat(const Ref& session, const fleetpb::Heartbeat& heartbeat, After& after);
   void on_ack(Session& session, std::uint64_t number);
   void on_welcome(const Ref& session, const std::expected<depotpb::HelloResponse, CallFailure>&);
   void admit(const Ref& session, const depotpb::HelloResponse& welcome, After& after);

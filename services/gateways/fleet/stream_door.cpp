@@ -9,6 +9,7 @@
 
 #include "services/gateways/fleet/fleet.grpc.pb.h"
 #include "services/runtime/read_file.h"
+#include "shm/base/check.h"
 
 namespace mallbots::fleet {
 namespace {
@@ -40,7 +41,17 @@ grpc::Status status_of(Ending why) {
   return grpc::Status::OK;
 }
 
-using Reactor = grpc::ServerBidiReactor<fleetpb::FromRobot, fleetpb::ToRobot>;
+/// Of bytes: with messages, gRPC would end the stream at the first one that does not read.
+using Reactor = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
+using Service = fleetpb::Fleet::WithRawCallbackMethod_Connect<fleetpb::Fleet::Service>;
+
+/// One that does not read says nothing, and is refused as such.
+fleetpb::FromRobot read(grpc::ByteBuffer& bytes) {
+  fleetpb::FromRobot message;
+  if (!grpc::SerializationTraits<fleetpb::FromRobot>::Deserialize(&bytes, &message).ok())
+    message.Clear();
+  return message;
+}
 
 /// What is to be written, and when to read on. Outlives its stream: whoever starts something on the
 /// stream is counted in `users_`, and Finish, after which the stream may be deleted, waits for
@@ -84,13 +95,13 @@ class Pipe final : public Line {
 
   // At most kMaxPending messages are read that are not done with. Each of these may be the last
   // that the caller does with the stream.
-  void took_one(fleetpb::FromRobot* into) {
+  void took_one(grpc::ByteBuffer* into) {
     std::unique_lock lock(mutex_);
     ++waiting_;
     is_reading_ = false;
     read_next(lock, into);
   }
-  void done_one(fleetpb::FromRobot* into) {
+  void done_one(grpc::ByteBuffer* into) {
     std::unique_lock lock(mutex_);
     --waiting_;
     read_next(lock, into);
@@ -109,9 +120,13 @@ class Pipe final : public Line {
   void write_next(std::unique_lock<std::mutex>& lock) {
     if (is_writing_ || queue_.empty()) return;
     is_writing_ = true;
-    use(lock, [this] { stream_.StartWrite(&queue_.front()); });
+    out_.Clear();
+    bool is_ours = false;
+    CHECK(grpc::SerializationTraits<fleetpb::ToRobot>::Serialize(queue_.front(), &out_, &is_ours)
+              .ok());
+    use(lock, [this] { stream_.StartWrite(&out_); });
   }
-  void read_next(std::unique_lock<std::mutex>& lock, fleetpb::FromRobot* into) {
+  void read_next(std::unique_lock<std::mutex>& lock, grpc::ByteBuffer* into) {
     if (is_reading_ || is_ended_ || waiting_ >= std::ptrdiff_t{Robots::kMaxPending}) return;
     is_reading_ = true;
     use(lock, [this, into] { stream_.StartRead(into); });
@@ -146,6 +161,7 @@ class Pipe final : public Line {
   grpc::CallbackServerContext& context_;
   mutable std::mutex mutex_;
   std::deque<fleetpb::ToRobot> queue_;  ///< the first one is being written
+  grpc::ByteBuffer out_;                ///< the same
   std::size_t users_ = 0;
   std::ptrdiff_t waiting_ = 0;  ///< read, and not done with; done may be said first
   bool is_writing_ = false;
@@ -158,7 +174,7 @@ class Pipe final : public Line {
 
 }  // namespace
 
-class StreamDoor::Impl final : public fleetpb::Fleet::CallbackService {
+class StreamDoor::Impl final : public Service {
  public:
   explicit Impl(Robots& robots) : robots_(robots) {}
 
@@ -201,10 +217,8 @@ class StreamDoor::Impl::Stream final : public Reactor {
   void OnReadDone(bool is_good) override {
     if (!is_good) return robots_.ended(session_);
     // Robots hears them in order, so the next one is asked for after this one was heard.
-    fleetpb::FromRobot message;
-    message.Swap(&in_);
     const std::shared_ptr<Pipe> pipe = pipe_;
-    robots_.heard(session_, std::move(message), [pipe, into = &in_] { pipe->done_one(into); });
+    robots_.heard(session_, read(in_), [pipe, into = &in_] { pipe->done_one(into); });
     pipe->took_one(&in_);
   }
   void OnWriteDone(bool is_good) override { pipe_->wrote(is_good); }
@@ -217,7 +231,7 @@ class StreamDoor::Impl::Stream final : public Reactor {
   Robots& robots_;
   std::shared_ptr<Pipe> pipe_;
   std::shared_ptr<Session> session_;
-  fleetpb::FromRobot in_;
+  grpc::ByteBuffer in_;
 };
 
 Reactor* StreamDoor::Impl::Connect(grpc::CallbackServerContext* context) {

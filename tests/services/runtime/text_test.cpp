@@ -41,6 +41,19 @@ TEST(Phone, WhatCannotBeCalledIsRefusedWithoutBeingRepeated) {
   }
 }
 
+TEST(Text, WhatIsRepeatedIsClippedBetweenLetters) {
+  EXPECT_EQ(clipped("no such list"), "no such list");
+  for (std::size_t before = 0; before < 4; ++before) {
+    std::string text(before, 'x');
+    for (int i = 0; i < 200; ++i) text += "€";
+    const std::string said = clipped(text);
+    EXPECT_LE(said.size(), kMaxSaidBytes);
+    EXPECT_GT(said.size(), kMaxSaidBytes - 4);
+    EXPECT_TRUE(is_readable(said)) << said;
+    EXPECT_TRUE(said.ends_with("..."));
+  }
+}
+
 TEST(Phone, MaskedShowsCountryAndTwoDigits) {
   EXPECT_EQ(masked_phone("+441234567890"), "+44********90");
   EXPECT_EQ(masked_phone("+1"), "**");
