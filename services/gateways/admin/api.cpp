@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "services/gateways/access/secret.h"
 #include "services/gateways/admin/commands.h"
 #include "services/gateways/admin/contexts.h"
 #include "services/gateways/http/json_body.h"
@@ -165,7 +166,8 @@ Response Api::Impl::sign_in(const Request& request) {
   const std::string password =
       body.optional_text("password", gateways::kMaxPasswordBytes).value_or("");
   if (auto bad = body.problem()) return *bad;
-  if (link.has_value() == (!name.empty() || !password.empty())) {
+  const bool is_half = name.empty() != password.empty();
+  if (is_half || link.has_value() == !name.empty()) {
     return invalid("either link, or name and password");
   }
   const std::string whose = link ? "(link)" : name;
@@ -235,8 +237,9 @@ Response Api::Impl::run_call(const Call& call, Asker& asker, const Request& requ
         fmt::format("Idempotency-Key: {} to {} visible ASCII characters", kLeastKey, kMostKey));
   }
   asker.request_id = fmt::format("{}:{}", asker.member.name, key);
-  const std::string fingerprint =
-      fmt::format("{} {} {}", gateways::name_of(call.method), request.path, request.body);
+  // Its digest: bodies of 10,000 commands would be gigabytes.
+  const std::string fingerprint = gateways::digest_of(
+      fmt::format("{} {} {}", gateways::name_of(call.method), request.path, request.body));
   return commands_.run(asker.request_id, fingerprint, [&] { return call.handle(asker, request); });
 }
 

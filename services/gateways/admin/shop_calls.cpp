@@ -150,6 +150,11 @@ Response list_products(Contexts& contexts, const Asker& asker, const Request& re
   asked.set_limit(page->limit);
   const auto products = ask(*contexts.stores, &Stores::ListProducts, asked, asker);
   if (!products) return refusal_of(products.error());
+  if (products->products().empty()) {
+    const auto store = ask(*contexts.stores, &Stores::GetStore,
+                           store_asked<storespb::StoreRequest>(request), asker);
+    if (!store) return refusal_of(store.error());
+  }
   return listed("products", each_shown(products->products()), products->next());
 }
 
@@ -160,7 +165,7 @@ Response add_product(Contexts& contexts, const Asker& asker, const Request& requ
   asked.set_store_id(std::string(request.parameter("store")));
   asked.set_name(body.text("name", kMaxNameBytes));
   asked.set_description(body.optional_text("description", kMaxTextBytes).value_or(""));
-  asked.set_sku(body.optional_text("sku", kMaxNameBytes).value_or(""));
+  asked.set_sku(body.text("sku", kMaxNameBytes));
   *asked.mutable_price() = to_proto(body.money("price"));
   if (auto bad = body.problem()) return *bad;
   const auto done = ask(*contexts.stores, &Stores::AddProduct, asked, asker);

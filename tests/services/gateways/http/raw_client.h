@@ -115,8 +115,9 @@ class RawClient {
     if (text.size() < 126) {
       bytes += static_cast<char>(0x80 | text.size());
     } else {
-      bytes += static_cast<char>(0x80 | 127);
-      for (int shift = 56; shift >= 0; shift -= 8) {
+      const bool is_short = text.size() <= 0xFFFF;
+      bytes += static_cast<char>(0x80 | (is_short ? 126 : 127));
+      for (int shift = is_short ? 8 : 56; shift >= 0; shift -= 8) {
         bytes += static_cast<char>(text.size() >> shift & 0xFF);
       }
     }

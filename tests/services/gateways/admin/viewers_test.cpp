@@ -1,0 +1,178 @@
+// A hundred pages at the real server, one of which takes nothing: what the README promises of
+// "Bounded".
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <vector>
+
+#include "services/gateways/admin/api.h"
+#include "services/gateways/http/server.h"
+#include "shm/base/clock.h"
+#include "tests/services/gateways/admin/fake_contexts.h"
+#include "tests/services/gateways/http/raw_client.h"
+#include "tests/support/process.h"
+#include "tests/support/temp_dir.h"
+
+namespace mallbots::admin {
+namespace {
+
+using gateways::RawClient;
+using nlohmann::json;
+
+constexpr int kViewers = 100;
+constexpr int kRows = 32;
+constexpr std::size_t kRowBytes = 4'000;
+constexpr std::int64_t kStuckMs = 3'000;
+
+/// Takes what comes, and remembers the last round that it has heard of.
+class Page {
+ public:
+  explicit Page(std::uint16_t port, const std::string& cookie, int receive_buffer = 0)
+      : client_(port, receive_buffer) {
+    EXPECT_EQ(client_.upgrade("/admin/v1/socket", "Cookie: " + cookie + "\r\n").status, 101);
+    client_.frame(1, R"({"op":"subscribe","topic":"ops"})");
+  }
+  void say_alive() { client_.frame(1, R"({"op":"heartbeat"})"); }
+  /// What has come is taken. False: the connection has ended.
+  bool take() {
+    static thread_local std::vector<char> bytes(256 * 1024);
+    const auto got = ::recv(client_.descriptor(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+    if (got < 0) return errno == EAGAIN;
+    if (got == 0) return false;
+    tail_.append(bytes.data(), static_cast<std::size_t>(got));
+    constexpr std::string_view kMark = R"("round":)";
+    for (auto at = tail_.find(kMark); at != std::string::npos && at + 20 < tail_.size();
+         at = tail_.find(kMark, at + 1)) {
+      round_ = std::max(round_, std::atoi(tail_.c_str() + at + kMark.size()));
+    }
+    if (tail_.size() > 40) tail_.erase(0, tail_.size() - 40);
+    return true;
+  }
+  [[nodiscard]] int round() const noexcept { return round_; }
+
+ private:
+  RawClient client_;
+  std::string tail_;
+  int round_ = -1;
+};
+
+std::size_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  std::size_t all = 0;
+  std::size_t resident = 0;
+  file >> all >> resident;
+  return resident * 4096;
+}
+
+double processor_s() {
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  const auto s = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return s(used.ru_utime) + s(used.ru_stime);
+}
+
+class Viewers : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(staff_.put({"dora", {gateways::Role::kDepotAdmin}, {}}, std::nullopt));
+    cookie_ = std::string(kCookie) + "=" +
+              staff_.use_link(staff_.make_link("dora").value()).value()->token;
+    gateways::Router router;
+    api_.add_to(router);
+    auto server = gateways::Server::start({.name = "admin", .socket = {.stuck_ms = kStuckMs}},
+                                          std::move(router));
+    ASSERT_TRUE(server);
+    server_ = std::move(*server);
+    pump_ = std::jthread([this](const std::stop_token& stop) { api_.run(stop); });
+  }
+  void TearDown() override {
+    pump_ = {};
+    if (server_) server_->stop();
+  }
+  void put_round(int round) {
+    for (int i = 0; i < kRows; ++i) {
+      const std::string id = "topic:" + std::to_string(i);
+      board_.put_ops(id,
+                     json{{"id", id}, {"round", round}, {"z", std::string(kRowBytes, 'z')}}.dump());
+    }
+  }
+  /// Until every page has heard of that round; how long that took, in ms.
+  double take_until(int round) {
+    const auto from_ns = boot_now_ns();
+    if (round % 10 == 0) {
+      for (const auto& page : pages_) page->say_alive();
+    }
+    EXPECT_TRUE(test::eventually(
+        [&] {
+          for (const auto& page : pages_) EXPECT_TRUE(page->take()) << "a page was cut off";
+          return std::ranges::all_of(pages_, [&](const auto& p) { return p->round() >= round; });
+        },
+        20));
+    return static_cast<double>(boot_now_ns() - from_ns) / 1e6;
+  }
+
+  test::TempDir folder_;
+  test::FakeContexts contexts_;
+  gateways::StaffBook staff_{folder_ / "staff.json"};
+  gateways::Board board_{"run1"};
+  Api api_{{.channels = [this](const std::string&) { return contexts_.channel(); },
+            .staff = &staff_,
+            .board = &board_,
+            .freshness = [] { return gateways::Freshness{}; },
+            .plan = "{}",
+            .log = [](const auto&) {},
+            .clock = &toolkit::system_clock()}};
+  std::string cookie_;
+  std::unique_ptr<gateways::Server> server_;
+  std::jthread pump_;
+  std::vector<std::unique_ptr<Page>> pages_;
+};
+
+TEST_F(Viewers, StuckOneOfAHundredHoldsUpNobodyCostsItsQueueAndIsCutOff) {
+  put_round(0);
+  for (int i = 1; i < kViewers; ++i) {
+    pages_.push_back(std::make_unique<Page>(server_->port(), cookie_));
+  }
+  const Page stuck(server_->port(), cookie_, 4096);
+  take_until(0);
+  ASSERT_TRUE(test::eventually([&] { return api_.viewers() == kViewers; }));
+  const double used_s = processor_s();
+  const auto from_ns = boot_now_ns();
+  std::vector<double> waits_ms;
+  std::size_t before = 0;
+  int round = 1;
+  // Until it is cut off: it has filled what the kernel takes for it, then its queue.
+  for (; api_.viewers() == kViewers && round < 500; ++round) {
+    put_round(round);
+    waits_ms.push_back(take_until(round));
+    if (before == 0 && server_->figures().sockets_full > 0) before = resident_bytes();
+  }
+  const double seconds = static_cast<double>(boot_now_ns() - from_ns) / 1e9;
+  EXPECT_EQ(api_.viewers(), kViewers - 1U);
+  EXPECT_TRUE(test::eventually([&] { return server_->figures().sockets_now == kViewers - 1U; }));
+  ASSERT_GT(before, 0U) << "its queue was never full";
+  // From then on it costs nothing more, however much there is to tell.
+  const std::size_t after = resident_bytes();
+  EXPECT_LT(after, before + 16'000'000);
+  for (const int end = round + 5; round < end; ++round) {
+    put_round(round);
+    take_until(round);
+  }
+  std::ranges::sort(waits_ms);
+  std::cout << "viewers " << kViewers << ", rounds " << waits_ms.size() << " of "
+            << kRows * kRowBytes / 1000 << " kB in " << seconds << " s; a round at all others: p50 "
+            << waits_ms[waits_ms.size() / 2] << " ms, longest " << waits_ms.back()
+            << " ms; resident when its queue was full " << before / 1'000'000 << " MB, at the end "
+            << after / 1'000'000 << " MB; processor " << (processor_s() - used_s) << " s\n";
+}
+
+}  // namespace
+}  // namespace mallbots::admin
