@@ -179,7 +179,8 @@ Result<void> Consumer::Impl::tend(Deadline deadline) {
   heed_page();
   const auto usual_trouble = [](const Result<void>& result) {
     return result || result.error().code == ErrorCode::kConnectionLost ||
-           result.error().code == ErrorCode::kTimeout;
+           result.error().code == ErrorCode::kTimeout ||
+           result.error().code == ErrorCode::kDraining;  // its heir lets members in
   };
   const auto joined = member_.tend(deadline);
   heed_page();

@@ -278,6 +278,8 @@ bool Schedule::is_noted(const TargetKey& key, Target& target) {
 std::optional<Offset> Schedule::note(const TargetKey& key, Target& target, bool flush) {
   Topic* const topic = parts_.topics.find(key.first);
   if (topic == nullptr) return std::nullopt;
+  // They lie below, and nobody has been told yet.
+  if (!settled_[JournalKind::kDelivered].empty()) return std::nullopt;
   LookFrom item{static_cast<std::uint64_t>(key.first), topic->partition(key.second).end_offset(),
                 key.second};
   if (!target.flying.empty()) item.offset = std::min(item.offset, target.flying.front().at);
@@ -361,9 +363,12 @@ void Schedule::forget(DelayId id) {
 
 void Schedule::checkpoint(BootNanos now, BootNanos& next_look) {
   if (!checkpoint_) {
-    // What was settled before this broker and is not taken in yet is known by entries before it.
-    if (changes_ < options_.checkpoint_changes + 2 * timers_.size() || !settled_before_.empty())
-      return;
+    if (changes_ < options_.checkpoint_changes + 2 * timers_.size()) return;
+    // What was settled, or delivered and perhaps not told, before this broker and is not taken in
+    // yet is known by entries before it.
+    const Offset taken_in = intake_->next_offset();
+    std::erase_if(delivered_before_, [=](const auto& one) { return one.first < taken_in; });
+    if (!settled_before_.empty() || !delivered_before_.empty()) return;
     const std::uint64_t position = intake_->next_offset();
     const auto begin = write(encode_ids(JournalKind::kBegin, {&position, 1}));
     if (!begin) return;
@@ -390,9 +395,9 @@ void Schedule::checkpoint(BootNanos now, BootNanos& next_look) {
     if (write(encode_pending(items))) mine.next = items.back().id + 1;
     return;
   }
-  // The notes before it go with the journal's beginning.
+  // The notes before it go with the journal's beginning, a predecessor's too.
   for (auto& [key, target] : targets_)
-    if (target.noted_at != kNoOffset && !note(key, target, false) &&
+    if ((target.noted_at != kNoOffset || !target.flying.empty()) && !note(key, target, false) &&
         parts_.topics.find(key.first) != nullptr)
       return;
   if (const auto end = write(encode_ids(JournalKind::kEnd, {&mine.begin, 1}), true))

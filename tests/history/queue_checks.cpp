@@ -66,13 +66,13 @@ class QueueChecker {
   std::map<QueueKey, Queue> queues_;
   std::map<std::pair<Word, Word>, std::int64_t> lock_ms_;
   std::unordered_map<Word, BootNanos> killed_ns_;  ///< by the party's text as a word of `kill`
-  std::vector<BootNanos> restarted_ns_;
+  std::vector<std::pair<BootNanos, BootNanos>> restarts_;  ///< from, to
 };
 
 void QueueChecker::learn() {
   for (const Event& event : history_.events()) {
     if (event.what == What::kLocks) lock_ms_[{event.topic, event.group}] = event.number;
-    if (event.what == What::kRestarted) restarted_ns_.push_back(event.number);
+    if (event.what == What::kRestarted) restarts_.emplace_back(event.number, event.time_ns);
     if (event.what == What::kKill && text(event.key) == "SIGKILL")
       killed_ns_[event.topic] = event.time_ns;
   }
@@ -101,8 +101,9 @@ BootNanos QueueChecker::end_of(const Event& held) const {
   BootNanos end = held.number + lock_ms_.at({held.topic, held.group}) * kMillisecond;
   if (const auto killed = killed_ns_.find(held.who); killed != killed_ns_.end())
     end = std::min(end, killed->second);
-  for (const BootNanos restarted : restarted_ns_)
-    if (restarted > held.number) end = std::min(end, restarted);
+  // A broker that ends goes on granting; its heir knows of no lock.
+  for (const auto& [from, to] : restarts_)
+    if (to > held.number) end = std::min(end, std::max(from, held.number));
   return end;
 }
 
