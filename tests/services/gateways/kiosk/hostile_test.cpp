@@ -208,10 +208,11 @@ void HostileTest::spoil_total(const Call& call) {
 void HostileTest::spoil_token(const Call& call) {
   if (!call.has_token) return;
   const std::string token = cart_of(call).token;
+  const std::string changed = (token.front() == '0' ? "1" : "0") + token.substr(1);
   for (const std::string& wrong :
        {std::string(), "Cart-Token: " + other_.token + "\r\n", std::string("Cart-Token: \r\n"),
         "Cart-Token: " + token.substr(1) + "\r\n", "Cart-Token: " + token + "0\r\n",
-        "Cart-Token: 0" + token.substr(1) + "\r\nCart-Token: " + token + "\r\n",
+        "Cart-Token: " + changed + "\r\nCart-Token: " + token + "\r\n",
         "Cart-Token: " + std::string(10'000, '0') + "\r\n",
         std::string("Cart-Token: ' or 1=1\r\n")}) {
     Wire wire = good(call);
