@@ -1,10 +1,12 @@
 // Pump: delivers what lies on an in-process bus to registered handlers, one message after the other
 // in the test's own thread, until nothing is left: the simplest router there can be, so that a test
 // says when what happens. `twice`: every message is handled a second time after it has succeeded,
-// as after a lost acknowledgement. With a database every handler runs in a transaction
-// (transactional).
+// as after a lost acknowledgement; so it is from the start under the chaos switch (MALLBOTS_CHAOS),
+// whatever it asks for, unless a test that counts says otherwise. With a database every handler
+// runs in a transaction (transactional).
 #pragma once
 
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -48,7 +50,7 @@ class Pump {
   /// Something else that may have work; it says how much it did.
   void add(std::function<std::size_t()> work) { works_.push_back(std::move(work)); }
 
-  bool twice = false;
+  bool twice = std::getenv("MALLBOTS_CHAOS") != nullptr;
   std::size_t failures = 0;  ///< of handlers; a failed message comes again in a later run()
 
   /// Until there is nothing to do now; a message that failed comes again in a later run.

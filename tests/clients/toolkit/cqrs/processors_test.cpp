@@ -35,6 +35,7 @@ class ProcessorsTest : public testing::Test {
 };
 
 TEST_F(ProcessorsTest, EveryGroupGetsEveryEventOnceAndHandlersOfAGroupInOrder) {
+  pump_.twice = false;  // calls are counted
   // M8.3
   std::vector<std::string> calls;
   const auto note = [&](const std::string& who) {
@@ -56,6 +57,7 @@ TEST_F(ProcessorsTest, EveryGroupGetsEveryEventOnceAndHandlersOfAGroupInOrder) {
 }
 
 TEST_F(ProcessorsTest, OldVersionsAreHandledAsTheNewestAndBothTravelOnOneTopic) {
+  pump_.twice = false;  // calls are counted
   // M13.1, M11.5
   std::vector<std::string> totals;
   pump_.add(EventGroup{"g", names_}
@@ -93,6 +95,7 @@ TEST_F(ProcessorsTest, TheUnknownEventPolicyIsExplicit) {
 }
 
 TEST_F(ProcessorsTest, WhatDoesNotDecodeBecomesADeadLetterAndTheQueueGoesOn) {
+  pump_.twice = false;  // calls are counted
   // M6.2
   int handled = 0;
   pump_.add(EventGroup{"g", names_}
@@ -110,6 +113,7 @@ TEST_F(ProcessorsTest, WhatDoesNotDecodeBecomesADeadLetterAndTheQueueGoesOn) {
 }
 
 TEST_F(ProcessorsTest, ACommandRunsItsOneHandler) {
+  pump_.twice = false;  // calls are counted
   // M11.1
   CommandProcessor processor{names_};
   std::vector<std::string> shipped;
