@@ -9,7 +9,7 @@
 //   groups.*       consuming with commits
 //   events.*       appends to streams with an expected version, and reads of a stream
 //   queue.*        messages of a queue, acknowledged one by one
-//   toolkit.*      a router's handler beside the bare client
+//   toolkit.*      a router's handler, an outbox's relay and a view beside the bare client
 //   failover.*     kill -9 of a group's member
 //   restart.*      kill -9 of the broker
 //   kiosk.*        orders through the whole mall, from the kiosk's submit to approved
@@ -31,6 +31,7 @@ void add_sequenced_rows(Registry& registry);
 void add_durable_rows(Registry& registry);
 void add_group_rows(Registry& registry);
 void add_toolkit_rows(Registry& registry);
+void add_toolkit_service_rows(Registry& registry);
 void add_event_rows(Registry& registry);
 void add_queue_rows(Registry& registry);
 void add_failover_rows(Registry& registry);
@@ -48,6 +49,7 @@ inline void add_scenarios(Registry& registry) {
   add_durable_rows(registry);
   add_group_rows(registry);
   add_toolkit_rows(registry);
+  add_toolkit_service_rows(registry);
   add_event_rows(registry);
   add_queue_rows(registry);
   add_failover_rows(registry);
