@@ -181,8 +181,8 @@ TEST_F(ScheduleTest, ADelayOfADayOrOfTenYearsSurvivesJumpsOfTheClock) {
     start();
     jump(days * kDay);
     run_for(20);
+    run_until([&] { return schedule->pending() == 0 && delivered().size() >= before + 2; });
     EXPECT_EQ(delivered().size(), before + 2);
-    EXPECT_EQ(schedule->pending(), 0U);
     jump(-days * kDay - 1000);
   }
 }
