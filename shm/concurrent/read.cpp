@@ -1,6 +1,8 @@
 #include "shm/concurrent/read.h"
 
 #include <algorithm>
+#include <iterator>
+#include <span>
 
 #include "shm/base/crash_point.h"
 
@@ -242,16 +244,48 @@ ReadStatus PartitionReader::seek(Offset offset) {
   return not_opened(pin);
 }
 
+void PartitionReader::note_mark(Offset offset) noexcept {
+  if (marks_gen_ != slot_gen_) {
+    marks_gen_ = slot_gen_;
+    mark_count_ = 0;
+  }
+  const std::uint64_t due = std::uint64_t{mark_count_} * data_units_ / kMarks;
+  if (mark_count_ == kMarks || position_units_ < due) return;
+  if (mark_count_ == 0 || marks_[mark_count_ - 1].offset < offset)
+    marks_[mark_count_++] = {offset, position_units_};
+}
+
+/// From the start of the current slot to the last mark at or before `offset`. Committed records of
+/// a slot stay where they are; a mark that its record denies was a mad producer's.
+void PartitionReader::go_to_mark(Offset offset) noexcept {
+  if (marks_gen_ != slot_gen_) return;
+  const std::span<const Mark> marks{marks_.data(), mark_count_};
+  const auto behind = std::ranges::upper_bound(marks, offset, {}, &Mark::offset);
+  if (behind == marks.begin()) return;
+  const Mark mark = *std::prev(behind);
+  RecordView view{};
+  std::uint32_t units = 0;
+  if (mark.units < limit_units_ && parse(mark.units, view, units) &&
+      view.header->offset == mark.offset)
+    position_units_ = mark.units;
+  else
+    mark_count_ = 0;
+}
+
 /// From the start of the current slot to the record at `offset`; later slots may have been opened
 /// since the hint.
 ReadStatus PartitionReader::skip_to(Offset offset) {
   RecordView view{};
   std::uint32_t units = 0;
+  go_to_mark(offset);
   for (;;) {
     while (position_units_ < limit_units_ || refresh_limit(true)) {
       if (!parse(position_units_, view, units)) return ReadStatus::kDamaged;
-      if (view.header->type != RecordType::kPad && view.header->offset + covered(view) > offset)
-        return ReadStatus::kRecord;
+      if (view.header->type != RecordType::kPad) {
+        const Offset at = view.header->offset;
+        note_mark(at);
+        if (at + covered(view) > offset) return ReadStatus::kRecord;
+      }
       position_units_ += units;
     }
     if (!at_end_) break;

@@ -81,6 +81,16 @@ class PartitionReader {
   [[nodiscard]] ReadStatus not_opened(Pin pin) noexcept;
   [[nodiscard]] Pin open_hinted(const std::atomic<std::uint64_t>& hint);
   [[nodiscard]] ReadStatus skip_to(Offset offset);
+  void note_mark(Offset offset) noexcept;
+  void go_to_mark(Offset offset) noexcept;
+
+  /// Where a record begins in the slot `marks_gen_`. A stream is followed backwards, one seek an
+  /// event, and most of them into the slot that the last one parsed.
+  struct Mark {
+    Offset offset = 0;
+    std::uint32_t units = 0;
+  };
+  static constexpr std::size_t kMarks = 128;  ///< a slot, at even distances
 
   PartitionParts parts_;
   ReaderCell* cell_;
@@ -97,6 +107,9 @@ class PartitionReader {
   /// Where the current slot begins, as the sealed slot before it said; kNoOffset: not known so.
   Offset base_from_previous_ = kNoOffset;
   Offset next_offset_ = 0;
+  SlotGen marks_gen_ = kNoSlot;
+  std::uint32_t mark_count_ = 0;
+  std::array<Mark, kMarks> marks_;  ///< ascending
 };
 
 inline bool PartitionReader::has_pin() const noexcept {

@@ -217,6 +217,32 @@ TEST_F(ReaderTest, SeekFindsEveryOffsetInMemory) {
   EXPECT_EQ(read.seek(31), ReadStatus::kAhead);
 }
 
+// Backwards, as a stream is followed, and at random: with marks of this slot, of another and none.
+TEST_F(ReaderTest, ManySeeksOfOneReaderFindWhatOneFinds) {
+  constexpr Offset kEnd = 5'000;
+  FakeBroker large{FakeTopic{.slot_bytes = 64 * 1024}};
+  Appender writer(large.memory().parts(0), large.memory().seat(0));
+  while (large.end_offset() < kEnd) {
+    ASSERT_EQ(append(writer, "x").status, AppendStatus::kAppended);
+    large.pump();
+  }
+  PartitionReader read(large.memory().parts(1), large.memory().reader_cell(1), false);
+  ASSERT_EQ(read.seek_oldest(), ReadStatus::kRecord);
+  const Offset oldest = read.next_offset();
+  ASSERT_LT(oldest + 2'000, kEnd);
+  const auto expect_at = [&](Offset offset) {
+    ASSERT_EQ(read.seek(offset), ReadStatus::kRecord) << offset;
+    shm::RecordView view{};
+    ASSERT_EQ(read.next(view), ReadStatus::kRecord);
+    ASSERT_EQ(view.header->offset, offset);
+  };
+  for (Offset offset = kEnd; offset-- > oldest;) expect_at(offset);
+  std::mt19937_64 random(7);
+  for (int i = 0; i < 5'000; ++i) expect_at(oldest + random() % (kEnd - oldest));
+  EXPECT_EQ(read.seek(kEnd), ReadStatus::kEmpty);
+  EXPECT_EQ(read.seek(kEnd + 1), ReadStatus::kAhead);
+}
+
 TEST_F(ReaderTest, SeekWorksInAndAroundSlotsThatWereSealedEmpty) {
   auto writer = appender(0);
   for (int i = 0; i < 3; ++i) {
