@@ -229,7 +229,7 @@ TEST_F(ReaderTest, ManySeeksOfOneReaderFindWhatOneFinds) {
   PartitionReader read(large.memory().parts(1), large.memory().reader_cell(1), false);
   ASSERT_EQ(read.seek_oldest(), ReadStatus::kRecord);
   const Offset oldest = read.next_offset();
-  ASSERT_LT(oldest + 2'000, kEnd);
+  ASSERT_LT(oldest + 1'000, kEnd);
   const auto expect_at = [&](Offset offset) {
     ASSERT_EQ(read.seek(offset), ReadStatus::kRecord) << offset;
     shm::RecordView view{};
