@@ -6,37 +6,36 @@
 // writes a file of its own, in its order, a line with one write(2), so that SIGKILL loses no line;
 // a last line without its end was never written.
 //
-//   WHAT       words                                       TIME, meaning
-//   send       TOPIC VALUE KEY BATCH                       before the call; BATCH: VALUE of the
-//   first
-//                                                          of an atomic batch; KEY: - if none
-//   acked      TOPIC VALUE PARTITION OFFSET                after the call; OFFSET ?: accepted
-//   before failed     TOPIC VALUE ERROR                           after the call: it is not in the
-//   log due        TOPIC VALUE UNIX_MS                         before the call: not in the log
-//   earlier started    TOPIC PARTITION OFFSET                      a plain reader begins there read
-//   TOPIC PARTITION OFFSET VALUE KEY STAMP_MS   before the poll that gave it ended      TOPIC
-//   PARTITION OFFSET                      a plain reader has read all below it, and
-//                                                          the partition has no more
-//   gained     TOPIC GROUP PARTITION                       when told
-//   dropped    TOPIC GROUP PARTITION                       when told
-//   given      TOPIC GROUP PARTITION OFFSET VALUE KEY      before the poll that gave it to a member
-//   committed  TOPIC GROUP PARTITION OFFSET                after the commit; all below is done
-//   drained    TOPIC GROUP PARTITION OFFSET                the group is done up to the log's end
-//   locks      TOPIC GROUP LOCK_MS                         a member of a queue: how long it may
-//   hold one held       TOPIC GROUP PARTITION OFFSET VALUE KEY ATTEMPT SINCE_NS
-//                                                          after the call that gave it to a member
-//                                                          of a queue; SINCE_NS: before that call
-//   settling   TOPIC GROUP PARTITION OFFSET HOW            before the call; HOW: ack, nack or
-//   reject settled    TOPIC GROUP PARTITION OFFSET HOW            after the call refused    TOPIC
-//   GROUP PARTITION OFFSET HOW            after the call: it was held no more expects    TOPIC
-//   STREAM VALUE EXPECTED                 before an append to a stream; VALUE: the
-//                                                          first; EXPECTED: any, none, exists or N
-//   versioned  TOPIC STREAM VALUE VERSION                  after the call, each of its events
-//   conflict   TOPIC STREAM VALUE VERSION                  after the call: the stream is at VERSION
-//   event      TOPIC STREAM VALUE VERSION                  somebody read it from the stream
-//   whole      TOPIC STREAM VERSION                        WHO has read all of the stream, to
-//   VERSION kill       TARGET SIGNAL                               after the signal; TARGET: a WHO
-//   or broker
+//   WHAT       words                                      TIME, meaning
+//   send       TOPIC VALUE KEY BATCH                      before the call; KEY: - if none
+//                                                         BATCH: first VALUE of an atomic batch
+//   acked      TOPIC VALUE PARTITION OFFSET               after the call
+//                                                         OFFSET ?: accepted before
+//   failed     TOPIC VALUE ERROR                          after the call: it is not in the log
+//   due        TOPIC VALUE UNIX_MS                        before the call: not in the log earlier
+//   started    TOPIC PARTITION OFFSET                     a plain reader begins there
+//   read       TOPIC PARTITION OFFSET VALUE KEY STAMP_MS  before the poll that gave it
+//   ended      TOPIC PARTITION OFFSET                     a plain reader has read all below it,
+//                                                         and the partition has no more
+//   gained     TOPIC GROUP PARTITION                      when told
+//   dropped    TOPIC GROUP PARTITION                      when told
+//   given      TOPIC GROUP PARTITION OFFSET VALUE KEY     before the poll that gave it to a member
+//   committed  TOPIC GROUP PARTITION OFFSET               after the commit; all below is done
+//   drained    TOPIC GROUP PARTITION OFFSET               the group is done up to the log's end
+//   locks      TOPIC GROUP LOCK_MS                        a member of a queue may hold so long
+//   held       TOPIC GROUP PARTITION OFFSET VALUE KEY     after the call that gave it to a member
+//              ATTEMPT SINCE_NS                           of a queue; SINCE_NS: before that call
+//   settling   TOPIC GROUP PARTITION OFFSET HOW           before the call
+//                                                         HOW: ack, nack or reject
+//   settled    TOPIC GROUP PARTITION OFFSET HOW           after the call
+//   refused    TOPIC GROUP PARTITION OFFSET HOW           after the call: it was held no more
+//   expects    TOPIC STREAM VALUE EXPECTED                before an append; VALUE: the first
+//                                                         EXPECTED: any, none, exists or N
+//   versioned  TOPIC STREAM VALUE VERSION                 after the call, each of its events
+//   conflict   TOPIC STREAM VALUE VERSION                 after the call: the stream is there
+//   event      TOPIC STREAM VALUE VERSION                 somebody read it from the stream
+//   whole      TOPIC STREAM VERSION                       WHO has read the stream to VERSION
+//   kill       TARGET SIGNAL                              after the signal; a WHO or broker
 //
 // A process without a `send`'s `acked` or `failed` does not know its outcome: both are right.
 //

@@ -115,8 +115,9 @@ void QueueChecker::settle(const Event& event, Hold& hold) {
     hold.done = done;
   } else if (event.what == What::kSettled) {
     ++verdict_.settled;
+    hold.done = done;
     if (done) hold.confirmed_ns = event.time_ns;
-  } else {
+  } else if (hold.confirmed_ns == kNever) {  // else of an attempt before this one, told late
     hold.done = false;
   }
 }

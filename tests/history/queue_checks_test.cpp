@@ -65,6 +65,14 @@ TEST(QueueChecks, AKeysNextOneWaits) {
               ElementsAre("key-order"));
 }
 
+TEST(QueueChecks, ARefusalOfAnEarlierAttemptTakesNothingBack) {
+  const std::string refused = "m refused t g 0 0 nack\n";
+  const std::string next = "60 m held t g 0 1 b k 1 50\n";
+  const std::string begun = "20 m held t g 0 0 a k 2 10\n30 m settling t g 0 0 ack\n";
+  EXPECT_THAT(kinds(begun + "35 " + refused + "40 m settled t g 0 0 ack\n" + next), IsEmpty());
+  EXPECT_THAT(kinds(begun + "40 m settled t g 0 0 ack\n45 " + refused + next), IsEmpty());
+}
+
 TEST(QueueChecks, AttemptsRise) {
   const std::string back = "20 m held t g 0 0 a k 2 10\n30 m settling t g 0 0 nack\n";
   EXPECT_THAT(kinds(back + "60 n held t g 0 0 a k 3 50\n"), IsEmpty());
