@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <sstream>
 
 #include "tests/conformance/cast.h"
@@ -24,6 +25,12 @@ std::vector<std::string> said(const Process& party, const std::string& word) {
   for (const std::string& line : lines_of(party.output()))
     if (line.starts_with(word)) found.push_back(line.substr(word.size()));
   return found;
+}
+
+/// Whose acknowledgement a member was in when it died: that one may be done, or come again.
+std::optional<std::string> being_done(const Process& member) {
+  const auto begun = said(member, "doing ");
+  return begun.empty() ? std::nullopt : std::optional{begun.back()};
 }
 
 /// Every message of a publication that was acknowledged, once; of the others all or none.
@@ -118,8 +125,7 @@ Findings what_a_killed_member_held_comes_to_another(BusUnderTest& bus) {
   Crew crew{bus};
   crew.hire(options, 2);
   std::set<std::string> there{received.begin(), received.end()};
-  // Whose acknowledgement it was in when it died: that one may be done, or come again.
-  if (const auto begun = said(*member, "doing "); !begun.empty()) there.insert(begun.back());
+  if (const auto text = being_done(*member)) there.insert(*text);
   const Deadline patience = Deadline::after_ms(bus.patience_ms());
   while (there.size() < 400 && !patience.has_passed()) {
     for (const std::string& text : crew.texts()) there.insert(text);
@@ -198,8 +204,10 @@ Findings the_death_of_each_party_loses_nothing(BusUnderTest& bus) {
   std::set<std::string> there;
   const auto all_there = [&] {
     for (const std::string& text : crew.texts()) there.insert(text);
-    for (const Process& member : members)
+    for (const Process& member : members) {
       for (const std::string& text : said(member, "done ")) there.insert(text);
+      if (const auto text = being_done(member)) there.insert(*text);
+    }
     return compare_publications(acked, {there.begin(), there.end()}).empty();
   };
   if (!eventually(all_there, static_cast<double>(bus.patience_ms()) / 1000))
