@@ -276,6 +276,18 @@ TEST_P(Shop, CancelledWhileTheRobotShopsItBringsTheCargoBackAndTheHoldEnds) {
   EXPECT_EQ(account().captured, Money{0});
 }
 
+TEST_P(Shop, ARobotThatIsFasterThanTheApprovalIsHeardAfterIt) {
+  fill_cart();
+  ASSERT_TRUE(submit());
+  depotapi::ShoppingStarted started;
+  started.set_order_id("o1");
+  tell(depot::topic_names(), started);
+  pump_.run();
+  const Deadline patience = Deadline::after_ms(5'000);
+  while (status() == orders::OrderStatus::kApproved && !patience.has_passed()) pump_.run();
+  EXPECT_EQ(status(), orders::OrderStatus::kInProgress);
+}
+
 TEST_P(Shop, CancelledByTheStaffAfterPaymentEverythingComesBack) {
   order_approved();
   ASSERT_TRUE(payments_->pay("o1", payments::PaidBy::kCard));

@@ -44,6 +44,21 @@ Handled noted(const Outcome<void>& outcome) {
   return handled(outcome);
 }
 
+/// For what the depot tells of an order: its robots may be faster than the saga, whose approval is
+/// on its way. Then it comes again.
+template <class Decide>
+Handled note_shopping(toolkit::Repository<StoredOrder>& repository, const std::string& id,
+                      const Cause& cause, const Decide& decide) {
+  constexpr std::int64_t kAgainMs = 50;
+  bool is_early = false;
+  const auto outcome = change(repository, id, cause, [&](const StoredOrder& stored) {
+    is_early = stored.order.status == OrderStatus::kPending;
+    return decide(stored.order);
+  });
+  if (is_early) return toolkit::not_now("Early", "the order is not approved yet", kAgainMs);
+  return noted(outcome);
+}
+
 }  // namespace
 
 // --- Carts
@@ -139,8 +154,7 @@ Handled Orders::on_checked_out(Context& context, const ordersapi::CartCheckedOut
 }
 
 Handled Orders::on_started(Context& context, const depotapi::ShoppingStarted& event) {
-  return noted(change(orders_, event.order_id(), context.cause(),
-                      [](const StoredOrder& stored) { return start_shopping(stored.order); }));
+  return note_shopping(orders_, event.order_id(), context.cause(), start_shopping);
 }
 
 Handled Orders::on_completed(Context& context, const depotapi::ShoppingListCompleted& event) {
@@ -149,8 +163,8 @@ Handled Orders::on_completed(Context& context, const depotapi::ShoppingListCompl
     if (item.quantity() < 0) return toolkit::give_up("Undecodable", "a count is below 0");
     counted.push_back({item.product_id(), static_cast<std::uint32_t>(item.quantity())});
   }
-  return noted(change(orders_, event.order_id(), context.cause(),
-                      [&](const StoredOrder& stored) { return ready(stored.order, counted); }));
+  return note_shopping(orders_, event.order_id(), context.cause(),
+                       [&](const Order& order) { return ready(order, counted); });
 }
 
 Handled Orders::on_paid(Context& context, const paymentsapi::InvoicePaid& event) {
