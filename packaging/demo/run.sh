@@ -70,7 +70,7 @@ show_progress() {
   fi
 }
 shown_ms=$began_ms
-submitted() { tail -n 1 "$work/shoppers.log" 2>/dev/null | sed -nE 's/^([0-9]+) of .*/\1/p'; }
+submitted() { { tail -n 1 "$work/shoppers.log" 2>/dev/null; echo; } | sed -nE 's/^([0-9]+) of ([0-9]+) .*/\1 \2/p'; } # and of how many
 
 # --- Kills: each process once, in an order and at moments that the seed gives ---------------------------------------------------
 # The process that `mall up` runs under that name: keeper (of the broker), a service, or services (all of them).
@@ -109,16 +109,22 @@ kill_part() { # NAME
 }
 
 watch_shoppers() {
-  local queue=() part due_ms=0
+  local queue=() part count now all share
   [ -z "${KILLS:-}" ] || mapfile -t queue < <(victims)
+  count=${#queue[@]}
   while is_running shoppers; do
     for part in mall staff; do
       is_running "$part" || fail "$part has ended: $(tail -n 3 "$work/$part.log")"
     done
     show_progress
-    if ((${#queue[@]} > 0 && $(submitted || true) + 0 > 0 && $(now_ms) > due_ms)); then
-      ((due_ms == 0)) || { kill_part "${queue[0]}"; queue=("${queue[@]:1}"); }
-      due_ms=$(($(now_ms) + 1000 + 0x$(dice "when ${#queue[@]}") % 3000))
+    if ((${#queue[@]} > 0)); then
+      # Each has a part of the first nine tenths of the invoices, and dies somewhere within it.
+      share=$((100 * (count - ${#queue[@]}) + 0x$(dice "when ${#queue[@]}") % 100))
+      read -r now all <<<"$(submitted)"
+      if ((${all:-0} > 0 && now * count * 1000 > all * share * 9)); then
+        kill_part "${queue[0]}"
+        queue=("${queue[@]:1}")
+      fi
     fi
     sleep 0.2
   done
