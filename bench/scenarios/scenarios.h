@@ -14,6 +14,7 @@
 //   restart.*      kill -9 of the broker
 //   kiosk.*        orders through the whole mall, from the kiosk's submit to approved
 //   cold_start.*   a daemon that finds 10 GiB on the disk and nothing in memory
+//   robots.*       a thousand simulated robots connected to a running mall
 //
 // Add the limits first (bench/limits/limits.h): the rows name them.
 #pragma once
@@ -37,6 +38,7 @@ void add_queue_rows(Registry& registry);
 void add_failover_rows(Registry& registry);
 void add_restart_rows(Registry& registry);
 void add_cold_start_rows(Registry& registry);
+void add_robot_rows(Registry& registry);
 void add_kiosk_rows(Registry& registry);
 
 inline void add_scenarios(Registry& registry) {
@@ -55,6 +57,7 @@ inline void add_scenarios(Registry& registry) {
   add_failover_rows(registry);
   add_restart_rows(registry);
   add_cold_start_rows(registry);
+  add_robot_rows(registry);
   add_kiosk_rows(registry);
 }
 

@@ -1,0 +1,162 @@
+// robots.connected: 1,000 simulated robots connect to a running mall, half of them by gRPC streams,
+// half as local controllers over the broker's topics, and drive about; what the mall's process
+// (all contexts and the fleet gateway) and the simulator's cost then.
+//
+// A robot counts as connected with its first position on the topic of positions, which the gateway
+// writes once the depot has admitted it. The clock runs from the simulator's exec.
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <thread>
+
+#include "bench/harness/clock.h"
+#include "bench/scenarios/scenarios.h"
+#include "bench/scenarios/stage.h"
+
+namespace mallbots::bench {
+namespace {
+
+constexpr const char* kPositions = "mallbots.fleet.positions";
+constexpr double kPatienceS = 60;
+constexpr std::uint64_t kWatchS = 10;
+
+/// User and system time so far, in seconds (proc(5): the 14th and 15th field).
+double cpu_s(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string line;
+  std::getline(file, line);
+  std::istringstream rest(line.substr(line.rfind(')') + 1));
+  std::string skipped;
+  for (int field = 3; field < 14; ++field) rest >> skipped;
+  double user = 0;
+  double system = 0;
+  rest >> user >> system;
+  return (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
+double memory_bytes(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("VmRSS:")) return std::stod(line.substr(6)) * 1024;
+  return 0;
+}
+
+template <class Condition>
+Result<void> wait_until(const std::string& what, const Condition& condition) {
+  const Deadline patience = Deadline::after_ms(static_cast<std::int64_t>(kPatienceS * 1'000));
+  while (!condition()) {
+    if (patience.has_passed())
+      return fail(ErrorCode::kTimeout, fmt::format("{}: not after {} s", what, kPatienceS));
+    std::this_thread::sleep_for(std::chrono::milliseconds{10});
+  }
+  return {};
+}
+
+/// One process of the mall, once it is ready.
+Result<ChildProcess> run_services(const RunContext& run, const Stage& stage,
+                                  std::vector<std::string> names_and_settings) {
+  std::vector<std::string> words{run.bin_dir / "mall", "run",        "--runtime-dir",
+                                 stage.runtime_dir(),  "--data-dir", run.scratch_dir / "mall"};
+  words.insert(words.end(), names_and_settings.begin(), names_and_settings.end());
+  auto child = ChildProcess::start(words);
+  if (!child) return child;
+  const auto ready =
+      wait_until("the mall", [&] { return child->output().find(" ready ") != std::string::npos; });
+  if (!ready) return fail(ErrorCode::kTimeout, ready.error().detail + ": " + child->output());
+  return child;
+}
+
+Result<void> hear_of(client::Consumer& positions, std::size_t robots) {
+  std::set<std::string> seen;
+  return wait_until(fmt::format("{} robots", robots), [&] {
+    const auto batch = positions.poll(Deadline::after_ms(10), 1'000);
+    if (batch)
+      for (const client::Message& at : *batch) seen.emplace(at.key_text());
+    return seen.size() >= robots;
+  });
+}
+
+Result<Figures> measure_in(const RunContext& run, Stage& stage) {
+  const std::uint64_t robots = run.times(1'000, 50);
+  const std::string map = run.scratch_dir / "hall.map";
+  std::ofstream hall(map);
+  hall << "type octile\nheight 80\nwidth 80\nmap\n";
+  for (int row = 0; row < 80; ++row) hall << std::string(80, '.') << '\n';
+  hall.close();
+  auto mall = run_services(
+      run, stage,
+      {"customers", "orders", "depot", "payments", "stores", "search", "notifications", "fleet"});
+  if (!mall) return std::unexpected(mall.error());
+  const double idle_bytes = memory_bytes(mall->pid());
+  auto connection = stage.connect();
+  if (!connection) return std::unexpected(connection.error());
+  auto positions = read_from_now(**connection, kPositions);
+  if (!positions) return std::unexpected(positions.error());
+
+  const std::uint64_t started = ticks();
+  auto bots = run_services(
+      run, stage,
+      {"bots", "--set", fmt::format("bots.count={}", robots), "--set", "bots.map=" + map});
+  if (!bots) return std::unexpected(bots.error());
+  MALLBOTS_TRY(hear_of(**positions, robots));
+  const double connected_ns = ticks_to_ns(ticks() - started);
+
+  const double mall_s = cpu_s(mall->pid());
+  const double bots_s = cpu_s(bots->pid());
+  const std::uint64_t watch_s = run.times(kWatchS, 1);
+  std::this_thread::sleep_for(std::chrono::seconds{watch_s});
+  const auto percent = [&](double seconds) { return 100 * seconds / static_cast<double>(watch_s); };
+  Figures figures{{"connected", connected_ns},
+                  {"mall_cpu", percent(cpu_s(mall->pid()) - mall_s)},
+                  {"bots_cpu", percent(cpu_s(bots->pid()) - bots_s)},
+                  {"mall_memory", memory_bytes(mall->pid())},
+                  {"mall_idle_memory", idle_bytes},
+                  {"bots_memory", memory_bytes(bots->pid())}};
+  for (ChildProcess* child : {&bots.value(), &mall.value()}) {
+    child->send(SIGTERM);
+    const auto ended = child->wait(30);
+    if (!ended) return std::unexpected(ended.error());
+  }
+  return figures;
+}
+
+Result<Figures> measure(const RunContext& run) {
+  auto stage = Stage::open(run, {});
+  if (!stage) return std::unexpected(stage.error());
+  auto figures = measure_in(run, **stage);
+  std::error_code refused;
+  std::filesystem::remove_all(run.scratch_dir / "mall", refused);
+  std::filesystem::remove(run.scratch_dir / "hall.map", refused);
+  return figures;
+}
+
+}  // namespace
+
+void add_robot_rows(Registry& registry) {
+  registry.add(Row{
+      .name = "robots.connected",
+      .placement = "the daemon, the mall's eight services in one process and the simulator in"
+                   " another, not pinned; half by gRPC streams, half by topics",
+      .peer = "",
+      .probe = ProbeRule::kShownOnly,
+      .lines = {Line{.work = "1,000 robots connected", .figure = "connected"},
+                Line{.work = "  the mall's processor time, of one core",
+                     .figure = "mall_cpu",
+                     .unit = Unit::kPercent},
+                Line{.work = "  the simulator's", .figure = "bots_cpu", .unit = Unit::kPercent},
+                Line{.work = "  the mall's memory", .figure = "mall_memory", .unit = Unit::kBytes},
+                Line{.work = "  the mall's memory without them",
+                     .figure = "mall_idle_memory",
+                     .unit = Unit::kBytes},
+                Line{.work = "  the simulator's memory",
+                     .figure = "bots_memory",
+                     .unit = Unit::kBytes}},
+      .measure = measure});
+}
+
+}  // namespace mallbots::bench
