@@ -157,11 +157,12 @@ class Stream:
         path = os.path.join(folder, f"{name}.report")
         os.mkfifo(path)
         self.report = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        self.errors = os.path.join(folder, f"{name}.err")
         self.process = device.start(
             instance.command("produce", topic, "-K", ",", "--acks", acks, "--timeout", "30000",
                              "--report", path, *(("--delay", DELAY) if topic == "w" else ())),
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-            stderr=open(os.path.join(folder, f"{name}.err"), "wb"))
+            stderr=open(self.errors, "wb"))
 
     def feed(self, count, sizes, dice, history):
         text = []
@@ -172,8 +173,12 @@ class Stream:
             self.lines.append(payload)
             history.sent[self.topic].add(payload)
             text.append(f"k{dice.randrange(40)},{payload}\n")
-        self.process.stdin.write("".join(text).encode())
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write("".join(text).encode())
+            self.process.stdin.flush()
+        except BrokenPipeError as error:
+            with open(self.errors, encoding="utf-8", errors="replace") as said:
+                raise OSError(f"the producer of {self.topic} has ended: {said.read()}") from error
 
 
 class Workload:
@@ -227,6 +232,9 @@ class Workload:
             device.kill_group(process)
         for thread in self.threads:
             thread.join()
+        for key in list(self.selector.get_map().values()):  # said, and not heard before the end
+            while self._take(key):
+                pass
 
     def stop(self):
         self.end()
@@ -260,22 +268,25 @@ class Workload:
                 _, settled = self.young.popleft()
                 self.history.settled.append(settled._replace(moment=self.moment()))
             for key, _ in self.selector.select(0.1):
-                before = self.moment()
-                try:
-                    chunk = os.read(key.fd, 1 << 18)
-                except BlockingIOError:
-                    continue
-                self.now = self.moment()  # after the read: the promise was made before it
-                self.since = key.data[2]  # and this is behind the read before, which took all
-                if len(chunk) < 1 << 18:
-                    key.data[2] = before
-                if not chunk:
+                if not self._take(key):
                     time.sleep(0.001)  # a named pipe whose writer has not come yet
-                    continue
-                handler, rest, _ = key.data
-                *lines, key.data[1] = (rest + chunk).split(b"\n")
-                for line in lines:
-                    handler(line.decode())
+
+    def _take(self, key):
+        """What lies in that pipe now; false if there is nothing."""
+        before = self.moment()
+        try:
+            chunk = os.read(key.fd, 1 << 18)
+        except BlockingIOError:
+            return False
+        self.now = self.moment()  # after the read: the promise was made before it
+        self.since = key.data[2]  # and this is behind the read before, which took all
+        if len(chunk) < 1 << 18:
+            key.data[2] = before
+        handler, rest, _ = key.data
+        *lines, key.data[1] = (rest + chunk).split(b"\n")
+        for line in lines:
+            handler(line.decode())
+        return bool(chunk)
 
     def _feed(self):
         while not self.ended.is_set():
