@@ -38,8 +38,6 @@ class BusUnderTest {
   }
   /// How long a case waits for what must come.
   [[nodiscard]] virtual std::int64_t patience_ms() const { return 20'000; }
-  /// Why a case cannot apply to this bus; nothing: it does.
-  [[nodiscard]] virtual const char* why_not(std::string_view /*name*/) const { return nullptr; }
   /// Fills a topic that nobody reads until there is no room; what publish() then says.
   [[nodiscard]] virtual ErrorCode fill(const std::string& topic) = 0;
 };

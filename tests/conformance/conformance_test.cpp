@@ -77,13 +77,6 @@ class Shm final : public BusUnderTest {
     if (kind_.is_queue) return *queue_;
     return *bus_;
   }
-  const char* why_not(std::string_view name) const override {
-    if (kind_.is_queue && name == "AStoppedMemberIsReplacedAndTold")
-      return "a member of a queue is never expelled: its locks end, one by one, and it goes on";
-    if (kind_.is_events && name == "ADelayedMessageWaitsForItsTime")
-      return "an event gets its version when it is appended: topics of events take none delayed";
-    return nullptr;
-  }
   std::string make_topic(std::uint32_t partitions) override {
     const std::string topic = "topic" + std::to_string(topics_++);
     auto settings = kind_.settings;
@@ -137,26 +130,44 @@ std::unique_ptr<BusUnderTest> make_bus(const std::string& kind) {
   return std::make_unique<Shm>(std::move(shm));
 }
 
-const std::string kShmKinds[] = {"Shm",    "ShmSequenced", "ShmQueue", "ShmQueueSequenced",
-                                 "Events", "EventsQueue"};
+const std::vector<std::string> kShmKinds{"Shm",    "ShmSequenced", "ShmQueue", "ShmQueueSequenced",
+                                         "Events", "EventsQueue"};
+
+/// A member of a queue is never expelled: its locks end, one by one, and it goes on. An event gets
+/// its version when it is appended: topics of events take none delayed.
+bool promises(std::string_view kind, std::string_view name) {
+  if (name == "AStoppedMemberIsReplacedAndTold") return !kind.contains("Queue");
+  if (name == "ADelayedMessageWaitsForItsTime") return !kind.contains("Events");
+  return true;
+}
 
 using Combination = std::tuple<std::string, std::size_t>;
+std::vector<Combination> combinations(const std::vector<std::string>& kinds,
+                                      std::span<const Case> cases) {
+  std::vector<Combination> all;
+  for (const std::string& kind : kinds)
+    for (std::size_t i = 0; i < cases.size(); ++i)
+      if (promises(kind, cases[i].name)) all.emplace_back(kind, i);
+  return all;
+}
+
+std::vector<std::string> all_kinds() {
+  std::vector<std::string> kinds = kShmKinds;
+  kinds.emplace_back("InProcess");
+  return kinds;
+}
+
 class Conformance : public testing::TestWithParam<Combination> {};
 
 TEST_P(Conformance, Holds) {
   const auto& [kind, index] = GetParam();
   const auto bus = make_bus(kind);
   if (HasFailure()) return;
-  if (const char* const why = bus->why_not(cases()[index].name)) GTEST_SKIP() << why;
   const Findings findings = cases()[index].run(*bus);
   for (const std::string& finding : findings) ADD_FAILURE() << finding;
 }
 
-INSTANTIATE_TEST_SUITE_P(Bus, Conformance,
-                         testing::Combine(testing::Values("InProcess", "Shm", "ShmSequenced",
-                                                          "ShmQueue", "ShmQueueSequenced", "Events",
-                                                          "EventsQueue"),
-                                          testing::Range<std::size_t>(0, cases().size())),
+INSTANTIATE_TEST_SUITE_P(Bus, Conformance, testing::ValuesIn(combinations(all_kinds(), cases())),
                          [](const auto& info) {
                            return std::get<0>(info.param) + cases()[std::get<1>(info.param)].name;
                          });
@@ -167,14 +178,11 @@ TEST_P(Deaths, AreSurvived) {
   const auto& [kind, index] = GetParam();
   const auto bus = make_bus(kind);
   if (HasFailure()) return;
-  if (const char* const why = bus->why_not(death_cases()[index].name)) GTEST_SKIP() << why;
   const Findings findings = death_cases()[index].run(*bus);
   for (const std::string& finding : findings) ADD_FAILURE() << finding;
 }
 
-INSTANTIATE_TEST_SUITE_P(Bus, Deaths,
-                         testing::Combine(testing::ValuesIn(kShmKinds),
-                                          testing::Range<std::size_t>(0, death_cases().size())),
+INSTANTIATE_TEST_SUITE_P(Bus, Deaths, testing::ValuesIn(combinations(kShmKinds, death_cases())),
                          [](const auto& info) {
                            return std::get<0>(info.param) +
                                   death_cases()[std::get<1>(info.param)].name;
