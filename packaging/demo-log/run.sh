@@ -16,25 +16,12 @@ partitions=8
 members=(member-1 member-2 member-3)
 victim=member-2
 
-say() { printf '\r\e[K%6.1f s  %s\n' "$(elapsed)" "$*" | if [ -t 1 ]; then cat; else tr -d '\r' | sed 's/\x1b\[K//'; fi; }
 fail() { echo "demo: $*" >&2; exit 1; }
-now_ms() { echo $(("${EPOCHREALTIME/./}" / 1000)); }
-elapsed() { echo "$(($(now_ms) - began_ms))" | sed -E 's/^/000/; s/0*([0-9]+)([0-9]{3})$/\1.\2/'; }
-began_ms=$(now_ms)
 
 # --- What must be given back, however this ends --------------------------------------------------------------------------
-declare -A pid=() # name -> process that runs
 work="" runtime="" verdict=none # expected, interrupted: the evidence is of no more use
-is_running() { [ -n "${pid[$1]:-}" ] && kill -0 "${pid[$1]}" 2>/dev/null; }
-children_of() { cat "/proc/$1/task/$1/children" 2>/dev/null || true; }
-gone_within() { # SECONDS PID
-  local tries
-  for ((tries = $1 * 20; tries > 0; --tries)); do
-    kill -0 "$2" 2>/dev/null || return 0
-    sleep 0.05
-  done
-  return 1
-}
+# shellcheck source=packaging/demo_common.sh
+. packaging/demo_common.sh
 clean_up() {
   trap - EXIT INT TERM HUP
   set +e
@@ -62,20 +49,11 @@ trap 'verdict=interrupted; exit 130' INT TERM HUP
 with_us=(setpriv --pdeathsig TERM)
 
 # --- The parts -----------------------------------------------------------------------------------------------------------
-mallbots() { timeout 30 "$bin/mallbots" --runtime-dir "$runtime" "$@"; }
-
 prepare_orders() {
-  local from=$orders_given shared=../shared/data/online_retail_2010-12_2011-03.csv.zst
-  [ -n "$from" ] || [ ! -r "$shared" ] || from=$shared
-  case $from in
-    "") from="invented ones" && python3 -B $demo/orders.py generate 142000 >"$work/orders.csv" ;;
-    *.zst) zstd -dcq -- "$from" >"$work/orders.csv" ;;
-    *.gz) gzip -dc -- "$from" >"$work/orders.csv" ;;
-    *) cat -- "$from" >"$work/orders.csv" ;;
-  esac || fail "cannot read orders from $from"
+  read_orders "$orders_given" "$work/orders.csv"
   total=$(python3 -B $demo/orders.py feed "$work/orders.csv" 0 | wc -l)
-  [ "$total" -ge 100 ] || fail "$from has $total orders; at least 100 are needed to kill something in the middle"
-  say "$total lines of orders: $from"
+  [ "$total" -ge 100 ] || fail "$orders_from has $total orders; at least 100 are needed to kill something in the middle"
+  say "$total lines of orders: $orders_from"
 }
 
 start_daemon() {

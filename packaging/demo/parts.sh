@@ -1,20 +1,8 @@
 # shellcheck shell=bash disable=SC2154,SC2034
 # What a running mall is made of, for run.sh and up.sh: sourced, not run. Needs: bin; work (data and logs), runtime (sockets), mode
-# (together or separate), settings (of `mall up`), fail. Each part is a process: pid[PART] says which, $work/PART.log what it says.
-declare -A pid=()
-
-now_ms() { echo $(("${EPOCHREALTIME/./}" / 1000)); }
-is_running() { [ -n "${pid[$1]:-}" ] && kill -0 "${pid[$1]}" 2>/dev/null; }
-children_of() { cat "/proc/$1/task/$1/children" 2>/dev/null || true; }
-gone_within() { # SECONDS PID
-  local tries
-  for ((tries = $1 * 20; tries > 0; --tries)); do
-    kill -0 "$2" 2>/dev/null || return 0
-    sleep 0.05
-  done
-  return 1
-}
-mallbots() { timeout 60 "$bin/mallbots" --runtime-dir "$runtime" "$@"; }
+# (together or separate), settings (of `mall up`), fail. $work/PART.log is what a part says.
+# shellcheck source=packaging/demo_common.sh
+. packaging/demo_common.sh
 
 # with_us: what a part is started through, so that it ends with whoever started it (empty: it stays).
 start_part() { # PART COMMAND...
@@ -52,17 +40,4 @@ hire_staff() { # NAME
   (umask 077 && mkdir -p "$work/mall" && head -c 18 /dev/urandom | base64 >"$work/password")
   timeout 20 "$bin/mall" staff add "$1" --role store-admin --role depot-admin --password --data-dir "$work/mall" --runtime-dir "$runtime" \
     <"$work/password" || fail "the staff '$1' cannot be hired"
-}
-
-# Invoices as CSV into $work/invoices.csv, from ORDERS (given, or empty: the shared retail file if it is there, else invented ones).
-prepare_invoices() { # ORDERS
-  local from=$1 shared=../shared/data/online_retail_2010-12_2011-03.csv.zst
-  [ -n "$from" ] || [ ! -r "$shared" ] || from=$shared
-  case $from in
-    "") from="invented ones" && python3 -B packaging/demo-log/orders.py generate 142000 >"$work/invoices.csv" ;;
-    *.zst) zstd -dcq -- "$from" >"$work/invoices.csv" ;;
-    *.gz) gzip -dc -- "$from" >"$work/invoices.csv" ;;
-    *) cat -- "$from" >"$work/invoices.csv" ;;
-  esac || fail "cannot read invoices from $from"
-  invoices_from=$from
 }

@@ -20,9 +20,6 @@ case $mode in together | separate) ;; *) echo "demo: MODE=$mode: together or sep
 case ${SABOTAGE:-} in "" | drop | double | reorder | penny) ;; *)
   echo "demo: SABOTAGE=$SABOTAGE: drop, double, reorder or penny" >&2; exit 2 ;; esac
 
-began_ms=$(("${EPOCHREALTIME/./}" / 1000))
-elapsed() { echo "$(($(now_ms) - began_ms))" | sed -E 's/^/000/; s/0*([0-9]+)([0-9]{3})$/\1.\2/'; }
-say() { [ ! -t 1 ] || printf '\r\e[K'; printf '%6.1f s  %s\n' "$(elapsed)" "$*"; }
 fail() { echo "demo: $*" >&2; exit 1; }
 
 # --- What must be given back, however this ends --------------------------------------------------------------------------
@@ -163,8 +160,8 @@ kiosk=http://127.0.0.1:$kiosk_port admin=http://127.0.0.1:$admin_port
 settings=(--bots "$robots" --speed "${SPEED:-100}" --set "bots.seed=$seed" --set bots.pick_ms=300
   --set "kiosk.port=$kiosk_port" --set "admin.port=$admin_port")
 
-prepare_invoices "$orders_given"
-say "invoices: $invoices_from, $([ "$limit" = 1000000000 ] && echo all of them || echo "the first $limit")"
+read_orders "$orders_given" "$work/invoices.csv"
+say "invoices: $orders_from, $([ "$limit" = 1000000000 ] && echo all of them || echo "the first $limit")"
 hire_staff demo
 start_mall
 say "the mall is open ($mode): $(names_of_services | paste -sd' '); $robots robots; kiosk $kiosk, staff $admin"

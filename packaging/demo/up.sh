@@ -58,8 +58,8 @@ up() {
 
 open_shop() { # once: what stands stays
   [ ! -e "$work/shop" ] || return 0
-  prepare_invoices "$orders_given"
-  echo "The shop gets the products of the first ${LIMIT:-50} invoices of $invoices_from ..."
+  read_orders "$orders_given" "$work/invoices.csv"
+  echo "The shop gets the products of the first ${LIMIT:-50} invoices of $orders_from ..."
   timeout 300 "$bin/shoppers" --orders "$work/invoices.csv" --limit "${LIMIT:-50}" --admin "$admin" --staff demo \
     --password-file "$work/password" --plan services/simulators/bots/mall.map || fail "the shop cannot be opened"
   rm -f "$work/invoices.csv"
