@@ -12,6 +12,7 @@
 #include <limits>
 #include <utility>
 
+#include "clients/toolkit/lake/lake_outline.h"
 #include "clients/toolkit/message.h"
 #include "shm/base/crash_point.h"
 
@@ -273,6 +274,7 @@ Result<void> LakeFileWriter::finish() {
 // --- Reading
 
 struct LakeFileReader::Avro {
+  LakeOutline outline{};
   avro_file_reader_t file = nullptr;
   Schema schema;
   std::array<avro_value_t, kNeeded.size()> fields{};
@@ -302,9 +304,12 @@ LakeFileReader::LakeFileReader(std::string path)
 LakeFileReader::~LakeFileReader() = default;
 
 Result<std::unique_ptr<LakeFileReader>> LakeFileReader::open(const std::string& path) {
-  if (::access(path.c_str(), R_OK) != 0) return io_error(path, std::strerror(errno));
+  auto outline = outline_of(path);
+  if (!outline) return std::unexpected(std::move(outline).error());
+  if (outline->records == 0 && !outline->damage.empty()) return corrupt(path, outline->damage);
   std::unique_ptr<LakeFileReader> reader{new LakeFileReader{path}};
   Avro& avro = *reader->avro_;
+  avro.outline = *std::move(outline);
   if (avro_file_reader(path.c_str(), &avro.file) != 0) {
     avro.file = nullptr;
     return corrupt(path, avro_strerror());
@@ -317,6 +322,8 @@ Result<std::unique_ptr<LakeFileReader>> LakeFileReader::open(const std::string& 
 
 Result<const client::Message*> LakeFileReader::next() {
   Avro& avro = *avro_;
+  if (!avro.outline.damage.empty() && records_ == avro.outline.records)
+    return corrupt(path_, avro.outline.damage);  // libavro must not see that block
   avro_value_reset(&avro.schema.record);
   const int read = avro_file_reader_read_value(avro.file, &avro.schema.record);
   if (read == EOF) return nullptr;
