@@ -198,6 +198,16 @@ test("two staff at one pickup: one effect, the other is told who was first", asy
   await signIn(other, mock, "depot-admin", `pickup/${order.id}`);
   await expect(page.getByRole("button", {name: "Take card"})).toBeEnabled();
   await expect(other.getByRole("button", {name: "Take cash"})).toBeEnabled();
+  let arrived = 0;
+  let release;
+  const both = new Promise((resolve) => { release = resolve; });
+  for (const each of [page, other]) {
+    await each.route("**/payment", async (route) => { // neither has an answer before both have asked
+      if (++arrived === 2) release();
+      await both;
+      await route.continue();
+    });
+  }
   await Promise.all([page.getByRole("button", {name: "Take card"}).click(), other.getByRole("button", {name: "Take cash"}).click()]);
   await expect(page.getByRole("button", {name: "Hand over"})).toBeEnabled();
   await expect(other.getByRole("button", {name: "Hand over"})).toBeEnabled();
