@@ -62,7 +62,7 @@ ifneq ($(wildcard packaging/demo/run.sh),)
 define HELP +=
 
   make demo         the mall: 1,000 real invoices through kiosks, robots and staff, and an auditor's report (ORDERS=file.csv, LIMIT=n,
-                    MODE=separate, KILLS=1, SABOTAGE=drop|double|reorder|penny to see it fail)
+                    MODE=separate, KILLS=1, SABOTAGE=drop|double|reorder|penny|answer to see it fail)
   make up           a mall that stays open, to try: prints the kiosk's page, the staff's page, and how to sign in
   make down, reset  closes it; also removes its data, after asking
 endef

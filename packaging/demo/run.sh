@@ -4,7 +4,7 @@
 #   LIMIT=N         only the first N invoices (default 1000; all: every one)
 #   MODE=MODE       together (default): all services in one process; separate: each in its own
 #   KILLS=1         kill -9 of the broker, its keeper, every process of the mall and the staff once, at random, while orders come in
-#   SABOTAGE=KIND   drop, double, reorder or penny: tampers with the topics' dumps before the audit, which must then fail
+#   SABOTAGE=KIND   drop, double, reorder, penny or answer: tampers with the evidence before the audit, which must then fail
 #   ROBOTS=N        how many (default 60)       KIOSKS=N   customers at once (default 8)       SEED=N   of everything simulated
 #   SPEED=X         of the robots, times life (default 100)
 #   KEEP=1          keeps the evidence in any case; else only after a failure that was not asked for
@@ -17,8 +17,8 @@ demo=packaging/demo
 bin=${BIN:-build/release/bin} mode=${MODE:-together} robots=${ROBOTS:-60} limit=${LIMIT:-1000} seed=${SEED:-1}
 case $limit in all) limit=1000000000 ;; *[!0-9]*) echo "demo: LIMIT=$limit: a number or all" >&2; exit 2 ;; esac
 case $mode in together | separate) ;; *) echo "demo: MODE=$mode: together or separate" >&2; exit 2 ;; esac
-case ${SABOTAGE:-} in "" | drop | double | reorder | penny) ;; *)
-  echo "demo: SABOTAGE=$SABOTAGE: drop, double, reorder or penny" >&2; exit 2 ;; esac
+case ${SABOTAGE:-} in "" | drop | double | reorder | penny | answer) ;; *)
+  echo "demo: SABOTAGE=$SABOTAGE: drop, double, reorder, penny or answer" >&2; exit 2 ;; esac
 
 fail() { echo "demo: $*" >&2; exit 1; }
 
@@ -138,6 +138,14 @@ dump_topics() {
   done <"$work/topics.txt"
 }
 
+# The auditor asks both gateways itself, order by order.
+ask_public() {
+  local said
+  said=$(timeout 300 python3 -B "$demo/auditor" ask --admin "$admin" --staff demo --password-file "$work/password" --kiosk "$kiosk" \
+    --run "demo$$" --shoppers "$work/shoppers.jsonl" --answers "$work/answers.jsonl") || fail "the public API does not answer the auditor"
+  say "the auditor has asked the public API: $said"
+}
+
 # No phone number and no card token of the shoppers may lie anywhere but in the customers' database.
 search_personal_data() {
   local found files
@@ -171,13 +179,14 @@ watch_shoppers
 wait "${pid[shoppers]}" || say "the shoppers have ended with a failure: $(tail -n 1 "$work/shoppers.log")"
 say "$(tail -n 1 "$work/shoppers.log")"
 end_part staff
+ask_public
 dump_topics
 end_part mall || fail "the mall does not end"
 search_personal_data
-if [ -n "${SABOTAGE:-}" ]; then say "sabotage: $(python3 -B $demo/sabotage.py "$SABOTAGE" "$work/topics")"; fi
+if [ -n "${SABOTAGE:-}" ]; then say "sabotage: $(python3 -B $demo/sabotage.py "$SABOTAGE" "$work")"; fi
 say "all has ended; the auditor reads"
 audit=(python3 -B "$demo/auditor" --invoices "$work/invoices.csv" --limit "$limit" --topics "$work/topics" --shoppers "$work/shoppers.jsonl"
-  --kills "$work/kills.txt")
+  --answers "$work/answers.jsonl" --kills "$work/kills.txt")
 "${audit[@]}" | tee "$work/verdict.txt" && verdict=expected
 if [ -n "${SABOTAGE:-}" ]; then
   [ "$verdict" != expected ] || { verdict=none; fail "the auditor has not seen the sabotage"; }

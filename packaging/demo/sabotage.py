@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""sabotage.py drop|double|reorder|penny TOPICS-FOLDER
+"""sabotage.py drop|double|reorder|penny|answer FOLDER
 
-Shows that the auditor is no rubber stamp: changes the dumps of the topics as if the mall had failed, and says which order and event
-it is. Offsets are put right, so that only the content can give it away.
+Shows that the auditor is no rubber stamp: changes its evidence in FOLDER (topics/, answers.jsonl) as if the mall had failed, and says
+which order and event it is. Offsets are put right, so that only the content can give it away.
 
   drop     an event never happened
   double   an event happened a second time, under an id of its own
   reorder  two events of one order changed places
   penny    one amount is a penny higher
+  answer   the staff's API answered that a penny less was paid
 The order is from the middle of those that were completed.
 """
 import base64
@@ -88,19 +89,35 @@ def tamper(kind, lines, at, order):
         lines[at], lines[later] = lines[later], lines[at]
 
 
+def write(path, lines):
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.writelines(line + "\n" for line in lines)
+
+
+def falsify(path, order):
+    """The answer about that order."""
+    lines = [text for _, text in evidence.lines(path)]
+    at = next(i for i, line in enumerate(lines) if line.startswith(f'{{"asked":"/admin/v1/orders/{order}"'))
+    lines[at] = re.sub(r'("paid":\s*\{[^{}]*"minor":\s*)(\d+)', lambda m: m.group(1) + str(int(m.group(2)) - 1), lines[at], count=1)
+    write(path, lines)
+
+
 def main(arguments):
-    if len(arguments) != 2 or arguments[0] not in VICTIMS:
+    if len(arguments) != 2 or arguments[0] not in (*VICTIMS, "answer"):
         print(__doc__.splitlines()[0], file=sys.stderr)
         return 2
     kind, folder = arguments
+    order = completed(f"{folder}/topics")
+    if kind == "answer":
+        falsify(f"{folder}/answers.jsonl", order)
+        print(f"{kind}: order {order}, what was paid")
+        return 0
     topic, event = VICTIMS[kind]
-    order = completed(folder)
-    path = f"{folder}/{topic}.jsonl"
+    path = f"{folder}/topics/{topic}.jsonl"
     lines = [text for _, text in evidence.lines(path)]
     at = next(i for i, record in enumerate(map(json_line.parse, lines)) if name_of(record) == event and order_of(record) == order)
     tamper(kind, lines, at, order)
-    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.writelines(line + "\n" for line in renumbered(lines))
+    write(path, renumbered(lines))
     print(f"{kind}: order {order}, {event}")
     return 0
 

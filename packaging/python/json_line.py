@@ -6,16 +6,16 @@ an error and never a shorter record.
 import re
 
 _CHARACTERS = r'(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*'
-_STRING = rf'"({_CHARACTERS})"'
-_NUMBER = r"(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
+STRING = rf'"({_CHARACTERS})"'
+NUMBER = r"(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
 _LIST = rf'\[((?:[^\]"]|"{_CHARACTERS}")*)\]'
-_FIELD = re.compile(rf'\s*"(\w+)"\s*:\s*(?:{_STRING}|{_NUMBER}|(null|true|false)|{_LIST})\s*([,}}])')
+_FIELD = re.compile(rf'\s*"(\w+)"\s*:\s*(?:{STRING}|{NUMBER}|(null|true|false)|{_LIST})\s*([,}}])')
 _ESCAPE = re.compile(r'\\(?:(["\\/bfnrt])|u([0-9a-fA-F]{4}))')
 _PLAIN = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_WORDS = {"null": None, "true": True, "false": False}
+WORDS = {"null": None, "true": True, "false": False}
 
 
-def _unescape(text):
+def unescape(text):
     if "\\" not in text:
         return text
     text = _ESCAPE.sub(lambda m: _PLAIN[m.group(1)] if m.group(1) else chr(int(m.group(2), 16)), text)
@@ -34,18 +34,18 @@ def parse(line):
             raise ValueError(f"not JSON from character {at + 1} on")
         name, string, number, word, rest, end = match.groups()
         if string is not None:
-            fields[name] = _unescape(string)
+            fields[name] = unescape(string)
         elif number is not None:
             fields[name] = int(number) if number.lstrip("-").isdigit() else float(number)
         else:
-            fields[name] = _WORDS[word] if word is not None else rest
+            fields[name] = WORDS[word] if word is not None else rest
         at, closed = match.end(), end == "}"
     if at != len(text):
         raise ValueError(f"more after the object, from character {at + 1} on")
     return fields
 
 
-_ELEMENT = re.compile(rf'\s*{_STRING}\s*(?:,|$)')
+_ELEMENT = re.compile(rf'\s*{STRING}\s*(?:,|$)')
 
 
 def strings(text):
@@ -55,6 +55,6 @@ def strings(text):
         match = _ELEMENT.match(text, at)
         if not match:
             raise ValueError(f"no list of strings from character {at + 1} on")
-        found.append(_unescape(match.group(1)))
+        found.append(unescape(match.group(1)))
         at = match.end()
     return found

@@ -9,15 +9,19 @@ What must hold, and is a finding when it does not:
   events   those of one order, invoice and list come in an order that the rules allow, each effect once, and what must follow has
            followed (story.py); a message published again under its id is no second effect, but only a kill excuses it
   money    paid less refunded is what was counted, order by order and in sum
-  public   the kiosk says of every order what the topics say
+  public   the kiosk told the shoppers of every order what the topics say; the staff's API and the kiosk answer the same to the
+           auditor, order by order, with its invoice, payment and refunds (public.py)
 """
 from collections import Counter, defaultdict, namedtuple
 
+import public
 import story as stories
 from story import Finding, Story, pounds
 
+# topics, results and closing line of the shoppers, answers of the public API, kills; as evidence.py and asking.py read them
+Evidence = namedtuple("Evidence", "topics results closing answers kills")
 # tables of the report; see report.py
-Figures = namedtuple("Figures", "fates orders money copies kills latencies counts")
+Figures = namedtuple("Figures", "fates orders money copies kills latencies counts asked")
 
 ORDER, CART, INVOICE, LIST, PRODUCT = ("mallbots.orders.events.Order", "mallbots.orders.events.Cart",
                                        "mallbots.payments.events.Invoice", "mallbots.depot.events.ShoppingList",
@@ -206,16 +210,18 @@ def latencies_of(told, results):
     return {title: sorted(times) for title, times in legs.items()}
 
 
-def audit(rows, orders, topics, shoppers, kills):
-    """(Figures, findings). `shoppers`: their lines and the closing one."""
-    results, closing = shoppers
-    topics, copies, findings = without_copies(topics, kills)
+def audit(rows, orders, seen):
+    """(Figures, findings) of Evidence."""
+    results = seen.results
+    topics, copies, findings = without_copies(seen.topics, seen.kills)
     told, found = tell(topics)
     findings += found
     sku_of = {event.fields["id"]: event.fields["sku"] for event in topics[PRODUCT] if event.name == "ProductAdded"}
     fates, found = fates_of(rows, orders, results, told, sku_of)
     findings += found
-    findings += compare_refusals(rows, closing)
+    findings += compare_refusals(rows, seen.closing)
+    of_file = {order.invoice: order for order in orders}
+    findings += public.check(told, {result.get("order_id"): of_file.get(result["invoice"]) for result in results}, seen.answers)
     known = {result.get("order_id") for result in results}
     for story in told.values():
         findings += stories.check(story)
@@ -228,5 +234,11 @@ def audit(rows, orders, topics, shoppers, kills):
     kept = money["paid by card"] + money["paid by cash"] - money["InvoiceRefunded"]
     if kept != money["counted"]:
         findings.append(Finding("money", "all orders", f"{pounds(kept)} were kept, {pounds(money['counted'])} were counted and released"))
+    asked = public.sums_of(seen.answers)
+    if asked["paid"] != kept:
+        what = f"by the staff's API {pounds(asked['paid'])} were kept, by the topics {pounds(kept)}"
+        findings.append(Finding("public", "all orders", what))
     ends = Counter(story.end() for story in told.values())
-    return Figures(fates, ends, money, copies, kills, latencies_of(told, results), Counter(finding.kind for finding in findings)), findings
+    counts = Counter(finding.kind for finding in findings)
+    asked |= {"staff": len(seen.answers.staff), "kiosk": len(seen.answers.kiosk)}
+    return Figures(fates, ends, money, copies, seen.kills, latencies_of(told, results), counts, asked), findings

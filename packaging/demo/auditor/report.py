@@ -43,6 +43,11 @@ def money_table(money):
           f"= kept {pounds(card + cash - money['InvoiceRefunded'])}"
 
 
+def asked_table(asked):
+    yield f"  {asked['staff']:,} orders at the staff's API, {asked['kiosk']:,} at the kiosk; by the former invoiced " \
+          f"{pounds(asked['first_amount'])}, after counting {pounds(asked['amount'])}, paid less refunded {pounds(asked['paid'])}"
+
+
 def _ms(value):
     return f"{value / 1000:,.2f} s" if value >= 10_000 else f"{value:,.1f} ms" if value < 100 else f"{value:,.0f} ms"
 
@@ -60,12 +65,13 @@ def text(figures, findings, invoices):
     out = ["The auditor's report", "", "Rows of the invoices", *rows_table(figures, invoices), "",
            "Orders: " + (", ".join(f"{number:,} {end}" for end, number in sorted(ends.items())) or "none"),
            "", "Money", *money_table(figures.money), "",
+           "What the public API answered to the auditor", *asked_table(figures.asked), "",
            "Time (submit: the kiosk's answer; the others: from the step before)", *latency_table(figures.latencies), "",
            f"Killed: {len(figures.kills)} processes; {figures.copies:,} messages published again and known by their id" if figures.kills
            else "Nobody was killed.",
            f"Events lost {count['lost']:,}, effects doubled {count['doubled']:,}, out of order {count['order']:,}, "
            f"wrong amounts {count['money']:,}, wrong goods {count['goods']:,}, rows that do not add up {count['rows']:,}, "
-           f"told otherwise by the kiosk {count['public']:,}"]
+           f"told otherwise by the public API {count['public']:,}"]
     for kind, title in TITLES.items():
         of_kind = [finding for finding in findings if finding.kind == kind]
         out += [f"  {title}: {finding.where}: {finding.what}" for finding in of_kind[:SHOWN]]

@@ -105,6 +105,57 @@ class DemoAuditor : public ::testing::Test {
     }
     results_[1]["cancel"] = "accepted";
     closing_ = {{"invoices", 4}, {"rows", 7}, {"refused_not_goods", 1}};
+    answer("O1", "completed", {{"mug", 255, 1}, {"lantern", 339, 1}},
+           invoice_answer("paid", {849, 594, 594}));
+    answer("O2", "cancelled", mug, invoice_answer("canceled", {255, 255, 0}));
+    answer("O4", "rejected", {{"lantern", 339, 1}}, nullptr);
+  }
+
+  struct Amounts {
+    std::int64_t first, amount, paid;
+  };
+  static nlohmann::json money_answer(std::int64_t minor) {
+    return {{"minor", minor}, {"currency", "GBP"}};
+  }
+  static nlohmann::json invoice_answer(const char* state, const Amounts& amounts) {
+    return {{"state", state},
+            {"first_amount", money_answer(amounts.first)},
+            {"amount", money_answer(amounts.amount)},
+            {"paid", money_answer(amounts.paid)}};
+  }
+  /// What both gateways answer when they are asked for that order.
+  void answer(const std::string& order, const char* status, const std::vector<Line>& lines,
+              const nlohmann::json& invoice) {
+    nlohmann::json goods = nlohmann::json::array();
+    std::int64_t total = 0;
+    for (const Line& line : lines) {
+      goods.push_back({{"product_id", line.product}, {"quantity", line.quantity}});
+      total += line.price * line.quantity;
+    }
+    const nlohmann::json both = {{"id", order},
+                                 {"status", status},
+                                 {"total", money_answer(total)},
+                                 {"paid", status == std::string("completed")}};
+    staff_[order] = kiosk_[order] = both;
+    staff_[order].update({{"lines", goods}, {"invoice", invoice}});
+    kiosk_[order]["items"] = goods;
+  }
+  void write_answers() {
+    std::ofstream file(files_ / "answers.jsonl");
+    nlohmann::json rows = nlohmann::json::array();
+    for (const auto& [order, body] : staff_)
+      rows.push_back({{"id", order}, {"status", body["status"]}});
+    int count = 1;
+    const auto write = [&](const std::string& asked, const nlohmann::json& body) {
+      file << R"({"asked":")" << asked << R"(","status":200,"body":)" << body.dump() << "}\n";
+    };
+    write("/admin/v1/orders?limit=200", {{"orders", rows}, {"next", nullptr}});
+    for (const auto& [prefix, answers] : {std::pair{"/admin", &staff_}, {"/kiosk", &kiosk_}})
+      for (const auto& [order, body] : *answers) {
+        write(std::string{prefix} + "/v1/orders/" + order, body);
+        ++count;
+      }
+    file << R"({"answers":)" << count << "}\n";
   }
 
   template <class Message>
@@ -221,11 +272,13 @@ class DemoAuditor : public ::testing::Test {
     shoppers << closing_.dump() << "\n";
     std::ofstream(files_ / "invoices.csv") << invoices_;
     std::ofstream(files_ / "kills.txt") << kills_;
+    write_answers();
   }
   Finished judge() {
     return run({"python3", "-B", "packaging/demo/auditor", "--invoices", files_ / "invoices.csv",
                 "--limit", "100", "--topics", files_ / "topics", "--shoppers",
-                files_ / "shoppers.jsonl", "--kills", files_ / "kills.txt"});
+                files_ / "shoppers.jsonl", "--answers", files_ / "answers.jsonl", "--kills",
+                files_ / "kills.txt"});
   }
   Finished audit() {
     write();
@@ -257,6 +310,7 @@ class DemoAuditor : public ::testing::Test {
   std::vector<Told> told_;
   std::vector<nlohmann::json> results_;
   nlohmann::json closing_;
+  std::map<std::string, nlohmann::json> staff_, kiosk_;
 };
 
 TEST_F(DemoAuditor, FindsAGoodDayGoodAndGivesEveryRowItsFate) {
@@ -271,7 +325,9 @@ TEST_F(DemoAuditor, FindsAGoodDayGoodAndGivesEveryRowItsFate) {
                            "card declined                          1 rows              10.17",
                            "in sum, as it must be                    7 rows              40.05",
                            "paid 8.49 (card 8.49, cash 0.00) - refunded 2.55 = kept 5.94",
-                           "1 cancelled, 1 completed, 1 rejected"}) {
+                           "1 cancelled, 1 completed, 1 rejected",
+                           "3 orders at the staff's API, 3 at the kiosk; by the former invoiced "
+                           "11.04, after counting 8.49, paid less refunded 5.94"}) {
     EXPECT_THAT(done.output, HasSubstr(line));
   }
 }
@@ -338,6 +394,55 @@ TEST_F(DemoAuditor, NamesWhatTheKioskToldOtherwise) {
   expect_finding("told otherwise: order O1: the kiosk calls it ready, the topics completed");
 }
 
+TEST_F(DemoAuditor, NamesAnAmountThatTheStaffsApiAnswersWrongly) {
+  staff_["O1"]["invoice"]["paid"]["minor"] = 849;  // as if nothing had been refunded
+  expect_finding(
+      "told otherwise: order O1: the staff's API says of its invoice: paid 8.49; the topics 5.94");
+  expect_finding("told otherwise: all orders: by the staff's API 8.49 were kept, by the topics");
+}
+
+TEST_F(DemoAuditor, NamesAnInvoiceOverAnotherAmountThanTheFile) {
+  staff_["O1"]["invoice"]["first_amount"]["minor"] = 850;
+  expect_finding("order O1: the staff's API invoiced 8.50; invoice 1 adds up to 8.49");
+}
+
+TEST_F(DemoAuditor, NamesAStateThatAGatewayAnswersWrongly) {
+  staff_["O2"]["invoice"]["state"] = "pending";
+  kiosk_["O4"]["status"] = "pending";
+  expect_finding("order O2: the staff's API says of its invoice: state pending; the topics");
+  expect_finding("order O4: the kiosk calls it pending, the topics rejected");
+}
+
+TEST_F(DemoAuditor, NamesGoodsAndTotalsThatAGatewayAnswersWrongly) {
+  kiosk_["O1"]["items"][0]["quantity"] = 2;
+  staff_["O1"]["total"]["minor"] = nullptr;
+  expect_finding("order O1: the kiosk has other products or quantities than OrderReadied");
+  expect_finding("order O1: the staff's API says None, the topics 5.94");
+}
+
+TEST_F(DemoAuditor, NamesOrdersThatOneSideAloneKnows) {
+  staff_["O7"] = staff_["O1"];
+  staff_["O2"]["invoice"] = nullptr;
+  staff_.erase("O4");
+  expect_finding("order O7: the staff's API has it, the topics do not");
+  expect_finding("order O2: the staff's API has no invoice, the topics have one");
+  expect_finding("order O4: the staff's list does not have it");
+}
+
+TEST_F(DemoAuditor, HasNoVerdictWithoutTheWholeOfTheAnswers) {
+  write();
+  std::ofstream(files_ / "answers.jsonl") << R"({"asked":"/admin/v1/orders/O1","status":200)"
+                                             "\n";
+  Finished done = judge();
+  EXPECT_EQ(done.ended.exit_code, 2);
+  EXPECT_THAT(done.errors, HasSubstr("answers.jsonl:1: no answer of the public API"));
+  std::ofstream(files_ / "answers.jsonl") << R"({"asked":"","status":200,"body":null})"
+                                             "\n";
+  done = judge();
+  EXPECT_EQ(done.ended.exit_code, 2);
+  EXPECT_THAT(done.errors, HasSubstr("the closing line is missing"));
+}
+
 TEST_F(DemoAuditor, NamesADeclinedCartThatIsAnOrderAllTheSame) {
   submit("O5", {{"lantern", 339, 3}});
   expect_finding("doubled: order O5: invoice 5 was declined, and it is an order all the same");
@@ -378,7 +483,7 @@ class DemoSabotage : public DemoAuditor, public ::testing::WithParamInterface<co
 TEST_P(DemoSabotage, IsCaughtByTheOrderItNames) {
   write();
   const Finished tampered =
-      run({"python3", "-B", "packaging/demo/sabotage.py", GetParam(), files_ / "topics"});
+      run({"python3", "-B", "packaging/demo/sabotage.py", GetParam(), files_.path()});
   ASSERT_EQ(tampered.ended.exit_code, 0) << tampered.errors;
   EXPECT_THAT(tampered.output, HasSubstr("order O1, "));
   const Finished done = judge();
@@ -386,7 +491,7 @@ TEST_P(DemoSabotage, IsCaughtByTheOrderItNames) {
   EXPECT_THAT(done.output, HasSubstr(": order O1"));
 }
 INSTANTIATE_TEST_SUITE_P(EachKind, DemoSabotage,
-                         ::testing::Values("drop", "double", "reorder", "penny"));
+                         ::testing::Values("drop", "double", "reorder", "penny", "answer"));
 
 }  // namespace
 }  // namespace mallbots::test
