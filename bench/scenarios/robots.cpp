@@ -25,6 +25,11 @@ constexpr const char* kPositions = "mallbots.fleet.positions";
 constexpr double kPatienceS = 60;
 constexpr std::uint64_t kWatchS = 10;
 
+// Budgets; their reasons are in bench/README.md.
+constexpr double kConnectedNs = 3e9;
+constexpr double kMallPercent = 10;
+constexpr double kBytesOfARobot = 1024.0 * 1024 * 1024 / 10'000;
+
 /// User and system time so far, in seconds (proc(5): the 14th and 15th field).
 double cpu_s(pid_t pid) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
@@ -111,11 +116,13 @@ Result<Figures> measure_in(const RunContext& run, Stage& stage) {
   const std::uint64_t watch_s = run.times(kWatchS, 1);
   std::this_thread::sleep_for(std::chrono::seconds{watch_s});
   const auto percent = [&](double seconds) { return 100 * seconds / static_cast<double>(watch_s); };
+  const double bytes = memory_bytes(mall->pid());
   Figures figures{{"connected", connected_ns},
                   {"mall_cpu", percent(cpu_s(mall->pid()) - mall_s)},
                   {"bots_cpu", percent(cpu_s(bots->pid()) - bots_s)},
-                  {"mall_memory", memory_bytes(mall->pid())},
+                  {"mall_memory", bytes},
                   {"mall_idle_memory", idle_bytes},
+                  {"robot_memory", (bytes - idle_bytes) / static_cast<double>(robots)},
                   {"bots_memory", memory_bytes(bots->pid())}};
   for (ChildProcess* child : {&bots.value(), &mall.value()}) {
     child->send(SIGTERM);
@@ -144,11 +151,21 @@ void add_robot_rows(Registry& registry) {
                    " another, not pinned; half by gRPC streams, half by topics",
       .peer = "",
       .probe = ProbeRule::kShownOnly,
-      .lines = {Line{.work = "1,000 robots connected", .figure = "connected"},
+      .lines = {Line{.work = "1,000 robots connected",
+                     .figure = "connected",
+                     .bound = Bound::kAtMost,
+                     .budget = kConnectedNs},
                 Line{.work = "  the mall's processor time, of one core",
                      .figure = "mall_cpu",
-                     .unit = Unit::kPercent},
+                     .unit = Unit::kPercent,
+                     .bound = Bound::kAtMost,
+                     .budget = kMallPercent},
                 Line{.work = "  the simulator's", .figure = "bots_cpu", .unit = Unit::kPercent},
+                Line{.work = "  the mall's memory for one robot",
+                     .figure = "robot_memory",
+                     .unit = Unit::kBytes,
+                     .bound = Bound::kAtMost,
+                     .budget = kBytesOfARobot},
                 Line{.work = "  the mall's memory", .figure = "mall_memory", .unit = Unit::kBytes},
                 Line{.work = "  the mall's memory without them",
                      .figure = "mall_idle_memory",
