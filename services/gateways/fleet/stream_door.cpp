@@ -76,12 +76,10 @@ class Pipe final : public Line {
     is_ended_ = true;
     ended_ns_ = boot_now_ns();
     status_ = status_of(why);
-    const bool must_cut = why == Ending::kSlow || why == Ending::kSilent;
-    if (must_cut) cut(lock);
     finish(lock);
   }
 
-  /// What it was told last is not taken: the stream is cut.
+  /// What it was told last, and why it ended, is not taken: the stream is cut.
   void cut_if_lingering() {
     std::unique_lock lock(mutex_);
     const bool is_over = boot_now_ns() - ended_ns_ > kLingerMs * kMillisecond;
@@ -257,6 +255,10 @@ Result<void> StreamDoor::Impl::listen(const StreamDoorOptions& options) {
   }
   std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
   if (has_tls) {
+    if (options.tls_certificate.empty() || options.tls_key.empty()) {
+      return fail(ErrorCode::kBadConfig,
+                  "TLS needs both fleet.tls.certificate and fleet.tls.key: one of them is not set");
+    }
     const auto certificate = read_file(options.tls_certificate);
     if (!certificate) return std::unexpected(certificate.error());
     const auto key = read_file(options.tls_key);
@@ -277,10 +279,12 @@ Result<void> StreamDoor::Impl::listen(const StreamDoorOptions& options) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
   server_ = builder.BuildAndStart();
   if (!server_ || port_ == 0) {
+    const std::string pem = fmt::format(
+        ", or fleet.tls.certificate={} and fleet.tls.key={} are no PEM certificate and its key",
+        options.tls_certificate, options.tls_key);
     return fail(ErrorCode::kBadConfig,
-                fmt::format("fleet.bind={} fleet.port={}: the address or the port is not free, or"
-                            " the PEM files are none",
-                            options.bind, options.port));
+                fmt::format("fleet.bind={} fleet.port={}: the address or the port is not free{}",
+                            options.bind, options.port, has_tls ? pem : ""));
   }
   return {};
 }

@@ -7,7 +7,7 @@
 #include "clients/consumer.h"
 #include "clients/producer.h"
 #include "services/gateways/fleet/topics.h"
-#include "tests/services/fleet/fleet_fixture.h"
+#include "tests/services/gateways/fleet/fleet_fixture.h"
 
 namespace mallbots::test {
 namespace {
@@ -18,9 +18,7 @@ using fleetpb::ToRobot;
 /// A stream of bytes.
 class RawRobot {
  public:
-  explicit RawRobot(int port)
-      : stub_(grpc::CreateChannel("127.0.0.1:" + std::to_string(port),
-                                  grpc::InsecureChannelCredentials())) {
+  explicit RawRobot(int port) : stub_(channel_to(port)) {
     context_.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{30});
     stream_ = stub_.PrepareCall(&context_, "/fleetpb.Fleet/Connect", &queue_);
     stream_->StartCall(this);
@@ -42,20 +40,7 @@ class RawRobot {
     if (!is_done()) return std::nullopt;
     return message;
   }
-  /// Directives are acked and passed over.
-  ToRobot answer() {
-    for (;;) {
-      const auto message = read();
-      if (!message) {
-        ADD_FAILURE() << "the stream is over";
-        return {};
-      }
-      if (message->number() == 0) return *message;
-      FromRobot ack;
-      ack.mutable_ack()->set_number(message->number());
-      send(ack);
-    }
-  }
+  ToRobot answer() { return answer_to(*this); }
   grpc::StatusCode finish() {
     if (!is_over_) {
       is_over_ = true;
@@ -229,9 +214,7 @@ TEST_F(Hostile, WhatARobotSaysWrongIsRefusedAndNothingHasHappened) {
   EXPECT_EQ(robbie.answer().done().sequence(), 2U);
   robbie.send(numbered(picked(mine, "s1", 2), 3));
   EXPECT_EQ(robbie.answer().reject().code(), fleetpb::NOT_YOURS);
-  FromRobot ack;  // of what was never said
-  ack.mutable_ack()->set_number(UINT64_MAX);
-  robbie.send(ack);
+  robbie.send(ack_of(UINT64_MAX));  // of what was never said
 
   EXPECT_EQ(list(mine).SerializeAsString() + list(others).SerializeAsString() +
                 bot("b1").SerializeAsString() + bot("b2").SerializeAsString(),

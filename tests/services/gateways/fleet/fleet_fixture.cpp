@@ -1,4 +1,4 @@
-#include "tests/services/fleet/fleet_fixture.h"
+#include "tests/services/gateways/fleet/fleet_fixture.h"
 
 #include <chrono>
 #include <thread>
@@ -28,10 +28,18 @@ Response ask(depotpb::DepotService::Stub& stub, const Call& call, const Request&
 
 // --- TestRobot
 
-TestRobot::TestRobot(int port, std::string id, std::string secret)
+std::shared_ptr<grpc::Channel> channel_to(
+    int port, const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetSslTargetNameOverride("localhost");  // whom the certificates of tests name
+  return grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(port), credentials, arguments);
+}
+
+TestRobot::TestRobot(const std::shared_ptr<grpc::Channel>& channel, std::string id,
+                     std::string secret)
     : id_(std::move(id)), secret_(std::move(secret)) {
-  stub_ = fleetpb::Fleet::NewStub(
-      grpc::CreateChannel("127.0.0.1:" + std::to_string(port), grpc::InsecureChannelCredentials()));
+  stub_ = fleetpb::Fleet::NewStub(channel);
   context_.set_deadline(std::chrono::system_clock::now() + kPatience);
   stream_ = stub_->Connect(&context_);
 }
@@ -65,29 +73,21 @@ std::optional<fleetpb::ToRobot> TestRobot::read() {
   return message;
 }
 
-fleetpb::ToRobot TestRobot::answer() {
+fleetpb::ToRobot TestRobot::directive_without_ack() {
   for (;;) {
     const auto message = read();
     if (!message) {
       ADD_FAILURE() << "the stream is over";
       return {};
     }
-    if (message->number() == 0) return *message;
-    ack(message->number());
+    if (message->number() != 0) return *message;
   }
 }
 
 fleetpb::ToRobot TestRobot::directive() {
-  for (;;) {
-    const auto message = read();
-    if (!message) {
-      ADD_FAILURE() << "the stream is over";
-      return {};
-    }
-    if (message->number() == 0) continue;
-    ack(message->number());
-    return *message;
-  }
+  fleetpb::ToRobot said = directive_without_ack();
+  ack(said.number());
+  return said;
 }
 
 fleetpb::ToRobot TestRobot::report(fleetpb::FromRobot message) {
@@ -101,11 +101,7 @@ void TestRobot::do_report(const fleetpb::FromRobot& message) {
   EXPECT_TRUE(said.has_done()) << message.ShortDebugString() << " -> " << said.ShortDebugString();
 }
 
-void TestRobot::ack(std::uint64_t number) {
-  fleetpb::FromRobot message;
-  message.mutable_ack()->set_number(number);
-  send(message);
-}
+void TestRobot::ack(std::uint64_t number) { send(ack_of(number)); }
 
 void TestRobot::die() {
   if (is_over_) return;
@@ -122,6 +118,12 @@ grpc::Status TestRobot::finish() {
 }
 
 // --- What robots say
+
+fleetpb::FromRobot ack_of(std::uint64_t number) {
+  fleetpb::FromRobot message;
+  message.mutable_ack()->set_number(number);
+  return message;
+}
 
 fleetpb::FromRobot accept(const std::string& list) {
   fleetpb::FromRobot message;

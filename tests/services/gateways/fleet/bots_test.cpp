@@ -4,7 +4,7 @@
 #include <thread>
 
 #include "services/simulators/bots/service.h"
-#include "tests/services/fleet/fleet_fixture.h"
+#include "tests/services/gateways/fleet/fleet_fixture.h"
 
 namespace mallbots::test {
 namespace {

@@ -1,5 +1,5 @@
 // Robots, the fleet gateway and the depot, over gRPC and a broker.
-#include "tests/services/fleet/fleet_fixture.h"
+#include "tests/services/gateways/fleet/fleet_fixture.h"
 
 namespace mallbots::test {
 namespace {

@@ -21,10 +21,33 @@ namespace mallbots::test {
 
 using Settings = std::map<std::string, std::string, std::less<>>;
 
+fleetpb::FromRobot ack_of(std::uint64_t number);
+
+/// The next message of a stream that is an answer: directives are acked and passed over.
+template <class Robot>
+fleetpb::ToRobot answer_to(Robot& robot) {
+  for (;;) {
+    const std::optional<fleetpb::ToRobot> message = robot.read();
+    if (!message) {
+      ADD_FAILURE() << "the stream is over";
+      return {};
+    }
+    if (message->number() == 0) return *message;
+    robot.send(ack_of(message->number()));
+  }
+}
+
+/// To a gateway on this machine, over a connection of its own.
+std::shared_ptr<grpc::Channel> channel_to(int port,
+                                          const std::shared_ptr<grpc::ChannelCredentials>&
+                                              credentials = grpc::InsecureChannelCredentials());
+
 /// One stream. A call that waits longer than 30 s fails the test.
 class TestRobot {
  public:
-  TestRobot(int port, std::string id, std::string secret);
+  TestRobot(const std::shared_ptr<grpc::Channel>& channel, std::string id, std::string secret);
+  TestRobot(int port, std::string id, std::string secret)
+      : TestRobot(channel_to(port), std::move(id), std::move(secret)) {}
   ~TestRobot();
 
   /// The Welcome; fails the test if there is none.
@@ -33,9 +56,9 @@ class TestRobot {
   bool send(const fleetpb::FromRobot& message);
   /// The next message; nothing: the stream is over.
   std::optional<fleetpb::ToRobot> read();
-  /// Directives are acked and passed over, as long as there is no answer.
-  fleetpb::ToRobot answer();
+  fleetpb::ToRobot answer() { return answer_to(*this); }
   /// Answers are passed over.
+  fleetpb::ToRobot directive_without_ack();
   fleetpb::ToRobot directive();
   /// Sends it under the next number and waits for its answer.
   fleetpb::ToRobot report(fleetpb::FromRobot message);
