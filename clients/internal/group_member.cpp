@@ -111,7 +111,23 @@ Result<void> GroupMember::tend(Deadline deadline) {
   return {};
 }
 
+/// A topic of its subscription may have been deleted and made anew: the name is another topic now.
+Result<void> GroupMember::know_topics(const shm::Assignment& assignment, Deadline deadline) {
+  const bool are_known = std::ranges::all_of(assignment.partitions, [&](const auto& assigned) {
+    return readings_->known_topic(assigned.topic_id) != nullptr;
+  });
+  if (are_known) return {};
+  for (const std::string& name : topics_) {
+    const auto topic = readings_->topic(name, deadline);
+    if (topic || topic.error().code == ErrorCode::kUnknownTopic) continue;
+    join_due_ = true;  // the broker says it once more
+    return std::unexpected(topic.error());
+  }
+  return {};
+}
+
 Result<void> GroupMember::apply(const shm::Assignment& assignment, Deadline deadline) {
+  MALLBOTS_TRY(know_topics(assignment, deadline));
   std::vector<TopicPartition> lost;
   std::vector<TopicPartition> gained;
   for (const auto& reading : readings_->all()) {
@@ -124,8 +140,9 @@ Result<void> GroupMember::apply(const shm::Assignment& assignment, Deadline dead
   }
   for (const auto& assigned : assignment.partitions) {
     const TopicMemory* topic = readings_->known_topic(assigned.topic_id);
-    if (topic == nullptr || assigned.partition >= topic->partitions())
-      return fail(ErrorCode::kBadMessage, "the broker assigned a partition of an unknown topic");
+    if (topic == nullptr) continue;  // deleted meanwhile: the next assignment is on its way
+    if (assigned.partition >= topic->partitions())
+      return fail(ErrorCode::kBadMessage, "the broker assigned a partition that is not there");
     const Reading* reading = readings_->find(assigned.topic_id, assigned.partition);
     if (reading == nullptr || !reading->in_group)
       gained.push_back({topic->name(), assigned.partition});
@@ -134,8 +151,10 @@ Result<void> GroupMember::apply(const shm::Assignment& assignment, Deadline dead
     options_->on_assignment(gained, lost);
   drop_lost(assignment);
   for (const auto& assigned : assignment.partitions) {
-    if (readings_->find(assigned.topic_id, assigned.partition) != nullptr) continue;
-    TopicMemory& topic = *readings_->known_topic(assigned.topic_id);
+    TopicMemory* const known = readings_->known_topic(assigned.topic_id);
+    if (known == nullptr || readings_->find(assigned.topic_id, assigned.partition) != nullptr)
+      continue;
+    TopicMemory& topic = *known;
     if (assigned.offset == kNoOffset)
       return fail(ErrorCode::kBadPosition, "group " + group_ + " has no position in " +
                                                topic.place(assigned.partition) +

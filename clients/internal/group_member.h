@@ -55,6 +55,7 @@ class GroupMember {
 
  private:
   [[nodiscard]] Result<void> send_join(Deadline deadline);
+  [[nodiscard]] Result<void> know_topics(const shm::Assignment& assignment, Deadline deadline);
   [[nodiscard]] Result<void> apply(const shm::Assignment& assignment, Deadline deadline);
   void drop_lost(const shm::Assignment& assignment);
 

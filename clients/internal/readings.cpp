@@ -1,6 +1,7 @@
 #include "clients/internal/readings.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace mallbots::client {
 
@@ -18,10 +19,22 @@ Reading* Readings::find(std::uint64_t topic_id, PartitionIndex partition) const 
 }
 
 Result<TopicMemory*> Readings::topic(const std::string& name, Deadline deadline) {
-  if (const auto found = topics_.find(name); found != topics_.end()) return found->second.get();
+  const auto found = topics_.find(name);
+  if (found != topics_.end() && found->second->state() != shm::BoardState::kGone)
+    return found->second.get();
   auto opened = TopicMemory::open(*link_, name, shm::Intent::kConsume, deadline);
   if (!opened) return std::unexpected(std::move(opened).error());
-  return topics_.emplace(name, std::move(*opened)).first->second.get();
+  if (found == topics_.end()) return topics_.emplace(name, std::move(*opened)).first->second.get();
+  release_deleted();
+  deleted_.push_back(std::exchange(found->second, std::move(*opened)));
+  return found->second.get();
+}
+
+void Readings::release_deleted() {
+  std::erase_if(deleted_, [&](const auto& topic) {
+    return std::ranges::none_of(readings_,
+                                [&](const auto& reading) { return reading->topic == topic.get(); });
+  });
 }
 
 TopicMemory* Readings::known_topic(std::uint64_t topic_id) const noexcept {
@@ -143,6 +156,12 @@ Result<void> Readings::complete(Deadline deadline, std::vector<Setback>& setback
 
 Readings::Attached Readings::reattach(Deadline deadline, std::vector<Error>& gone) {
   Attached outcome = Attached::kSame;
+  for (const auto& topic : deleted_) {
+    const auto ended = std::erase_if(
+        readings_, [&](const auto& reading) { return reading->topic == topic.get(); });
+    if (ended != 0) gone.push_back({ErrorCode::kTopicGone, topic->name()});
+  }
+  deleted_.clear();
   for (auto next = topics_.begin(); next != topics_.end();) {
     TopicMemory& topic = *next->second;
     const auto own = [&](const auto& reading) { return reading->topic == &topic; };

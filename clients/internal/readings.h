@@ -44,7 +44,8 @@ class Readings {
   [[nodiscard]] Reading* find(const TopicPartition& where) const noexcept;
   [[nodiscard]] Reading* find(std::uint64_t topic_id, PartitionIndex partition) const noexcept;
 
-  /// The topic, opened to consume if it is not yet.
+  /// The topic, opened to consume if it is not yet, and opened anew if it was deleted since:
+  /// another one may have its name now. Errors: as TopicMemory::open().
   [[nodiscard]] Result<TopicMemory*> topic(const std::string& name, Deadline deadline);
   [[nodiscard]] TopicMemory* known_topic(std::uint64_t topic_id) const noexcept;
   /// Adds a reading at `next`; its cursor is made now if the broker answers, else later.
@@ -71,10 +72,13 @@ class Readings {
   [[nodiscard]] Result<void> make_cursor(Reading& reading, Deadline deadline,
                                          std::vector<Setback>& setbacks);
   static void keep_position(Reading& reading);
+  void release_deleted();
 
   Link* link_;
   ConsumerOptions options_;
   std::map<std::string, std::unique_ptr<TopicMemory>> topics_;
+  /// Replaced by a topic of the same name; while readings hang on them.
+  std::vector<std::unique_ptr<TopicMemory>> deleted_;
   std::vector<std::unique_ptr<Reading>> readings_;
 };
 

@@ -57,6 +57,29 @@ class ConsumerGroupTest : public ClientTest {
     for (int i = first; i < first + count; ++i) values.insert(i);
     return values;
   }
+  /// The topic under another id, and records in it from `next_` on.
+  void make_anew(int count) {
+    producer_.reset();
+    ASSERT_OK(client::Admin{*connection_}.delete_topic("t"));
+    create(*connection_, "t", 4);
+    producer_ = producer(*connection_, "t");
+    append(count);
+  }
+  /// As share(), of one member, which may be told of each partition of the old topic that it is
+  /// gone.
+  static std::multiset<int> share_anew(Consumer& member, std::size_t count) {
+    std::multiset<int> seen;
+    const Deadline deadline = Deadline::after_ms(15'000);
+    while (seen.size() < count && !deadline.has_passed()) {
+      const auto batch = member.poll(Deadline::after_ms(5));
+      if (!batch && batch.error().code == ErrorCode::kTopicGone) continue;
+      EXPECT_OK(batch);
+      if (!batch) break;
+      for (const auto& message : *batch) seen.insert(std::stoi(std::string{message.text()}));
+      EXPECT_OK(member.commit());
+    }
+    return seen;
+  }
   static bool settle(const std::vector<Consumer*>& members, std::size_t each) {
     return eventually([&] {
       bool even = true;
@@ -232,6 +255,38 @@ TEST_F(ConsumerGroupTest, AStaticMemberGetsItsPartitionsBack) {
   ASSERT_OK(first->subscribe(kTopics, "g", "left hand"));
   ASSERT_TRUE(settle({first.get(), second.get()}, 2));
   EXPECT_EQ(first->assignment(), before);
+}
+
+TEST_F(ConsumerGroupTest, ATopicMadeAnewIsReadByTheMembersOfTheOldOne) {
+  const auto other = connect();
+  const auto member = consumer(*other);
+  ASSERT_OK(member->subscribe(kTopics, "g"));
+  append(20);
+  EXPECT_EQ(share({member.get()}, 20), all(0, 20));
+  make_anew(20);
+  EXPECT_EQ(share_anew(*member, 20), all(20, 20));
+  ASSERT_TRUE(settle({member.get()}, 4));
+  // Also for those who heard nothing of it before a second time, or before another broker.
+  make_anew(20);
+  make_anew(20);
+  EXPECT_EQ(share_anew(*member, 20), all(60, 20));
+  make_anew(20);
+  ASSERT_TRUE(daemon_.kill_broker());
+  EXPECT_EQ(share_anew(*member, 20), all(80, 20));
+  EXPECT_OK(member->commit_durable(Deadline::after_ms(10'000)));
+}
+
+TEST_F(ConsumerGroupTest, AMemberThatHeardOfTheEndReadsTheTopicMadeAnew) {
+  const auto other = connect();
+  const auto member = consumer(*other);
+  ASSERT_OK(member->subscribe(kTopics, "g"));
+  ASSERT_TRUE(settle({member.get()}, 4));
+  ASSERT_OK(client::Admin{*connection_}.delete_topic("t"));
+  ASSERT_TRUE(settle({member.get()}, 0));
+  create(*connection_, "t", 4);
+  producer_ = producer(*connection_, "t");
+  append(20);
+  EXPECT_EQ(share_anew(*member, 20), all(0, 20));
 }
 
 TEST_F(ConsumerGroupTest, RefusesBadNames) {

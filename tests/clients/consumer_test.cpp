@@ -306,6 +306,20 @@ TEST_F(ConsumerTest, ADeletedTopicEndsItsReadingOnly) {
   EXPECT_EQ(read(*reader, 3), numbers(0, 3));
 }
 
+TEST_F(ConsumerTest, ATopicMadeAnewCanBeAssignedOnceTheOldOneIsToldAsGone) {
+  create(*connection_, "t");
+  const auto reader = consumer(*connection_);
+  ASSERT_OK(reader->assign("t", {}, Start::oldest()));
+  ASSERT_OK(client::Admin{*connection_}.delete_topic("t"));
+  create(*connection_, "t");
+  append_numbers(*producer(*connection_, "t"), 0, 3);
+  const auto gone = reader->poll(Deadline::after_ms(5'000));
+  ASSERT_FALSE(gone.has_value());
+  EXPECT_EQ(gone.error().code, ErrorCode::kTopicGone);
+  ASSERT_OK(reader->assign("t", {}, Start::oldest()));
+  EXPECT_EQ(read(*reader, 3), numbers(0, 3));
+}
+
 TEST_F(ConsumerTest, VerifiesMemoryOnRequest) {
   create(*connection_, "t");
   append_numbers(*producer(*connection_, "t"), 0, 500, 50);
