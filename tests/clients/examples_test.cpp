@@ -2,21 +2,15 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 
 #include "tests/clients/fixture.h"
+#include "tests/support/text_file.h"
 
 namespace mallbots::test {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string text_of(const fs::path& path) {
-  std::ostringstream text;
-  text << std::ifstream{path}.rdbuf();
-  return text.str();
-}
 
 Finished must(const std::vector<std::string>& arguments, const ProcessOptions& options = {}) {
   Finished done = run(arguments, options);

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/text_file.h"
 
 namespace mallbots::test {
 namespace {
@@ -41,12 +41,6 @@ TEST(TranscriptLanguage, DocumentsHaveStepsBetweenFences) {
   EXPECT_EQ(steps[0].command, "one");
   EXPECT_EQ(steps[0].line, 3u);
   EXPECT_EQ(blocks_of(document).at(1).text, "$ no\n");
-}
-
-std::string text_of(const std::filesystem::path& path) {
-  std::ostringstream text;
-  text << std::ifstream{path}.rdbuf();
-  return text.str();
 }
 
 std::vector<std::string> files_in(const char* folder, std::string_view extension) {

@@ -15,6 +15,7 @@
 
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/text_file.h"
 
 namespace mallbots::test {
 namespace {
@@ -42,11 +43,6 @@ bool wait_for(Disk& disk, const Done& done, std::size_t count) {
     disk.reap();
   }
   return done.results.size() == count;
-}
-
-std::string text_of(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 struct Engine {

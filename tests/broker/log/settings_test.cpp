@@ -1,9 +1,7 @@
 #include "broker/log/settings.h"
+#include "tests/support/text_file.h"
 
 #include <gtest/gtest.h>
-
-#include <fstream>
-#include <sstream>
 
 namespace mallbots::broker {
 namespace {
@@ -32,10 +30,7 @@ TEST(TopicSettings, DefaultsAreThoseOfTheDocument) {
 }
 
 TEST(TopicSettings, TableOfTheDocumentIsTheTableOfTheCode) {
-  std::ifstream file{"docs/CLI.md"};
-  std::stringstream text;
-  text << file.rdbuf();
-  EXPECT_NE(text.str().find(settings_table()), std::string::npos)
+  EXPECT_NE(test::text_of("docs/CLI.md").find(settings_table()), std::string::npos)
       << "docs/CLI.md, \"Topic settings\", should be:\n"
       << settings_table();
 }

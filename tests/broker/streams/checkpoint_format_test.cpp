@@ -1,10 +1,9 @@
 #include "broker/streams/checkpoint_format.h"
+#include "tests/support/text_file.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -92,10 +91,7 @@ TEST(CheckpointFormat, OfAnyEntriesIsReadWithinThem) {
 }
 
 TEST(CheckpointFormat, IsTheDocumentsTable) {
-  std::ifstream in("broker/FORMAT.md");
-  std::stringstream text;
-  text << in.rdbuf();
-  const std::string document = text.str();
+  const std::string document = test::text_of("broker/FORMAT.md");
   const auto begin = document.find("`streams`, the checkpoint");
   ASSERT_NE(begin, std::string::npos);
   struct Field {

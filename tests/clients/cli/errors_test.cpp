@@ -2,19 +2,14 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <sstream>
-
 #include "shm/base/error.h"
+#include "tests/support/text_file.h"
 
 namespace mallbots::client::cli {
 namespace {
 
 TEST(ErrorsPage, DocsErrorsIsWhatTheCommandPrints) {
-  const std::ifstream file{"docs/ERRORS.md"};
-  std::stringstream page;
-  page << file.rdbuf();
-  EXPECT_EQ(page.str(), errors_markdown())
+  EXPECT_EQ(test::text_of("docs/ERRORS.md"), errors_markdown())
       << "write it anew: mallbots errors --markdown > docs/ERRORS.md";
 }
 

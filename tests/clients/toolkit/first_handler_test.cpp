@@ -3,19 +3,12 @@
 
 #include <algorithm>
 #include <csignal>
-#include <fstream>
-#include <sstream>
 
 #include "tests/clients/fixture.h"
+#include "tests/support/text_file.h"
 
 namespace mallbots::test {
 namespace {
-
-std::string text_of(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream{path}.rdbuf();
-  return text.str();
-}
 
 class FirstHandlerTest : public ClientTest {};
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -11,17 +10,12 @@
 #include <vector>
 
 #include "clients/toolkit/lake/lake_folder.h"
+#include "tests/support/text_file.h"
 
 namespace mallbots::test {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string text_of(const fs::path& path) {
-  std::ostringstream text;
-  text << std::ifstream{path}.rdbuf();
-  return text.str();
-}
 
 /// SUITE.NAME of every test in tests/, and NAME of every test that CMake adds.
 std::set<std::string> all_tests() {

@@ -1,12 +1,12 @@
 // `mall device`: what it prints once is what gateways accept, until it is revoked.
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <sstream>
 
 #include "services/gateways/access/devices.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/text_file.h"
 
 namespace mallbots::mall {
 namespace {
@@ -41,8 +41,7 @@ TEST_F(DeviceCommand, PrintsACredentialOnceThatHoldsUntilItIsRevoked) {
   EXPECT_TRUE(is_let_in(kKiosk, second));
   EXPECT_FALSE(is_let_in(kBot, first));
 
-  std::ifstream file(gateways::devices_file(folder_.path()));
-  const std::string kept{std::istreambuf_iterator<char>(file), {}};
+  const std::string kept = test::text_of(gateways::devices_file(folder_.path()));
   EXPECT_EQ(kept.find(first.substr(first.rfind('.') + 1)), std::string::npos);
   EXPECT_EQ(device({"list"}).output, "kiosk  hall.1\nkiosk  hall.2\n");
 

@@ -2,10 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <sstream>
-
 #include "tests/support/temp_dir.h"
+#include "tests/support/text_file.h"
 
 namespace mallbots {
 namespace {
@@ -27,10 +25,9 @@ TEST(ServiceLog, WritesLinesWithTimeProcessAndValues) {
   const auto log = service_log("depot", path);
   ASSERT_TRUE(log);
   (*log)({toolkit::Severity::kWarning, "call failed", {{"number", "+442079460000"}}});
-  std::stringstream text;
-  text << std::ifstream(path).rdbuf();
-  EXPECT_NE(text.str().find("Z depot "), std::string::npos) << text.str();
-  EXPECT_NE(text.str().find("number=+44********00"), std::string::npos) << text.str();
+  const std::string text = test::text_of(path);
+  EXPECT_NE(text.find("Z depot "), std::string::npos) << text;
+  EXPECT_NE(text.find("number=+44********00"), std::string::npos) << text;
 }
 
 TEST(ServiceLog, AFileThatCannotBeWrittenIsAnError) {

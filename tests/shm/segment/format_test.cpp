@@ -5,25 +5,19 @@
 
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <map>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "shm/concurrent/encode.h"
 #include "shm/segment/footer.h"
 #include "shm/segment/record_check.h"
+#include "tests/support/text_file.h"
 
 namespace mallbots::shm {
 namespace {
 
-std::string document() {
-  std::ifstream in("broker/FORMAT.md");
-  std::stringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
+std::string document() { return test::text_of("broker/FORMAT.md"); }
 
 struct Field {
   const char* name;

@@ -16,6 +16,7 @@
 #include "tests/clients/toolkit/saga/service.h"
 #include "tests/clients/toolkit/views/bus_reader.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/text_file.h"
 
 namespace mallbots::test {
 namespace {
@@ -25,10 +26,6 @@ using Texts = std::vector<std::string>;
 std::string only_file(const TempDir& dir) {
   const auto files = toolkit::LakeFolder{dir.path().string()}.files();
   return files && files->size() == 1 ? files->front().path : "";
-}
-std::string bytes_of(const std::string& path) {
-  std::ifstream file{path, std::ios::binary};
-  return {std::istreambuf_iterator<char>{file}, {}};
 }
 void put_bytes(const std::string& path, const std::string& bytes) {
   std::ofstream{path, std::ios::binary | std::ios::trunc} << bytes;
@@ -96,7 +93,7 @@ TEST(LakeFile, DamageIsFoundWhereverItIs) {
   }
   ASSERT_TRUE(file_away(dir.path().string(), 1, 50, records));
   const std::string path = only_file(dir);
-  const std::string good = bytes_of(path);
+  const std::string good = text_of(path);
   ASSERT_EQ(lake_texts(dir.path().string()), whole);
   const auto expect_found = [&](const std::string& bytes, const std::string& where) {
     put_bytes(path, bytes);

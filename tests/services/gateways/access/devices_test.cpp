@@ -3,9 +3,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include <fstream>
-
 #include "tests/support/temp_dir.h"
+#include "tests/support/text_file.h"
 
 namespace mallbots::gateways {
 namespace {
@@ -38,8 +37,7 @@ TEST_F(DevicesTest, OnlyItsOwnSecretLetsADeviceIn) {
 
 TEST_F(DevicesTest, TheFileHoldsNoSecretAndIsItsUsersOwn) {
   const std::string secret = devices_.add(DeviceKind::kBot, "b1").value();
-  std::ifstream file(path_);
-  const std::string content{std::istreambuf_iterator<char>(file), {}};
+  const std::string content = test::text_of(path_);
   EXPECT_EQ(content.find(secret), std::string::npos);
   EXPECT_NE(content.find("\"b1\""), std::string::npos);
   struct stat about{};

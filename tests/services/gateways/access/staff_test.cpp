@@ -12,6 +12,7 @@
 #include "clients/toolkit/testkit/manual_clock.h"
 #include "services/gateways/access/secret.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/text_file.h"
 
 namespace mallbots::gateways {
 namespace {
@@ -26,10 +27,7 @@ class Staff : public ::testing::Test {
   Result<std::optional<StaffBook::Session>> enter(const std::string& password = kPassword) {
     return book_.sign_in("dora", password);
   }
-  std::string content() {
-    std::ifstream file(path_);
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
+  std::string content() { return test::text_of(path_); }
 
   test::TempDir folder_;
   std::string path_ = folder_ / "staff.json";
