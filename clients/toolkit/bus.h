@@ -173,8 +173,8 @@ class Subscription {
   [[nodiscard]] virtual Result<std::vector<Delivery>> receive_many(std::size_t max, Reach reach,
                                                                    Deadline deadline) = 0;
   /// For the only thread of a subscription: as receive_many(kAll), but when nothing else waits or
-  /// is handed out, `handle` gets the messages in place, without a copy, and says for each whether
-  /// it is done (all are, unless it says no). Those that are not come back as deliveries.
+  /// is handed out, `handle` gets the messages in place, without a copy. All are done, unless it
+  /// fills `done`, which is empty, for each. Those that are not come back as deliveries.
   struct InPlace {
     bool was_handled = false;  ///< `handle` was called; `rest` are those that are not done
     std::vector<Delivery> rest{};

@@ -20,14 +20,10 @@ BatchRoom::BatchRoom(std::size_t size, const Context::Surroundings& around)
   }
 }
 
-void BatchRoom::lay(std::size_t i, const client::Message& record, std::uint32_t attempt) {
-  messages_[i] = Message{record, attempt};
-  items_[i].context.renew();
-  if (!items_[i].outcome) items_[i].outcome = {};
-}
-
 void BatchRoom::run(std::size_t count, const BatchHandler& handler, const Handler& chain,
                     bool is_plain) {
+  if (!failed_.empty())
+    for (BatchItem& item : items_) item.outcome = {};
   failed_.clear();
   const std::span<BatchItem> items = std::span{items_}.first(count);
   const Handled all = call(
@@ -38,14 +34,16 @@ void BatchRoom::run(std::size_t count, const BatchHandler& handler, const Handle
       items.front().context, items.front().message);
   for (std::size_t i = 0; i < count; ++i) {
     BatchItem& item = items[i];
-    if (!failed_.empty() && must_wait(i)) continue;
-    if (!all) item.outcome = all;
-    if (!is_plain || item.context.has_outputs()) {
-      Handled told = std::move(item.outcome);
-      item.context.put(told);
-      item.outcome = call(chain, item.context, item.message);
+    if (failed_.empty() || !must_wait(i)) {
+      if (!all) item.outcome = all;
+      if (!is_plain || item.context.has_outputs()) {
+        Handled told = std::move(item.outcome);
+        item.context.put(told);
+        item.outcome = call(chain, item.context, item.message);
+      }
+      if (!item.outcome) failed_.push_back(i);
     }
-    if (!item.outcome) failed_.push_back(i);
+    item.context.renew();  // for the next one, while it is at hand
   }
 }
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -21,7 +22,10 @@ class BatchRoom {
   BatchRoom& operator=(const BatchRoom&) = delete;
 
   /// Item `i` is this message; the record must live until the next one is laid there.
-  void lay(std::size_t i, const client::Message& record, std::uint32_t attempt);
+  void lay(std::size_t i, const client::Message& record, std::uint32_t attempt) {
+    // Made where it stays: a copy would wait for each field's store.
+    std::construct_at(&messages_[i], record, attempt);
+  }
   /// Calls the handler with the first `count` items, then the chain with each one's outcome: it
   /// publishes, logs, counts. `chain` may be empty if nothing but publications is to be done. An
   /// exception is the outcome of all.

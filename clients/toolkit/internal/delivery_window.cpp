@@ -17,6 +17,10 @@ constexpr std::size_t kIdleLanes = 4'096;
 /// A ticket is its serial number and, below, the index of its entry: older ones are smaller.
 constexpr std::uint64_t kIndexBits = 24;
 
+bool is_same_partition(const client::Message& one, const client::Message& other) {
+  return one.partition == other.partition && one.topic == other.topic;
+}
+
 }  // namespace
 
 std::size_t DeliveryWindow::room() const noexcept {
@@ -87,14 +91,15 @@ void DeliveryWindow::add(const client::Message& message) {
 }
 
 void DeliveryWindow::pass(std::span<const client::Message> messages) {
-  for (std::size_t i = 0; i < messages.size(); ++i) {
-    const bool is_last_of_run = i + 1 == messages.size() ||
-                                messages[i + 1].partition != messages[i].partition ||
-                                messages[i + 1].topic != messages[i].topic;
-    if (!is_last_of_run) continue;
-    Marks& marks = marks_of(messages[i]);
-    marks.last = messages[i].offset;
+  while (!messages.empty()) {
+    // Mostly all of one partition.
+    std::size_t end = messages.size();
+    if (!is_same_partition(messages.front(), messages.back()))
+      for (end = 1; is_same_partition(messages.front(), messages[end]);) ++end;
+    Marks& marks = marks_of(messages.front());
+    marks.last = messages[end - 1].offset;
     if (!std::exchange(marks.is_changed, true)) changed_.push_back(&marks);
+    messages = messages.subspan(end);
   }
 }
 

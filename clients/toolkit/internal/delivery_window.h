@@ -40,7 +40,7 @@ class DeliveryWindow {
   /// Messages of a partition come in the order of their offsets.
   void add(const client::Message& message);
 
-  /// They are done without having been here; nothing is open.
+  /// They are done without having been here; nothing is open. Those of a partition lie together.
   void pass(std::span<const client::Message> messages);
 
   struct HandedOut {

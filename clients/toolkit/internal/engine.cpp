@@ -230,12 +230,12 @@ Result<Subscription::InPlace> Engine::read_in_place(Lock& lock,
     --receivers_;
     count_change();
     lock.unlock();
-    done_.assign(messages->size(), true);
+    done_.clear();
     in_place(*messages, done_);
     lock.lock();
     ++receivers_;
     received.was_handled = true;
-    if (std::ranges::find(done_, false) == done_.end())
+    if (done_.empty())
       window_.pass(*messages);
     else
       received.rest = hand_out_undone(handle, *messages);

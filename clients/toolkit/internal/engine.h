@@ -31,8 +31,9 @@ struct PollLimit {
 class Source {
  public:
   virtual ~Source() = default;
-  /// Up to `max_records` messages, valid until the next poll; none when the limit is reached, and
-  /// now and then. Inside, it calls `lost` for partitions that go to other members.
+  /// Up to `max_records` messages, those of one partition together, valid until the next poll; none
+  /// when the limit is reached, and now and then. Inside, it calls `lost` for partitions that go to
+  /// other members.
   [[nodiscard]] virtual Result<std::span<const client::Message>> poll(const PollLimit& limit,
                                                                       std::size_t max_records) = 0;
   /// What the last poll gave has been taken over.

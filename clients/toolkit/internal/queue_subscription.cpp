@@ -334,12 +334,12 @@ Result<Subscription::InPlace> QueueSubscription::receive_in_place(std::size_t ma
   if (deliveries->empty()) return received;
   std::vector<client::Message> messages;
   for (const Delivery& delivery : *deliveries) messages.push_back(delivery.message());
-  std::vector<bool> done(messages.size(), true);
+  std::vector<bool> done;
   handle(messages, done);
   received.was_handled = true;
   std::vector<Delivery> finished;
-  for (std::size_t i = 0; i < done.size(); ++i)
-    (done[i] ? finished : received.rest).push_back(std::move((*deliveries)[i]));
+  for (std::size_t i = 0; i < deliveries->size(); ++i)
+    (done.empty() || done[i] ? finished : received.rest).push_back(std::move((*deliveries)[i]));
   // Those whose locks have ended come again.
   const auto told = Delivery::ack_all(finished);
   if (!told && told.error().code != ErrorCode::kFenced) return std::unexpected(told.error());

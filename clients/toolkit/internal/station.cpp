@@ -260,6 +260,7 @@ Result<void> Station::work_on_batch(Subscription& subscription, BatchRoom& room)
     for (first = 0; first < messages.size(); first += parts_.batch.max_messages) {
       if (first > 0 && stopping_.stop_requested()) break;
       if (handle_in_place(messages.subspan(first), room)) continue;
+      done.assign(messages.size(), true);
       for (std::size_t i = first; i < messages.size(); ++i) {
         const bool was_tried = i - first < parts_.batch.max_messages;
         done[i] = was_tried && room.outcome(i - first) && !room.must_wait(i - first);
@@ -267,7 +268,9 @@ Result<void> Station::work_on_batch(Subscription& subscription, BatchRoom& room)
       }
       return;
     }
-    for (std::size_t i = first; i < messages.size(); ++i) done[i] = false;
+    if (first >= messages.size()) return;
+    done.assign(messages.size(), false);
+    for (std::size_t i = 0; i < first; ++i) done[i] = true;
   };
   auto received =
       subscription.receive_in_place(parts_.batch.max_messages, Deadline::never(), handle);
