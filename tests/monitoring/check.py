@@ -30,5 +30,9 @@ for metric in sorted(named):
     if f'"{re.sub("_(bucket|sum|count)$", "", metric)}"' not in sources:
         problems.append(f"packaging/monitoring: no source has the metric {metric}")
 
+table = set(re.findall(r"`(mallbots_\w+)`", (folder / "README.md").read_text()))
+told = set(re.findall(r'"(mallbots_\w+)"', "".join(path.read_text() for path in (root / "broker").rglob("*.cpp"))))
+problems += [f"packaging/monitoring/README.md: {name} is in the table or in the broker alone" for name in sorted(table ^ told)]
+
 print("\n".join(problems) or f"{len(alerts)} alerts, {len(named)} metrics: all tested, all there")
 sys.exit(bool(problems))

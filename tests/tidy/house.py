@@ -63,7 +63,7 @@ DOORS = {
 
 # Orders weaker than seq_cst need a proof, and the proofs are about the first two folders. The bare loops of the bench,
 # which show what the machine can do, name their pairs too.
-ORDERS = ["shm/concurrent/", "shm/layout/", "bench/harness/", "bench/limits/", "bench/baselines/"]
+ORDERS = ["shm/concurrent/", "shm/layout/", "bench/harness/", "bench/limits/"]
 
 # Banned in code -> the better word.
 BANNED = {
