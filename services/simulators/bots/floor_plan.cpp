@@ -34,6 +34,7 @@ bool take_line(std::istream& source, std::string& line) {
 }
 
 bool is_floor(char c) { return c == '.' || c == 'G' || c == 'S'; }
+bool is_wall(char c) { return c == '@' || c == 'O' || c == 'T' || c == 'W'; }
 
 }  // namespace
 
@@ -60,7 +61,21 @@ Result<FloorPlan> FloorPlan::read(std::istream& source, const std::string& name)
     if (!take_line(source, line) || line.size() != width) {
       return bad_map(name, 5 + row, fmt::format("{} characters are expected", width));
     }
-    for (const char c : line) plan.free_.push_back(is_floor(c) ? 1 : 0);
+    for (std::size_t column = 0; column < line.size(); ++column) {
+      const char c = line[column];
+      if (!is_floor(c) && !is_wall(c)) {
+        return bad_map(name, 5 + row,
+                       fmt::format("character {} is none of '.', 'G', 'S' (floor), '@', 'O', 'T',"
+                                   " 'W' (wall)",
+                                   column + 1));
+      }
+      plan.free_.push_back(is_floor(c) ? 1 : 0);
+    }
+  }
+  for (std::size_t number = 5 + std::size_t{height}; take_line(source, line); ++number) {
+    if (!line.empty()) {
+      return bad_map(name, number, fmt::format("nothing is expected behind {} rows", height));
+    }
   }
   plan.keep_largest_part();
   if (plan.free_count_ == 0) return bad_map(name, 5, "no cell can be driven on");

@@ -1,7 +1,7 @@
 // FloorPlan: the mall's floor as a grid of cells, read from a map in the MovingAI format
 // (https://movingai.com/benchmarks/formats.html): "type octile", "height H", "width W", "map", then
-// H lines of W characters; '.', 'G' and 'S' can be driven on, everything else is a wall. Robots
-// move to the four neighbours.
+// H lines of W characters; '.', 'G' and 'S' can be driven on, '@', 'O', 'T' and 'W' are walls,
+// anything else is damage. Robots move to the four neighbours.
 //
 // Who calls: the robots' simulator and the admin gateway; any thread once read. Only the largest
 // connected part of the floor counts as free: no robot is ever sent where it cannot go.

@@ -1,6 +1,7 @@
 // Lines: how simulated robots speak with the fleet gateway. StreamLines: a gRPC stream each,
 // without a thread each. LocalLines: over the broker's topics, as controllers on the edge server
-// do, by the client library alone.
+// do, by the client library alone. GatewayLines: each robot by its own of the two ways. Lines: what
+// the simulator needs of them; its tests have others.
 //
 // Who calls: the simulator, one thread; what comes in goes to the Inbox, from any thread. A line is
 // over when it is destroyed; what it was given before may be lost, as it is when a robot's radio is
@@ -48,6 +49,15 @@ class Line {
   virtual void send(const fleetpb::FromRobot& message) = 0;
 };
 
+class Lines {
+ public:
+  virtual ~Lines() = default;
+  /// For that robot, in place of its earlier one; gone before this object.
+  [[nodiscard]] virtual std::unique_ptr<Line> open(std::uint32_t robot, std::uint64_t number) = 0;
+  /// What has come in since the last call. Does not wait.
+  [[nodiscard]] virtual std::vector<Inbox::Item> take() = 0;
+};
+
 class StreamLines {
  public:
   struct Options {
@@ -81,6 +91,31 @@ class LocalLines {
   class Impl;
   explicit LocalLines(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
+};
+
+class GatewayLines final : public Lines {
+ public:
+  /// `local_ids`: as LocalLines::open; the others have streams. Errors: those of LocalLines::open.
+  [[nodiscard]] static Result<std::unique_ptr<Lines>> open(
+      client::Connection& connection, const std::vector<std::string>& local_ids,
+      const StreamLines::Options& gateway);
+
+  [[nodiscard]] std::unique_ptr<Line> open(std::uint32_t robot, std::uint64_t number) override {
+    return is_local_[robot] ? locals_->line(robot) : streams_.open(robot, number);
+  }
+  [[nodiscard]] std::vector<Inbox::Item> take() override {
+    // A broker that is away is heard again when it is back.
+    static_cast<void>(locals_->poll());
+    return inbox_.take();
+  }
+
+ private:
+  explicit GatewayLines(const StreamLines::Options& gateway) : streams_(gateway, inbox_) {}
+
+  Inbox inbox_;
+  StreamLines streams_;
+  std::unique_ptr<LocalLines> locals_;
+  std::vector<bool> is_local_;
 };
 
 }  // namespace mallbots::bots

@@ -85,4 +85,15 @@ std::unique_ptr<Line> LocalLines::line(std::uint32_t robot) {
   return std::make_unique<One>(*impl_, robot);
 }
 
+Result<std::unique_ptr<Lines>> GatewayLines::open(client::Connection& connection,
+                                                  const std::vector<std::string>& local_ids,
+                                                  const StreamLines::Options& gateway) {
+  std::unique_ptr<GatewayLines> lines(new GatewayLines(gateway));
+  auto locals = LocalLines::open(connection, local_ids, lines->inbox_);
+  if (!locals) return std::unexpected(std::move(locals).error());
+  lines->locals_ = std::move(*locals);
+  for (const std::string& id : local_ids) lines->is_local_.push_back(!id.empty());
+  return lines;
+}
+
 }  // namespace mallbots::bots

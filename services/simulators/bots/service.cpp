@@ -57,13 +57,18 @@ Result<SimulatorOptions> options_of(const Host& host) {
   const auto speed = speed_of(host);
   if (!speed) return std::unexpected(speed.error());
   options.speed = *speed;
-  options.gateway.address = host.setting("bots.fleet", "unix:" + host.socket_of("fleet"));
+  return options;
+}
+
+Result<StreamLines::Options> gateway_of(const Host& host) {
+  StreamLines::Options gateway{.address =
+                                   host.setting("bots.fleet", "unix:" + host.socket_of("fleet"))};
   const std::string roots = host.setting("bots.tls.roots", "");
-  if (roots.empty()) return options;
+  if (roots.empty()) return gateway;
   auto pem = read_file(roots);
   if (!pem) return std::unexpected(std::move(pem).error());
-  options.gateway.root_certificate = std::move(*pem);
-  return options;
+  gateway.root_certificate = std::move(*pem);
+  return gateway;
 }
 
 /// Secrets of simulated robots, which no operator hands to them: issued here where one is missing.
@@ -128,11 +133,19 @@ Result<std::unique_ptr<BotsService>> open_bots(Host& host) {
   if (!plan) return std::unexpected(std::move(plan).error());
   const auto options = options_of(host);
   if (!options) return std::unexpected(options.error());
+  const auto gateway = gateway_of(host);
+  if (!gateway) return std::unexpected(gateway.error());
   auto robots = robots_of(host);
   if (!robots) return std::unexpected(std::move(robots).error());
   MALLBOTS_TRY(host.ensure_topics(fleet::topics()));
+  std::vector<std::string> local_ids;
+  for (const Driver::Identity& robot : *robots) {
+    local_ids.push_back(robot.is_local ? robot.id : "");
+  }
+  auto lines = GatewayLines::open(host.connection(), local_ids, *gateway);
+  if (!lines) return std::unexpected(std::move(lines).error());
   auto simulator =
-      Simulator::open(std::move(*plan), std::move(*robots), *options, host.connection());
+      Simulator::open(std::move(*plan), std::move(*robots), *options, std::move(*lines));
   if (!simulator) return std::unexpected(std::move(simulator).error());
   auto bots = std::make_unique<Bots>(std::move(*simulator));
   host.run_beside("bots", [bots = bots.get()](const std::stop_token& stop) { bots->run(stop); });

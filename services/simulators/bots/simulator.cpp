@@ -24,13 +24,17 @@ constexpr std::size_t kHellosAtOnce = 20;
 
 }  // namespace
 
-Simulator::Simulator(FloorPlan plan, const SimulatorOptions& options)
-    : plan_(std::move(plan)), options_(options), traffic_(plan_), depot_(depot_of(plan_)) {}
+Simulator::Simulator(FloorPlan plan, const SimulatorOptions& options, std::unique_ptr<Lines> lines)
+    : plan_(std::move(plan)),
+      options_(options),
+      lines_(std::move(lines)),
+      traffic_(plan_),
+      depot_(depot_of(plan_)) {}
 
 Result<std::unique_ptr<Simulator>> Simulator::open(FloorPlan plan,
                                                    std::vector<Driver::Identity> robots,
                                                    const SimulatorOptions& options,
-                                                   client::Connection& connection) {
+                                                   std::unique_ptr<Lines> lines) {
   if (robots.size() * kRoomForOne > plan.free_cells()) {
     return fail(ErrorCode::kBadConfig,
                 fmt::format("{} robots on {} free cells would stand in each other's way: at most"
@@ -40,24 +44,14 @@ Result<std::unique_ptr<Simulator>> Simulator::open(FloorPlan plan,
   if (!(options.speed > 0) || options.step_ms <= 0) {
     return fail(ErrorCode::kBadConfig, "bots.speed and bots.step_ms must be above 0");
   }
-  std::unique_ptr<Simulator> simulator(new Simulator(std::move(plan), options));
-  std::vector<std::string> local_ids;
+  std::unique_ptr<Simulator> simulator(new Simulator(std::move(plan), options, std::move(lines)));
   DriverOptions driver = options.driver;
   driver.speed = options.speed;
   for (Driver::Identity& identity : robots) {
-    local_ids.push_back(identity.is_local ? identity.id : "");
     simulator->robots_.emplace_back(std::move(identity), driver);
   }
-  auto locals = LocalLines::open(connection, std::move(local_ids), simulator->inbox_);
-  if (!locals) return std::unexpected(std::move(locals).error());
-  simulator->locals_ = std::move(*locals);
-  simulator->streams_ = std::make_unique<StreamLines>(options.gateway, simulator->inbox_);
   simulator->place_robots();
   return simulator;
-}
-
-Simulator::~Simulator() {
-  for (One& robot : robots_) robot.line.reset();
 }
 
 void Simulator::place_robots() {
@@ -85,42 +79,40 @@ Cell Simulator::store_at(const std::string& location) {
 
 void Simulator::run(const std::stop_token& stop) {
   toolkit::Clock& clock = toolkit::system_clock();
-  const auto now_ms = [&clock] { return clock.now_ns() / kMillisecond; };
-  stepped_ms_ = now_ms();
   while (clock.pause_until(clock.now_ns() + kTurnMs * kMillisecond, stop)) {
-    const std::int64_t now = now_ms();
-    hear(now);
-    step(now);
-    std::size_t hellos = 0;
-    for (std::uint32_t robot = 0; robot < robots_.size(); ++robot) {
-      One& one = robots_[robot];
-      const bool wants_line = one.driver.wants_line(now);
-      if (one.line != nullptr && !wants_line) {
-        one.line.reset();
-        one.driver.disconnected(now);
-      } else if (one.line == nullptr && wants_line && hellos < kHellosAtOnce) {
-        ++hellos;
-        connect(robot, now);
-      }
-      drive(robot, now);
-    }
-    note_numbers();
+    turn(clock.now_ns() / kMillisecond);
   }
   for (One& one : robots_) one.line.reset();
+}
+
+void Simulator::turn(std::int64_t now_ms) {
+  hear(now_ms);
+  step(now_ms);
+  std::size_t hellos = 0;
+  for (std::uint32_t robot = 0; robot < robots_.size(); ++robot) {
+    One& one = robots_[robot];
+    const bool wants_line = one.driver.wants_line(now_ms);
+    if (one.line != nullptr && !wants_line) {
+      one.line.reset();
+      one.driver.disconnected(now_ms);
+    } else if (one.line == nullptr && wants_line && hellos < kHellosAtOnce) {
+      ++hellos;
+      connect(robot, now_ms);
+    }
+    drive(robot, now_ms);
+  }
+  note_numbers();
 }
 
 void Simulator::connect(std::uint32_t robot, std::int64_t now_ms) {
   One& one = robots_[robot];
   ++one.line_number;
-  one.line = one.driver.identity().is_local ? locals_->line(robot)
-                                            : streams_->open(robot, one.line_number);
+  one.line = lines_->open(robot, one.line_number);
   one.driver.connected(now_ms);
 }
 
 void Simulator::hear(std::int64_t now_ms) {
-  // A broker that is away is heard again when it is back.
-  static_cast<void>(locals_->poll());
-  for (Inbox::Item& item : inbox_.take()) {
+  for (Inbox::Item& item : lines_->take()) {
     One& one = robots_[item.robot];
     const bool is_current = item.line == 0 || item.line == one.line_number;
     if (one.line == nullptr || !is_current) continue;
@@ -134,7 +126,7 @@ void Simulator::hear(std::int64_t now_ms) {
 }
 
 void Simulator::step(std::int64_t now_ms) {
-  const auto passed_ms = static_cast<double>(now_ms - stepped_ms_);
+  const auto passed_ms = static_cast<double>(now_ms - stepped_ms_.value_or(now_ms));
   stepped_ms_ = now_ms;
   steps_owed_ += passed_ms * options_.speed / static_cast<double>(options_.step_ms);
   steps_owed_ = std::min(steps_owed_, kMaxOwed);

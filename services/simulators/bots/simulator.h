@@ -1,12 +1,14 @@
 // Simulator: N robots on a floor, each with its Driver and its line to the fleet gateway. One
 // thread moves all of them; gRPC brings its own few.
 //
-// Who calls: run() by one thread, until it is told to stop; numbers() by any. Errors of open():
-// BadConfig (more robots than the floor has room for, no speed), those of LocalLines::open.
+// Who calls: run(), or turn() again and again, by one thread; numbers() by any. The same floor,
+// robots (with their seeds), times and messages give the same paths and the same deeds. Errors of
+// open(): BadConfig (more robots than the floor has room for, no speed).
 #pragma once
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -22,7 +24,6 @@ struct SimulatorOptions {
   std::int64_t step_ms = 500;  ///< for one cell, at speed 1
   double speed = 1;
   DriverOptions driver{};
-  StreamLines::Options gateway{};
 };
 
 struct SimulatorNumbers {
@@ -33,15 +34,17 @@ struct SimulatorNumbers {
 
 class Simulator {
  public:
-  /// `connection`: for local controllers; lives longer.
   [[nodiscard]] static Result<std::unique_ptr<Simulator>> open(FloorPlan plan,
                                                                std::vector<Driver::Identity> robots,
                                                                const SimulatorOptions& options,
-                                                               client::Connection& connection);
-  ~Simulator();
+                                                               std::unique_ptr<Lines> lines);
 
+  /// A turn every 25 ms, until it is told to stop.
   void run(const std::stop_token& stop);
+  /// What happens until that time, which never goes back.
+  void turn(std::int64_t now_ms);
   [[nodiscard]] SimulatorNumbers numbers() const;
+  [[nodiscard]] fleetpb::Position position_of(std::uint32_t robot) const;
 
  private:
   struct One {
@@ -55,7 +58,7 @@ class Simulator {
     bool is_there = false;
   };
 
-  Simulator(FloorPlan plan, const SimulatorOptions& options);
+  Simulator(FloorPlan plan, const SimulatorOptions& options, std::unique_ptr<Lines> lines);
   void place_robots();
   void hear(std::int64_t now_ms);
   void step(std::int64_t now_ms);
@@ -63,20 +66,17 @@ class Simulator {
   void connect(std::uint32_t robot, std::int64_t now_ms);
   void send_off(std::uint32_t robot);
   void note_numbers();
-  [[nodiscard]] fleetpb::Position position_of(std::uint32_t robot) const;
   [[nodiscard]] Cell store_at(const std::string& location);
 
   FloorPlan plan_;
   SimulatorOptions options_;
-  Inbox inbox_;
-  std::unique_ptr<StreamLines> streams_;
-  std::unique_ptr<LocalLines> locals_;
-  std::vector<One> robots_;  ///< their lines end before the two above
+  std::unique_ptr<Lines> lines_;
+  std::vector<One> robots_;  ///< with their lines, which end first
   Traffic traffic_;
   Cell depot_;
   std::vector<Cell> parking_;
   std::map<std::string, Cell> stores_;
-  std::int64_t stepped_ms_ = 0;
+  std::optional<std::int64_t> stepped_ms_;
   double steps_owed_ = 0;
   mutable std::mutex numbers_mutex_;
   SimulatorNumbers numbers_;

@@ -54,6 +54,9 @@ TEST(FloorPlan, WhatIsNoMapIsRefusedWithItsLine) {
       {"type octile\nheight 2\nwidth 2\n", "line 4"},
       {"type octile\nheight 2\nwidth 2\nmap\n..\n", "line 6"},
       {"type octile\nheight 2\nwidth 2\nmap\n..\n...\n", "line 6"},
+      {"type octile\nheight 2\nwidth 2\nmap\n..\n.x\n", "line 6: character 2"},
+      {"type octile\nheight 2\nwidth 2\nmap\n \t\n..\n", "line 5: character 1"},
+      {"type octile\nheight 2\nwidth 2\nmap\n..\n..\n..\n", "line 7"},
       {"type octile\nheight 1\nwidth 2\nmap\n@@\n", "line 5"}};
   for (const auto& [text, where] : bad) {
     std::istringstream source(text);
@@ -61,6 +64,30 @@ TEST(FloorPlan, WhatIsNoMapIsRefusedWithItsLine) {
     ASSERT_FALSE(plan.has_value()) << text;
     EXPECT_NE(plan.error().detail.find(where), std::string::npos) << plan.error().detail;
   }
+}
+
+// Cut off, or with bytes that somebody changed: it is a map still, or the error names file and
+// line.
+TEST(FloorPlan, ADamagedMapIsRefusedWithItsNameAndLineOrIsStillOne) {
+  std::ifstream file("services/simulators/bots/mall.map");
+  const std::string whole(std::istreambuf_iterator<char>(file), {});
+  const bool holds = rc::check([&whole](std::uint32_t seed) {
+    std::mt19937 random(seed);
+    std::string text = whole;
+    for (auto times = 1 + random() % 3; times > 0; --times) {
+      text[random() % text.size()] = static_cast<char>(random() % 256);
+    }
+    if (random() % 2 == 0) text.resize(random() % text.size());
+    std::istringstream source(text);
+    const auto plan = FloorPlan::read(source, "damaged.map");
+    if (plan) {
+      RC_ASSERT(plan->free_cells() > 0U);
+    } else {
+      RC_ASSERT(plan.error().code == ErrorCode::kBadArgument);
+      RC_ASSERT(plan.error().detail.starts_with("damaged.map, line "));
+    }
+  });
+  EXPECT_TRUE(holds);
 }
 
 TEST(FloorPlan, PlacesAreDifferentAndLeaveTheCorridorsFree) {

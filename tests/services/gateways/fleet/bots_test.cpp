@@ -5,6 +5,7 @@
 
 #include "services/simulators/bots/service.h"
 #include "tests/services/gateways/fleet/fleet_fixture.h"
+#include "tests/services/gateways/http/tls_client.h"
 
 namespace mallbots::test {
 namespace {
@@ -116,6 +117,35 @@ TEST_F(BotsTest, AThousandRobotsAreConnected) {
   const std::string id = list_of("o1");
   EXPECT_TRUE(wait_until([&] { return list(id).status() == "active"; }));
   EXPECT_EQ(welcome(), 1'000U);
+}
+
+TEST_F(BotsTest, AMapThatIsDamagedOrNotThereIsNamed) {
+  const std::string map = daemon_.folder() / "damaged.map";
+  std::ofstream(map) << "type octile\nheight 3\nwidth 4\nmap\n....\n..\n....\n";
+  const auto damaged = bots::open_bots(*open_host("bots", {{"bots.map", map}}));
+  ASSERT_FALSE(damaged);
+  EXPECT_EQ(damaged.error().code, ErrorCode::kBadArgument);
+  EXPECT_EQ(damaged.error().detail, map + ", line 6: 4 characters are expected");
+  const auto missing = bots::open_bots(*open_host("bots", {{"bots.map", map + ".no"}}));
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::kIo);
+  EXPECT_NE(missing.error().detail.find(map + ".no"), std::string::npos);
+}
+
+TEST_F(BotsTest, RobotsOverTlsFetchAList) {
+  const std::string certificate = daemon_.folder() / "certificate.pem";
+  const std::string key = daemon_.folder() / "key.pem";
+  gateways::make_certificate(certificate, key);
+  stop_gateway();
+  fleet_settings_ = {{"fleet.tls.certificate", certificate}, {"fleet.tls.key", key}};
+  start_gateway();
+  start_bots({{"bots.count", "2"},
+              {"bots.local_percent", "0"},
+              {"bots.speed", "200"},
+              {"bots.fleet", "localhost:" + std::to_string(fleet_->port())},
+              {"bots.tls.roots", certificate}});
+  const std::vector<std::string> lists = {list_of("o1")};
+  EXPECT_TRUE(wait_until([&] { return all_completed(lists); }));
 }
 
 TEST_F(BotsTest, MoreRobotsThanTheFloorHasRoomForAreRefused) {

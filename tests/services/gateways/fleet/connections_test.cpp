@@ -124,7 +124,12 @@ TEST_F(ConnectionsTest, WhoReadsNothingIsCutAndHoldsUpNobody) {
       if (!stuck->send({})) return;
     }
   });
-  ASSERT_TRUE(eventually([&] { return ended(Ending::kSlow) == 1; }, 30));
+  ASSERT_TRUE(eventually(
+      [&] {
+        other->send(heartbeat(1, 1));
+        return ended(Ending::kSlow) == 1;
+      },
+      30));
   EXPECT_EQ(other->report(started("none")).reject().code(), fleetpb::UNKNOWN);
   EXPECT_TRUE(is_offline("b1"));
   talking.join();  // its line is dead, or it would talk on
@@ -146,6 +151,7 @@ TEST_F(ConnectionsTest, WhoAcksNothingIsToldWhyItIsCut) {
   };
   // An offer and its withdrawal each: two directives.
   for (int i = 0; i < 32; ++i) {
+    robbie->send(heartbeat(1, 1));
     const std::string order = "o" + std::to_string(i);
     const std::string id = list_of(order);
     ASSERT_NE(next_number(), 0U);
@@ -163,10 +169,10 @@ TEST_F(ConnectionsTest, WhoAcksNothingIsToldWhyItIsCut) {
 // --- Robots that fall silent
 
 TEST_F(ConnectionsTest, ThreeMissedHeartbeatsAreTheEndAndAnotherRobotGoesOn) {
-  restart_depot({{"depot.heartbeat_ms", "700"}, {"depot.stranded_ms", "300"}});
-  const auto robbie = robot("b1");
-  EXPECT_EQ(robbie->hello().heartbeat_ms(), 700);
+  restart_depot({{"depot.heartbeat_ms", "1000"}, {"depot.stranded_ms", "300"}});
   const std::string id = list_of("o1", {"s1", "s2"});
+  const auto robbie = robot("b1");
+  EXPECT_EQ(robbie->hello().heartbeat_ms(), 1'000);
   robbie->directive();
   robbie->do_report(started(id));
   robbie->do_report(at_store(id, "s1"));
@@ -189,11 +195,11 @@ TEST_F(ConnectionsTest, ThreeMissedHeartbeatsAreTheEndAndAnotherRobotGoesOn) {
 }
 
 TEST_F(ConnectionsTest, HeartbeatsAloneKeepAConnection) {
-  restart_depot({{"depot.heartbeat_ms", "500"}});
+  restart_depot({{"depot.heartbeat_ms", "1000"}});
   const auto robbie = robot("b1");
   robbie->hello();
-  for (int i = 0; i < 15; ++i) {
-    // sleep: 3 s in all, twice what silence may last
+  for (int i = 0; i < 25; ++i) {
+    // sleep: 5 s in all, where silence may last 3 s
     std::this_thread::sleep_for(std::chrono::milliseconds{200});
     ASSERT_TRUE(robbie->send(heartbeat(i, 1)));
   }
@@ -205,10 +211,10 @@ TEST_F(ConnectionsTest, HeartbeatsAloneKeepAConnection) {
 
 // The gateway itself is gone, with all its connections: the depot misses the heartbeats.
 TEST_F(ConnectionsTest, RobotsOfAGatewayThatDoesNotComeBackAreMissedByTheDepot) {
-  restart_depot({{"depot.heartbeat_ms", "300"}, {"depot.stranded_ms", "300"}});
+  restart_depot({{"depot.heartbeat_ms", "1000"}, {"depot.stranded_ms", "300"}});
+  const std::string id = list_of("o1");
   const auto robbie = robot("b1");
   robbie->hello();
-  const std::string id = list_of("o1");
   robbie->directive();
   robbie->do_report(started(id));
   stop_gateway();

@@ -11,7 +11,7 @@
 namespace mallbots::test {
 namespace {
 
-constexpr std::chrono::seconds kPatience{30};
+constexpr std::chrono::seconds kPatience{60};
 
 template <class Request, class Response, class Call>
 Response ask(depotpb::DepotService::Stub& stub, const Call& call, const Request& request) {

@@ -42,7 +42,7 @@ std::shared_ptr<grpc::Channel> channel_to(int port,
                                           const std::shared_ptr<grpc::ChannelCredentials>&
                                               credentials = grpc::InsecureChannelCredentials());
 
-/// One stream. A call that waits longer than 30 s fails the test.
+/// One stream. It fails the test if it lasts longer than 60 s.
 class TestRobot {
  public:
   TestRobot(const std::shared_ptr<grpc::Channel>& channel, std::string id, std::string secret);
