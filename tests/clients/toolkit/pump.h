@@ -6,7 +6,6 @@
 // runs in a transaction (transactional).
 #pragma once
 
-#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -15,6 +14,7 @@
 #include "clients/toolkit/in_process_bus.h"
 #include "clients/toolkit/store/relay.h"
 #include "clients/toolkit/store/transactional.h"
+#include "tests/clients/toolkit/twice.h"
 
 namespace mallbots::test {
 
@@ -50,7 +50,7 @@ class Pump {
   /// Something else that may have work; it says how much it did.
   void add(std::function<std::size_t()> work) { works_.push_back(std::move(work)); }
 
-  bool twice = std::getenv("MALLBOTS_CHAOS") != nullptr;
+  bool twice = is_everything_twice();
   std::size_t failures = 0;  ///< of handlers; a failed message comes again in a later run()
 
   /// Until there is nothing to do now; a message that failed comes again in a later run.

@@ -5,6 +5,8 @@
 
 #include <thread>
 
+#include "tests/clients/toolkit/twice.h"
+
 namespace mallbots::test {
 namespace {
 
@@ -57,14 +59,19 @@ Result<void> pay_in(Aggregate<Account>& account, std::int64_t cents) {
 class AggregateTest : public testing::Test {
  protected:
   Result<std::uint64_t> open(const std::string& id) {
-    return accounts_.change(id, {}, [](Aggregate<Account>& account) -> Result<void> {
-      account.record(AccountOpened{"Ann"});
-      return {};
+    return twice([&] {
+      return accounts_.change(id, {.causation_id = "open " + id},
+                              [](Aggregate<Account>& account) -> Result<void> {
+                                account.record(AccountOpened{"Ann"});
+                                return {};
+                              });
     });
   }
   Result<std::uint64_t> pay(const std::string& command, std::int64_t cents) {
-    return accounts_.change("1", {.correlation_id = "request", .causation_id = command},
-                            [&](auto& account) { return pay_in(account, cents); });
+    return twice([&] {
+      return accounts_.change("1", {.correlation_id = "request", .causation_id = command},
+                              [&](auto& account) { return pay_in(account, cents); });
+    });
   }
   MemoryStreams streams_;
   Repository<Account> accounts_{streams_, {.snapshot_every = 10}};
@@ -115,9 +122,14 @@ TEST_F(AggregateTest, NothingIsLostBetweenManyWriters) {
   {
     std::vector<std::jthread> threads;
     for (int thread = 0; thread < 4; ++thread)
-      threads.emplace_back([&] {
-        for (int i = 0; i < 25; ++i)
-          EXPECT_TRUE(patient.change("1", {}, [](auto& account) { return pay_in(account, 1); }));
+      threads.emplace_back([&, thread] {
+        for (int i = 0; i < 25; ++i) {
+          const std::string command = std::to_string(thread) + "/" + std::to_string(i);
+          EXPECT_TRUE(twice([&] {
+            return patient.change("1", {.causation_id = command},
+                                  [](auto& account) { return pay_in(account, 1); });
+          }));
+        }
       });
   }
   EXPECT_EQ((*accounts_.load("1"))->cents, 100);
