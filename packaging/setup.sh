@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Usage: packaging/setup.sh GROUP...     (groups of packaging/debian-packages.txt: build test check)
+# Usage: packaging/setup.sh GROUP...     (groups of packaging/debian-packages.txt: build test check browser)
 # Installs what is missing, after saying what and why; silent and quick when nothing is.
 # Not root: through sudo. MALLBOTS_NO_INSTALL=1: only says what is missing and fails.
 set -euo pipefail

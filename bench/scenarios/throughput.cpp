@@ -165,7 +165,7 @@ Result<Figures> move_records(const RunContext& run, const Load& load) {
   return Figures{{"rate", rate}, {"bytes", rate * static_cast<double>(load.payload)}};
 }
 
-/// What judges, and beside it the blueprint's own limit (docs/decisions/0005).
+/// What judges, and beside it the limit of a ring that moves bytes only (docs/decisions/0005).
 std::vector<Line> lines_of(const std::string& work, const std::string& judge,
                            const std::string& shown, double budget) {
   return {Line{.work = work,

@@ -12,7 +12,7 @@ namespace {
 
 constexpr const char* kFooter =
     "Exit codes: 0 done, 1 failed, 2 usage, 3 no broker, 4 not permitted,\n"
-    "            5 conflict (expected offset), 6 corruption found\n"
+    "            5 conflict (expected offset or version), 6 corruption found\n"
     "\n"
     "Examples:\n"
     "  mallbots topic create orders -p 8\n"

@@ -169,7 +169,7 @@ Result<ExitCode> dump(const Context& context, const std::string& path) {
 
 void add_dump(CLI::App& root, Context& context) {
   CLI::App* command = add_command(root, "dump", "What one segment file holds",
-                                  "  mallbots dump topics/4be1/0/0000000001.seg\n"
+                                  "  mallbots dump topics/00000000000004be/0/0000000001.seg\n"
                                   "  mallbots dump --format json 0000000001.seg | jq .header\n");
   auto path = std::make_shared<std::string>();
   command->add_option("SEGMENT", *path, "A segment file of a data directory")->required();

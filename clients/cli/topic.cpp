@@ -182,7 +182,7 @@ void add_topic(CLI::App& root, Context& context) {
                                   "  mallbots topic create poses -c storage=memory\n");
   add_name(command, options);
   command->add_option("-p,--partitions", options->partitions, "How many partitions (default: 1)")
-      ->check(CLI::Range(1u, 1u << 20))
+      ->check(CLI::Range(1u, 4096u))
       ->type_name("N");
   add_settings(command, options);
   set_action(command, context, [options, &context] { return create(context, *options); });

@@ -139,11 +139,10 @@ Result<std::vector<VerifiedFile>> verify(const VerifyRequest& request) {
 }
 
 void add_verify(CLI::App& root, Context& context) {
-  CLI::App* command =
-      add_command(root, "verify", "Read every record and checksum of a data directory",
-                  "  mallbots verify\n"
-                  "  mallbots verify --deep\n"
-                  "  mallbots verify --deep --data-dir /srv/mallbots\n");
+  CLI::App* command = add_command(root, "verify", "Read every record of a data directory",
+                                  "  mallbots verify\n"
+                                  "  mallbots verify --deep\n"
+                                  "  mallbots verify --deep --data-dir /srv/mallbots\n");
   struct Options {
     bool deep = false;
     std::string data_dir;

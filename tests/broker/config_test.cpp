@@ -4,6 +4,8 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
+#include <sstream>
 
 #include "tests/support/temp_dir.h"
 
@@ -83,6 +85,23 @@ TEST(Config, WhatIsPrintedCanBeReadAgain) {
   const auto whole = read(write_config(config));
   ASSERT_TRUE(whole) << whole.error().detail;
   EXPECT_EQ(write_config(*whole), write_config(config));
+}
+
+TEST(Config, TableOfTheDocumentHasEveryKeyWithItsDefault) {
+  std::ifstream file{"docs/CLI.md"};  // tests run in the source root
+  const std::string document{std::istreambuf_iterator<char>{file}, {}};
+  std::istringstream lines{write_config(Config{})};
+  for (std::string line; std::getline(lines, line);) {
+    const std::string key = line.substr(0, line.find(" = "));
+    const auto row = document.find("\n| `" + key + "` |");
+    ASSERT_NE(row, std::string::npos) << key;
+    std::string value = line.substr(key.size() + 3);
+    std::erase(value, '"');
+    if (value.empty() || key == "memory.max") continue;  // folders, and what the machine says
+    EXPECT_NE(document.substr(row, document.find('\n', row + 1) - row).find("| `" + value + "` |"),
+              std::string::npos)
+        << line;
+  }
 }
 
 TEST(Config, MissingFileIsNamed) {

@@ -23,7 +23,7 @@ namespace mallbots::test {
 namespace {
 
 constexpr std::int64_t kMiB = 1 << 20;
-constexpr std::int64_t kIdleResident = 50 * kMiB + 100 * 64 * 1024;  // blueprint, idle daemon
+constexpr std::int64_t kIdleResident = 50 * kMiB + 100 * 64 * 1024;  // the budget of an idle daemon
 
 bool is_full_check() {
   const char* const check = std::getenv("MALLBOTS_CHECK");
