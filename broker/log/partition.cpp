@@ -27,10 +27,11 @@ void walk(const HotSlot& slot, std::uint32_t tail_units, const Visit& visit) {
   while (tail_units - at >= shm::kRecordHeaderBytes / shm::kUnitBytes) {
     shm::RecordHeader header;
     std::memcpy(&header, slot.data().data() + std::size_t{at} * shm::kUnitBytes, sizeof header);
-    const std::uint32_t units = shm::record_units(header.length);
-    if (header.length < shm::kRecordHeaderBytes || units > tail_units - at) return;
+    // Before it is made units of: the largest lengths wrap to none.
+    const std::uint64_t room = std::uint64_t{tail_units - at} * shm::kUnitBytes;
+    if (header.length < shm::kRecordHeaderBytes || header.length > room) return;
     if (!visit(header, at)) return;
-    at += units;
+    at += shm::record_units(header.length);
   }
 }
 

@@ -26,12 +26,12 @@ void read_history(const SlotRing& slots, std::map<std::uint64_t, ProducerHistory
     for (std::size_t at = 0; end - at >= sizeof(shm::RecordHeader);) {
       shm::RecordHeader header;
       std::memcpy(&header, data.data() + at, sizeof header);
-      const std::size_t bytes = std::size_t{shm::record_units(header.length)} * shm::kUnitBytes;
-      if (header.length < sizeof header || bytes > end - at) break;
+      // Before it is made units of: the largest lengths wrap to none.
+      if (header.length < sizeof header || header.length > end - at) break;
       if (header.type != shm::RecordType::kPad)
         if (const auto known = producers.find(header.producer_id); known != producers.end())
           take_note(header, known->second);
-      at += bytes;
+      at += std::size_t{shm::record_units(header.length)} * shm::kUnitBytes;
     }
   }
 }

@@ -94,5 +94,23 @@ TEST(Partition, ABadProducerFromBeforeARestartIsExpelled) {
   EXPECT_TRUE(instance.sessions().expelled.contains(client->session));
 }
 
+TEST(Partition, ALengthThatAProducerWroteHoldsTheBrokerUpNowhere) {
+  LogInstance instance;
+  broker::Topic& topic =
+      instance.make("t", {{"slot.bytes", "128KiB", false}, {"storage", "memory", false}});
+  const auto client = instance.attach(topic);
+  shm::Appender appender{client->parts, client->seat};
+  append_all(instance, appender, 0, 3);
+  instance.settle();
+  broker::Partition& partition = topic.partition(0);
+  auto* const first = reinterpret_cast<shm::RecordHeader*>(
+      partition.ring().find(0)->mapping.data() + shm::kPageBytes);
+  first->timestamp_ms = 0;
+  // 16-byte units of it are none, in 32 bits.
+  first->length = 0xFFFF'FFFF;
+  EXPECT_EQ(partition.cursor_at(2).units, 0U);
+  EXPECT_EQ(partition.find_time(1), 3U);
+}
+
 }  // namespace
 }  // namespace mallbots::test

@@ -35,5 +35,19 @@ TEST(Rebuild, TellsLastSequencesAndWhereAWantedRecordIs) {
   EXPECT_EQ(producers[12345].last_sequence, 0U);
 }
 
+TEST(Rebuild, ALengthThatWrapsEndsTheWalkOfItsSlot) {
+  LogInstance instance;
+  broker::Topic& topic = instance.make("t");
+  const auto client = instance.attach(topic);
+  shm::Appender appender{client->parts, client->seat};
+  append_all(instance, appender, 0, 3);
+  std::byte* const data = topic.partition(0).ring().find(0)->mapping.data() + shm::kPageBytes;
+  reinterpret_cast<shm::RecordHeader*>(data)->length = 0xFFFF'FFFF;
+  std::map<std::uint64_t, ProducerHistory> producers;
+  producers[client->seat.author.producer_id].wanted = 2;
+  broker::read_history(topic.partition(0).ring(), producers);
+  EXPECT_FALSE(producers[client->seat.author.producer_id].found);
+}
+
 }  // namespace
 }  // namespace mallbots::test
