@@ -368,6 +368,13 @@ Result<void> Topics::write_clean_mark() {
   // What this cannot save, the next start reads from the log.
   if (const auto saved = names_->finish(); !saved && say_)
     say_("names of producers: " + saved.error().sentence());
+  // A failing disk ends the drain with records in memory: their offsets will be given out again, so
+  // the next start has to raise the epoch.
+  for (const auto& [name, topic] : topics_)
+    for (const auto& partition : topic->partitions_)
+      if (partition->dirty())
+        return fail(ErrorCode::kIo, name + "[" + std::to_string(partition->index()) +
+                                        "]: committed records did not reach the disk");
   return broker::write_clean_mark(parts_.disk, parts_.data, epochs_->current());
 }
 

@@ -143,7 +143,7 @@ class Topics final : private PartitionEvents {
   /// Marks boards closed, seals, persists, closes files. Called on each turn until true. Owners of
   /// a word get one stall limit.
   [[nodiscard]] bool drain(BootNanos now, BootNanos& next_look);
-  /// After drain(): the next start is a clean one.
+  /// After drain(): the next start is a clean one. Io: it is not, as the disk failed.
   [[nodiscard]] Result<void> write_clean_mark();
 
   [[nodiscard]] LogEpoch log_epoch() const noexcept { return epochs_->current(); }

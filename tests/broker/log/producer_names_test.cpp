@@ -211,10 +211,8 @@ TEST(ProducerNames, AfterAPowerCutAtAnyMomentTheSequenceIsThatOfTheLastRecordTha
     EXPECT_EQ(client->seat.last_sequence, end);
     append_all(instance, appender, end, end + 1 + dice() % 400, 200);
     if (round % 3 != 0) instance.settle();
-    // A checkpoint.
-    if (round % 4 == 3) {
-      ASSERT_TRUE(instance.topics().write_clean_mark());
-    }
+    // A checkpoint, which is written though the stop is no clean one with records under way.
+    if (round % 4 == 3) static_cast<void>(instance.topics().write_clean_mark());
   }
   for (int i = 0; i < 60; ++i) {
     const std::size_t first = promises.front().moment;

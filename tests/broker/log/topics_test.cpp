@@ -282,5 +282,29 @@ TEST(Topics, CorruptRecordsOfAMadProducerBecomeDamagedNotLost) {
   EXPECT_GE(instance.topics().damaged_ranges(), 1U);
 }
 
+TEST(Topics, ADrainThatLeftRecordsBehindIsNoCleanStop) {
+  LogInstance instance{{.records = true}};
+  const auto client = instance.attach(instance.make("t"));
+  shm::Appender appender{client->parts, client->seat};
+  append_all(instance, appender, 0, 3);
+  instance.settle();
+  instance.recorder().add({.sort = Fault::kWrites});
+  append_all(instance, appender, 3, 5);
+  const LogEpoch before = instance.topics().log_epoch();
+  BootNanos next = INT64_MAX;
+  const Deadline limit = Deadline::after_ms(10'000);
+  while (!instance.topics().drain(boot_now_ns(), next)) {
+    ASSERT_FALSE(limit.has_passed());
+    instance.disk().reap();
+  }
+  const auto clean = instance.topics().write_clean_mark();
+  ASSERT_FALSE(clean);
+  EXPECT_EQ(clean.error().code, ErrorCode::kIo);
+  instance.crash_and_start();
+  // Offsets 3 and 4, which readers may have seen, are others from now on.
+  EXPECT_EQ(instance.topic("t").partition(0).end_offset(), 3U);
+  EXPECT_GT(instance.topics().log_epoch(), before);
+}
+
 }  // namespace
 }  // namespace mallbots::test
