@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <cstdlib>
 #include <iostream>
 #include <thread>
 
@@ -20,23 +21,30 @@ int fail(const Error& error) {
   return 1;
 }
 
-void show(const staff::StaffProgress& done) {
-  std::cout << fmt::format(
-                   "{} lists counted ({} corrected), {} orders paid, {} released, {} cancelled, {} "
-                   "customers disabled; {} commands refused\n",
-                   done.counted, done.corrected, done.paid, done.released, done.cancelled,
-                   done.disabled, done.refused)
-            << std::flush;
+void show(staff::Duty duty, const staff::StaffProgress& done) {
+  const std::string text =
+      duty == staff::Duty::kDepot
+          ? fmt::format("depot: {} lists counted ({} corrected); {} commands refused\n",
+                        done.counted, done.corrected, done.refused)
+          : fmt::format(
+                "desk: {} orders paid, {} released, {} cancelled, {} customers disabled; "
+                "{} commands refused\n",
+                done.paid, done.released, done.cancelled, done.disabled, done.refused);
+  std::cout << text << std::flush;
 }
 
-int work(simulators::Desk& desk, const staff::StaffOptions& options, std::int64_t pause_ms) {
-  staff::Staff staff(desk, options);
+/// One person, for ever or until something is wrong.
+int work(const simulators::DeskPlace& place, const staff::StaffOptions& options, staff::Duty duty,
+         std::int64_t pause_ms) {
+  const auto desk = simulators::Desk::stand_at(place);
+  if (!desk) return fail(desk.error());
+  staff::Staff staff(**desk, options, duty);
   for (BootNanos told_ns = 0;;) {
     const auto worked = staff.round();
     if (!worked && worked.error().code != ErrorCode::kTimeout) return fail(worked.error());
     if (boot_now_ns() - told_ns > kToldNs) {
       told_ns = boot_now_ns();
-      show(staff.progress());
+      show(duty, staff.progress());
     }
     // sleep: people look round again after a while
     std::this_thread::sleep_for(std::chrono::milliseconds{pause_ms});
@@ -62,7 +70,7 @@ int main(int argc, char** argv) {
   app.add_option("--disable", options.disable_per_mille, "per mille of customers disabled");
   app.add_option("--pause-ms", pause_ms, "between two rounds")->check(CLI::Range(1, 60'000));
   CLI11_PARSE(app, argc, argv);
-  const auto desk = simulators::Desk::stand_at(place);
-  if (!desk) return fail(desk.error());
-  return work(**desk, options, pause_ms);
+  // Who fails ends all.
+  std::thread{[&] { std::_Exit(work(place, options, staff::Duty::kDepot, pause_ms)); }}.detach();
+  std::_Exit(work(place, options, staff::Duty::kDesk, pause_ms));
 }

@@ -103,10 +103,13 @@ Result<void> Staff::look_ahead() {
 
 Result<bool> Staff::round() {
   has_worked_ = false;
+  if (duty_ == Duty::kDepot) {
+    const auto lists = desk_->at_depot();
+    if (!lists) return std::unexpected(lists.error());
+    for (const ListAtDepot& list : *lists) MALLBOTS_TRY(count(list));
+    return has_worked_;
+  }
   MALLBOTS_TRY(look_ahead());
-  const auto lists = desk_->at_depot();
-  if (!lists) return std::unexpected(lists.error());
-  for (const ListAtDepot& list : *lists) MALLBOTS_TRY(count(list));
   const auto ready = desk_->orders("ready");
   if (!ready) return std::unexpected(ready.error());
   for (const OrderSeen& order : *ready) MALLBOTS_TRY(pick_up(order));

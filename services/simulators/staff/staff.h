@@ -1,7 +1,7 @@
 // Staff: those who count at the depot, take payment and hand over, now and then correct a count,
 // cancel an order, or disable a customer. README.md says how often.
 //
-// Who calls: the program `staff`, one thread: round() again and again. What somebody does to an
+// Who calls: the program `staff`, a thread for each person: round() again and again. What somebody does to an
 // order depends on the seed and on the order's number alone, not on when it is seen; whoever is
 // started anew goes on, because everything is looked up and nothing is remembered but to save work.
 // Errors: those of Desk. What the mall refuses is tried again in a later round, and counted.
@@ -18,6 +18,9 @@
 #include "shm/base/clock.h"
 
 namespace mallbots::staff {
+
+/// Where somebody stands: robots that wait to be counted are not free, so nobody does both.
+enum class Duty : std::uint8_t { kDepot, kDesk };
 
 struct StaffOptions {
   std::uint64_t seed = 1;
@@ -41,7 +44,8 @@ struct StaffProgress {
 class Staff {
  public:
   /// Both live longer.
-  Staff(simulators::Desk& desk, const StaffOptions& options) : desk_(&desk), options_(&options) {}
+  Staff(simulators::Desk& desk, const StaffOptions& options, Duty duty)
+      : desk_(&desk), options_(&options), duty_(duty) {}
 
   /// Does all that can be done now; gives whether there was anything.
   [[nodiscard]] Result<bool> round();
@@ -67,6 +71,7 @@ class Staff {
 
   simulators::Desk* desk_;
   const StaffOptions* options_;
+  Duty duty_;
   StaffProgress progress_;
   std::map<std::string, Known> orders_;
   std::set<std::string> lists_;      ///< counted
