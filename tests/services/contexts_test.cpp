@@ -8,14 +8,13 @@
 #include <sstream>
 
 #include "services/customers/api.grpc.pb.h"
-#include "services/depot/api.grpc.pb.h"
 #include "services/mall/registry.h"
 #include "services/mall/story.h"
 #include "services/orders/api.grpc.pb.h"
 #include "services/payments/api.grpc.pb.h"
-#include "services/runtime/grpc_client.h"
 #include "services/search/api.grpc.pb.h"
 #include "services/stores/api.grpc.pb.h"
+#include "tests/services/host_calls.h"
 #include "tests/support/daemon.h"
 
 namespace mallbots {
@@ -71,22 +70,13 @@ class Contexts : public testing::Test {
     logged_ += '\n';
   }
 
-  template <class Service, class Request, class Response>
-  grpc::Status call(const char* context,
-                    grpc::Status (Service::Stub::*method)(grpc::ClientContext*, const Request&,
-                                                          Response*),
-                    const Request& request, Response& response) {
-    grpc::ClientContext around;
-    prepare(around, {.id = toolkit::new_message_id(), .actor = "kiosk:3"}, 10'000);
-    const auto stub = Service::NewStub(host_->channel(context));
-    return ((*stub).*method)(&around, request, &response);
+  template <class Service, class... Asked>
+  grpc::Status call(const char* context, Asked&&... asked) {
+    return test::call<Service>(*host_, context, std::forward<Asked>(asked)...);
   }
-  template <class Service, class Request, class Response>
-  void done(const char* context,
-            grpc::Status (Service::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-            const Request& request, Response& response) {
-    const grpc::Status status = call<Service>(context, method, request, response);
-    ASSERT_TRUE(status.ok()) << context << ": " << status.error_message();
+  template <class Service, class... Asked>
+  void done(const char* context, Asked&&... asked) {
+    test::done<Service>(*host_, context, std::forward<Asked>(asked)...);
   }
 
   void open_store() {
@@ -145,31 +135,8 @@ class Contexts : public testing::Test {
   }
   void fetch() {
     using depotpb::DepotService;
-    depotpb::HelloRequest hello;
-    hello.set_bot_id("b1");
-    hello.set_name("Robbie");
-    depotpb::HelloResponse welcome;
-    done<DepotService>("depot", &DepotService::Stub::Hello, hello, welcome);
-    ASSERT_FALSE(welcome.list_id().empty());
-    const auto report = [&](const auto& say) {
-      depotpb::ReportRequest request;
-      request.set_bot_id("b1");
-      request.set_epoch(welcome.epoch());
-      request.set_list_id(welcome.list_id());
-      say(request);
-      done<DepotService>("depot", &DepotService::Stub::Report, request, nothing_);
-    };
-    report([](auto& request) { request.mutable_started(); });
-    report([](auto& request) { request.mutable_arrived_at_store()->set_store_id("s1"); });
-    report([](auto& request) {
-      request.mutable_items_picked()->set_store_id("s1");
-      auto& item = *request.mutable_items_picked()->add_items();
-      item.set_product_id("mug");
-      item.set_picked(2);
-    });
-    report([](auto& request) { request.mutable_arrived_at_depot(); });
     depotpb::TakeInventoryRequest count;
-    count.set_list_id(welcome.list_id());
+    count.set_list_id(test::fetch_two_mugs(*host_));
     count.add_counted()->set_product_id("mug");
     count.mutable_counted(0)->set_quantity(2);
     done<DepotService>("depot", &DepotService::Stub::TakeInventory, count, nothing_);
@@ -187,6 +154,14 @@ class Contexts : public testing::Test {
                                            release, nothing_)
           .ok();
     }));
+  }
+  void order_and_carry_away() {
+    open_store();
+    submit();
+    fetch();
+    ASSERT_TRUE(comes_to("ready"));
+    pay_and_release();
+    ASSERT_TRUE(comes_to("completed"));
   }
   searchpb::Order found() {
     searchpb::OrderRequest wanted;
@@ -227,12 +202,7 @@ class Contexts : public testing::Test {
 };
 
 TEST_F(Contexts, AnOrderIsFoundToldAndAuditedByThoseWhoOnlyListen) {
-  open_store();
-  submit();
-  fetch();
-  ASSERT_TRUE(comes_to("ready"));
-  pay_and_release();
-  ASSERT_TRUE(comes_to("completed"));
+  ASSERT_NO_FATAL_FAILURE(order_and_carry_away());
   ASSERT_TRUE(test::eventually([&] { return found().invoice_state() == "paid"; }));
   const searchpb::Order order = found();
   EXPECT_EQ(order.customer_name(), "Ada");
@@ -267,12 +237,7 @@ TEST_F(Contexts, AnOrderIsFoundToldAndAuditedByThoseWhoOnlyListen) {
 }
 
 TEST_F(Contexts, APhoneNumberStaysWithCustomersAndACardNowhere) {
-  open_store();
-  submit();
-  fetch();
-  ASSERT_TRUE(comes_to("ready"));
-  pay_and_release();
-  ASSERT_TRUE(comes_to("completed"));
+  ASSERT_NO_FATAL_FAILURE(order_and_carry_away());
   const auto is_told = [&] {  // the last text message is written down
     const auto files = files_with("o1/released");
     return !files.empty();

@@ -1,20 +1,16 @@
 #include "tests/services/gateways/admin/admin_mall.h"
 
-#include <grpcpp/grpcpp.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "clients/admin.h"
-#include "clients/toolkit/message.h"
 #include "services/customers/api.grpc.pb.h"
-#include "services/depot/api.grpc.pb.h"
 #include "services/gateways/admin/service.h"
 #include "services/gateways/fleet/topics.h"
 #include "services/mall/registry.h"
 #include "services/orders/api.grpc.pb.h"
 #include "services/payments/api.grpc.pb.h"
-#include "services/runtime/grpc_client.h"
+#include "tests/services/host_calls.h"
 
 namespace mallbots::test {
 namespace {
@@ -24,19 +20,6 @@ using nlohmann::json;
 
 const std::vector<std::string> kServices = {"customers", "orders", "depot",         "payments",
                                             "stores",    "search", "notifications", "admin"};
-
-template <class Service, class Request, class Response>
-grpc::Status call(Host& host, const char* context,
-                  grpc::Status (Service::Stub::*method)(grpc::ClientContext*, const Request&,
-                                                        Response*),
-                  const Request& request, Response& response) {
-  grpc::ClientContext around;
-  prepare(around, {.id = toolkit::new_message_id(), .actor = "kiosk:3"}, 10'000);
-  const auto stub = Service::NewStub(host.channel(context));
-  return ((*stub).*method)(&around, request, &response);
-}
-
-void done(const grpc::Status& status) { ASSERT_TRUE(status.ok()) << status.error_message(); }
 
 }  // namespace
 
@@ -132,8 +115,8 @@ void AdminMall::open_store() {
   who.set_sms_number("+442079461357");
   customerspb::CustomerRequest customer;
   using customerspb::CustomersService;
-  done(call<CustomersService>(*host_, "customers", &CustomersService::Stub::FindOrRegister, who,
-                              customer));
+  done<CustomersService>(*host_, "customers", &CustomersService::Stub::FindOrRegister, who,
+                         customer);
   customer_ = customer.id();
 }
 
@@ -147,11 +130,11 @@ void AdminMall::submit(const std::string& order) {
   hold.set_card_token("tok_1");
   hold.mutable_amount()->set_minor(500);
   hold.mutable_amount()->set_currency("GBP");
-  done(call<PaymentsService>(*host_, "payments", &PaymentsService::Stub::Authorize, hold, nothing));
+  done<PaymentsService>(*host_, "payments", &PaymentsService::Stub::Authorize, hold, nothing);
   orderspb::CartRequest cart;
   cart.set_id(order);
   orderspb::Cart shown;
-  done(call<OrdersService>(*host_, "orders", &OrdersService::Stub::StartCart, cart, shown));
+  done<OrdersService>(*host_, "orders", &OrdersService::Stub::StartCart, cart, shown);
   orderspb::SetQuantityRequest line;
   line.set_id(order);
   line.set_product_id("mug");
@@ -166,7 +149,7 @@ void AdminMall::submit(const std::string& order) {
   out.set_customer_id(customer_);
   out.set_payment_id("p-" + order);
   *out.mutable_confirmed_total() = hold.amount();
-  done(call<OrdersService>(*host_, "orders", &OrdersService::Stub::CheckOutCart, out, nothing));
+  done<OrdersService>(*host_, "orders", &OrdersService::Stub::CheckOutCart, out, nothing);
   const auto status = [&] { return see("/orders/" + order).value("status", ""); };
   ASSERT_TRUE(eventually([&] {
     return ask({.path = "/orders/" + order, .cookie = everybody_}).status == 200 &&
@@ -174,36 +157,7 @@ void AdminMall::submit(const std::string& order) {
   }));
 }
 
-std::string AdminMall::fetch() {
-  using depotpb::DepotService;
-  google::protobuf::Empty nothing;
-  depotpb::HelloRequest hello;
-  hello.set_bot_id("b1");
-  hello.set_name("Robbie");
-  depotpb::HelloResponse welcome;
-  EXPECT_TRUE(eventually([&] {
-    return call<DepotService>(*host_, "depot", &DepotService::Stub::Hello, hello, welcome).ok() &&
-           !welcome.list_id().empty();
-  }));
-  const auto report = [&](const auto& say) {
-    depotpb::ReportRequest request;
-    request.set_bot_id("b1");
-    request.set_epoch(welcome.epoch());
-    request.set_list_id(welcome.list_id());
-    say(request);
-    done(call<DepotService>(*host_, "depot", &DepotService::Stub::Report, request, nothing));
-  };
-  report([](auto& request) { request.mutable_started(); });
-  report([](auto& request) { request.mutable_arrived_at_store()->set_store_id("s1"); });
-  report([](auto& request) {
-    request.mutable_items_picked()->set_store_id("s1");
-    auto& item = *request.mutable_items_picked()->add_items();
-    item.set_product_id("mug");
-    item.set_picked(2);
-  });
-  report([](auto& request) { request.mutable_arrived_at_depot(); });
-  return welcome.list_id();
-}
+std::string AdminMall::fetch() { return fetch_two_mugs(*host_); }
 
 std::map<std::string, std::uint64_t> AdminMall::records() {
   std::map<std::string, std::uint64_t> records;
