@@ -14,6 +14,8 @@
 namespace mallbots::test {
 namespace {
 
+constexpr const char* kHeartbeat = "depot.heartbeat_ms=60000";
+
 runtimepb::Money pence(std::int64_t minor) {
   runtimepb::Money money;
   money.set_minor(minor);
@@ -42,18 +44,41 @@ bool RunningMall::start(const std::vector<std::string>& more) {
                                  "--data-dir",
                                  data_dir(),
                                  "--set",
-                                 "depot.heartbeat_ms=60000"};
+                                 kHeartbeat};
   for (const std::string& setting : options_.settings)
     words.insert(words.end(), {"--set", setting});
+  if (!options_.apart.empty()) words.insert(words.end(), {"--without", options_.apart});
   words.insert(words.end(), more.begin(), more.end());
   mall_ = Process::start(words, {.limit_s = options_.limit_s});
-  return mall_->says("The mall is open", 60);
+  return mall_->says("The mall is open", 60) && (options_.apart.empty() || start_apart());
+}
+
+bool RunningMall::start_apart() {
+  std::vector<std::string> words{
+      binary("mall"), "run",      options_.apart, "--runtime-dir", daemon_.runtime_dir(),
+      "--data-dir",   data_dir(), "--set",        kHeartbeat};
+  for (const std::string& setting : options_.settings)
+    words.insert(words.end(), {"--set", setting});
+  apart_ = Process::start(words, {.limit_s = options_.limit_s});
+  return eventually(
+      [&] { return RpcServer::is_serving(daemon_.runtime_dir() + "/mall", options_.apart); }, 60);
+}
+
+bool RunningMall::kill_apart() {
+  if (!apart_ || !apart_->running()) return false;
+  apart_->send(SIGKILL);
+  return apart_->wait().signal == SIGKILL;
 }
 
 bool RunningMall::stop() {
   {
     const std::scoped_lock lock{mutex_};
     channels_.clear();
+  }
+  if (apart_) {
+    apart_->send(SIGTERM);
+    const Ended ended = apart_->wait(20);
+    if (!ended.in_time || ended.exit_code != 0) return false;
   }
   mall_->send(SIGTERM);
   const Ended ended = mall_->wait(40);
@@ -88,6 +113,50 @@ std::shared_ptr<grpc::Channel> RunningMall::channel(const std::string& service) 
   return channel;
 }
 
+void open_store(RunningMall& mall, const NewStore& store) {
+  using Stores = storespb::StoresService::Stub;
+  google::protobuf::Empty done;
+  const auto expect = [](const grpc::Status& status) {
+    EXPECT_TRUE(status.ok()) << status.error_message();
+  };
+  storespb::CreateStoreRequest made;
+  made.set_id(store.id);
+  made.set_name(store.name);
+  made.set_location(store.location);
+  expect(mall.ask("stores", &Stores::CreateStore, made, &done));
+  storespb::StoreRequest same;
+  same.set_id(store.id);
+  expect(mall.ask("stores", &Stores::RequestParticipation, same, &done));
+  expect(mall.ask("stores", &Stores::ApproveParticipation, same, &done));
+  for (const auto& [id, price] : store.products) {
+    storespb::AddProductRequest product;
+    product.set_id(id);
+    product.set_store_id(store.id);
+    product.set_name(id);
+    product.set_sku(id);
+    *product.mutable_price() = pence(price);
+    expect(mall.ask("stores", &Stores::AddProduct, product, &done));
+  }
+}
+
+orderspb::Cart fill_cart(RunningMall& mall, const std::string& id,
+                         const std::vector<std::pair<std::string, int>>& products) {
+  using Orders = orderspb::OrdersService::Stub;
+  orderspb::CartRequest cart;
+  cart.set_id(id);
+  orderspb::Cart now;
+  EXPECT_TRUE(mall.ask("orders", &Orders::StartCart, cart, &now).ok());
+  for (const auto& [product, quantity] : products) {
+    orderspb::SetQuantityRequest line;
+    line.set_id(id);
+    line.set_product_id(product);
+    line.set_quantity(quantity);
+    // Orders hears of products by events.
+    EXPECT_TRUE(mall.ask("orders", &Orders::SetQuantity, line, &now, true).ok()) << product;
+  }
+  return now;
+}
+
 // --- Story
 
 #define ASK(...)                                          \
@@ -97,42 +166,11 @@ std::shared_ptr<grpc::Channel> RunningMall::channel(const std::string& service) 
   } while (false)
 
 void Story::open_store() {
-  using Stores = storespb::StoresService::Stub;
-  google::protobuf::Empty done;
-  storespb::CreateStoreRequest store;
-  store.set_id("s1");
-  store.set_name("Tea House");
-  store.set_location("10,4");
-  ASK("stores", &Stores::CreateStore, store, &done);
-  storespb::StoreRequest same;
-  same.set_id("s1");
-  ASK("stores", &Stores::RequestParticipation, same, &done);
-  ASK("stores", &Stores::ApproveParticipation, same, &done);
-  for (const auto& [id, price] : {std::pair{"mug", 250}, std::pair{"cake", 199}}) {
-    storespb::AddProductRequest product;
-    product.set_id(id);
-    product.set_store_id("s1");
-    product.set_name(id);
-    product.set_sku(id);
-    *product.mutable_price() = pence(price);
-    ASK("stores", &Stores::AddProduct, product, &done);
-  }
+  test::open_store(*mall_, {"s1", "Tea House", "10,4", {{"mug", 250}, {"cake", 199}}});
 }
 
 void Story::fill_cart() {
-  using Orders = orderspb::OrdersService::Stub;
-  orderspb::CartRequest cart;
-  cart.set_id(order_);
-  orderspb::Cart now;
-  ASK("orders", &Orders::StartCart, cart, &now);
-  for (const auto& [id, quantity] : {std::pair{"mug", 2}, std::pair{"cake", 1}}) {
-    orderspb::SetQuantityRequest line;
-    line.set_id(order_);
-    line.set_product_id(id);
-    line.set_quantity(quantity);
-    ASK("orders", &Orders::SetQuantity, line, &now, true);  // orders hears of products by events
-  }
-  ASSERT_EQ(now.total().minor(), 699);
+  ASSERT_EQ(test::fill_cart(*mall_, order_, {{"mug", 2}, {"cake", 1}}).total().minor(), 699);
 }
 
 void Story::check_out(const CheckOut& with) {

@@ -31,6 +31,8 @@ struct MallOptions {
   std::string services = "customers,orders,depot,payments,stores,search,notifications";
   std::vector<std::string> settings;  ///< NAME=VALUE
   double limit_s = 110;               ///< it may run
+  /// One of `services` that `mall up` leaves out: it runs in a process that nobody starts again.
+  std::string apart{};
 };
 
 class RunningMall {
@@ -46,6 +48,10 @@ class RunningMall {
   [[nodiscard]] bool start(const std::vector<std::string>& more = {});
   /// SIGTERM; true if it ended cleanly and in time.
   [[nodiscard]] bool stop();
+  /// SIGKILL to the service that runs apart; it stays away until start_apart(), which waits until
+  /// it is ready.
+  [[nodiscard]] bool kill_apart();
+  [[nodiscard]] bool start_apart();
   /// SIGKILL to the process that has the service. False: there is none.
   [[nodiscard]] bool kill(const std::string& service) { return signal(service, SIGKILL); }
   [[nodiscard]] bool signal(const std::string& service, int signal);
@@ -72,10 +78,24 @@ class RunningMall {
   Daemon daemon_;
   bool has_broker_ = false;
   std::optional<Process> mall_;
+  std::optional<Process> apart_;
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<grpc::Channel>> channels_;  ///< under mutex_
   std::atomic<int> requests_ = 0;
 };
+
+struct NewStore {
+  std::string id;
+  std::string name;
+  std::string location;
+  std::vector<std::pair<std::string, std::int64_t>>
+      products{};  ///< id, which is its name, too; pence
+};
+/// It takes part and sells them; a refusal fails the test.
+void open_store(RunningMall& mall, const NewStore& store);
+/// So many of each into the cart of that id, which is begun.
+orderspb::Cart fill_cart(RunningMall& mall, const std::string& id,
+                         const std::vector<std::pair<std::string, int>>& products);
 
 /// What an order is submitted with.
 struct CheckOut {

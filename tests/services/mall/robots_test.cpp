@@ -16,42 +16,9 @@ using google::protobuf::Empty;
 
 class RobotsFetch : public testing::TestWithParam<Manner> {
  protected:
-  /// Beside the tea house.
-  void open_lamp_store() {
-    using Stores = storespb::StoresService::Stub;
-    Empty done;
-    storespb::CreateStoreRequest store;
-    store.set_id("s2");
-    store.set_name("Lamps");
-    store.set_location("20,10");
-    ASK("stores", &Stores::CreateStore, store, &done);
-    storespb::StoreRequest same;
-    same.set_id("s2");
-    ASK("stores", &Stores::RequestParticipation, same, &done);
-    ASK("stores", &Stores::ApproveParticipation, same, &done);
-    storespb::AddProductRequest lamp;
-    lamp.set_id("lamp");
-    lamp.set_store_id("s2");
-    lamp.set_name("lamp");
-    lamp.set_sku("lamp");
-    lamp.mutable_price()->set_minor(199);
-    lamp.mutable_price()->set_currency("GBP");
-    ASK("stores", &Stores::AddProduct, lamp, &done);
-  }
   /// Two mugs and a lamp, 6.99.
   void order(Story& story) {
-    using Orders = orderspb::OrdersService::Stub;
-    orderspb::CartRequest cart;
-    cart.set_id(story.id());
-    orderspb::Cart now;
-    ASK("orders", &Orders::StartCart, cart, &now);
-    for (const auto& [id, quantity] : {std::pair{"mug", 2}, std::pair{"lamp", 1}}) {
-      orderspb::SetQuantityRequest line;
-      line.set_id(story.id());
-      line.set_product_id(id);
-      line.set_quantity(quantity);
-      ASK("orders", &Orders::SetQuantity, line, &now, true);
-    }
+    fill_cart(mall_, story.id(), {{"mug", 2}, {"lamp", 1}});
     story.check_out();
   }
   depotpb::ShoppingList list_of(Story& story) {
@@ -95,7 +62,7 @@ TEST_P(RobotsFetch, EveryOrderThoughSomeAreLostOnTheWay) {
   std::vector<Story> stories;
   for (int i = 1; i <= 8; ++i) stories.emplace_back(mall_, "o" + std::to_string(i));
   ASSERT_NO_FATAL_FAILURE(stories.front().open_store());
-  ASSERT_NO_FATAL_FAILURE(open_lamp_store());
+  open_store(mall_, {"s2", "Lamps", "20,10", {{"lamp", 199}}});
   for (const char* bot : {"bot-0001", "bot-0002", "bot-0003", "bot-0004"}) {
     EXPECT_TRUE(eventually([&] { return status_of(bot) == "idle"; }, 30)) << bot;
   }

@@ -90,14 +90,15 @@ std::size_t approved_in(Scene& scene) {
 }  // namespace
 
 Noticed shop_while_the_depot_stands(const Patience& patience) {
-  Scene scene(Manner::kSeparate, patience.limit_s);
+  Scene scene(Manner::kSeparate, patience.limit_s, patience.is_killed ? "depot" : "");
   scene.open();
   Crowd crowd(scene);
   crowd.turn_to(Phase::kWarmUp, patience.before_ms / 4);
   crowd.turn_to(Phase::kBefore, patience.before_ms);
-  EXPECT_TRUE(scene.mall().signal("depot", SIGSTOP));
+  RunningMall& mall = scene.mall();
+  EXPECT_TRUE(patience.is_killed ? mall.kill_apart() : mall.signal("depot", SIGSTOP));
   crowd.turn_to(Phase::kStopped, patience.stopped_ms);
-  EXPECT_TRUE(scene.mall().signal("depot", SIGCONT));
+  EXPECT_TRUE(patience.is_killed ? mall.start_apart() : mall.signal("depot", SIGCONT));
   crowd.turn_to(Phase::kAfter, patience.before_ms / 4);
   const std::vector<Submit> submits = crowd.go_home();
   Noticed noticed{.submits = submits.size()};

@@ -1,5 +1,6 @@
-// What customers notice while the depot stands still (SIGSTOP: neither working nor gone): nothing.
-// Customers submit all the time, before, during and after.
+// What customers notice while the depot stands still (SIGSTOP: neither working nor gone), or is
+// gone (SIGKILL, and nobody starts it again): nothing. Customers submit all the time, before,
+// during and after.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,8 @@ namespace mallbots::test {
 struct Patience {
   std::int64_t before_ms = 0;
   std::int64_t stopped_ms = 0;
-  double limit_s = 0;  ///< for all of it
+  double limit_s = 0;      ///< for all of it
+  bool is_killed = false;  ///< instead of stopped
 };
 
 struct Noticed {

@@ -74,17 +74,19 @@ HttpAddress address_from(const std::string& url) {
 // --- Scene
 
 struct Scene::Parts {
-  Parts(Manner manner, double limit_s)
+  Parts(Manner manner, double limit_s, const std::string& apart)
       : mall(manner, {.services = kServices,
                       .settings = {"depot.stranded_ms=300", "depot.offer_ms=60000"},
-                      .limit_s = limit_s}) {}
+                      .limit_s = limit_s,
+                      .apart = apart}) {}
 
   RunningMall mall;
   std::unique_ptr<StaffSession> staff;
   int commands = 0;
 };
 
-Scene::Scene(Manner manner, double limit_s) : parts_(std::make_unique<Parts>(manner, limit_s)) {}
+Scene::Scene(Manner manner, double limit_s, const std::string& apart)
+    : parts_(std::make_unique<Parts>(manner, limit_s, apart)) {}
 Scene::~Scene() = default;
 RunningMall& Scene::mall() noexcept { return parts_->mall; }
 std::string Scene::kiosk() const { return parts_->mall.address_of("kiosk"); }

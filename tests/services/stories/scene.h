@@ -50,8 +50,8 @@ using Quantities = std::map<std::string, int>;
 
 class Scene {
  public:
-  /// `limit_s`: it may take.
-  explicit Scene(Manner manner, double limit_s = 110);
+  /// `limit_s`: it may take. `apart`: a service that nobody starts again (RunningMall).
+  explicit Scene(Manner manner, double limit_s = 110, const std::string& apart = {});
   Scene(const Scene&) = delete;
   Scene& operator=(const Scene&) = delete;
   ~Scene();
