@@ -16,6 +16,7 @@
 #include "clients/toolkit/dead_letter_box.h"
 #include "services/gateways/admin/contexts.h"
 #include "services/gateways/admin/shown.h"
+#include "services/gateways/http/strict_json.h"
 
 namespace mallbots::admin {
 namespace {
@@ -299,7 +300,8 @@ Response Operations::Impl::letters(const Request& request) {
 }
 
 Response Operations::Impl::settle(const Request& request, bool is_replay) {
-  const json body = json::parse(request.body, nullptr, false);
+  const auto [body, repeated] = gateways::parse_strictly(request.body);
+  if (repeated) return invalid(fmt::format("'{}' stands more than once in one object", *repeated));
   toolkit::LetterFilter filter;
   const bool is_all = body.is_object() && body.size() == 1 && body.contains("all") &&
                       body["all"].is_boolean() && body["all"].get<bool>();

@@ -117,6 +117,9 @@ Result<void> Admin::start(Host& host) {
                               std::move(router));
   if (!server) return std::unexpected(std::move(server).error());
   server_ = std::move(*server);
+  std::vector<std::string> heard = gateways::Board::event_topics();
+  heard.emplace_back(fleet::kPositionsTopic);
+  host.declare_reader("admin.board", std::move(heard));
   host.run_beside("admin.feed", [this](const std::stop_token& stop) { feed_.run(stop); });
   host.run_beside("admin.viewers", [this](const std::stop_token& stop) { api_.run(stop); });
   host.run_beside("admin.watch", [this](const std::stop_token& stop) { watch(stop); });

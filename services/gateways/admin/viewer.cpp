@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "services/gateways/http/message.h"
+#include "services/gateways/http/strict_json.h"
 
 namespace mallbots::gateways {
 namespace {
@@ -100,9 +101,9 @@ void Viewer::malformed(const std::string& why) {
 void Viewer::take(const std::string& text) {
   const std::scoped_lock lock(mutex_);
   heard_ns_ = clock_->now_ns();
-  const json asked = json::parse(text, nullptr, false);
-  if (!asked.is_object() || !asked.contains("op") || !asked["op"].is_string()) {
-    return malformed("not an object with op");
+  const auto [asked, repeated] = gateways::parse_strictly(text);
+  if (repeated || !asked.is_object() || !asked.contains("op") || !asked["op"].is_string()) {
+    return malformed("not an object with op, each field once");
   }
   const std::string op = asked["op"].get<std::string>();
   if (op == "heartbeat") return;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "services/gateways/http/strict_json.h"
 #include "services/runtime/text.h"
 
 namespace mallbots::gateways {
@@ -55,10 +56,12 @@ JsonBody::JsonBody(std::unique_ptr<Parts> parts) noexcept : parts_(std::move(par
 JsonBody::~JsonBody() = default;
 
 JsonBody::JsonBody(const Request& request) : parts_(std::make_unique<Parts>()) {
-  json parsed = json::parse(request.body, nullptr, false);
-  // The parser takes a NUL for the end of what it is given.
-  if (parsed.is_discarded() || request.body.find('\0') != std::string::npos) {
+  auto [parsed, repeated] = parse_strictly(request.body);
+  if (parsed.is_discarded()) {
     parts_->refuse("the body is no JSON in UTF-8", "send one JSON object");
+  } else if (repeated) {
+    parts_->refuse(fmt::format("'{}' stands more than once in one object", *repeated),
+                   "send each field once");
   } else if (!parsed.is_object()) {
     parts_->refuse("the body is JSON, but no object", "send one JSON object");
   } else {

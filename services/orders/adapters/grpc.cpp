@@ -157,6 +157,10 @@ class OrdersCalls final : public orderspb::OrdersService::CallbackService {
   ServerUnaryReactor* ResumeSaga(CallbackServerContext* context,
                                  const orderspb::OrderRequest* request, Empty*) override {
     return calls_.run(context, [=, this](const Cause&) -> Outcome<void> {
+      MALLBOTS_OUTCOME(known, saga_->find(request->id()));
+      if (!*known)
+        return std::unexpected(
+            Refusal{RefusalKind::kUnknown, "no order of that number has been made"});
       const auto resumed = saga_->resume(request->id());
       if (resumed) return {};
       if (resumed.error().code == ErrorCode::kBadArgument)

@@ -284,7 +284,7 @@ std::vector<Row> order_rows() {
       {"a cancellation without a reason", "orders", "CancelOrder", id("o1"),
        StatusCode::INVALID_ARGUMENT},
       {"words for the database", "orders", "GetOrder", id("' or 1=1 --"), StatusCode::NOT_FOUND},
-      {"no saga", "orders", "ResumeSaga", id("none"), StatusCode::FAILED_PRECONDITION},
+      {"no saga", "orders", "ResumeSaga", id("none"), StatusCode::NOT_FOUND},
   };
 }
 std::vector<Row> other_rows(const std::map<std::string, std::string>& repriced) {

@@ -85,6 +85,7 @@ TEST_F(HostileSocket, WhatIsNoMessageEndsItsOwnConnectionWithTheReason) {
       {"op of another type", 1, R"({"op":{}})", gateways::kCloseMalformed},
       {"a command", 1, R"({"op":"release","order":"o1"})", gateways::kCloseMalformed},
       {"no topic", 1, R"({"op":"subscribe"})", gateways::kCloseMalformed},
+      {"a field twice", 1, R"({"op":"heartbeat","op":"heartbeat"})", gateways::kCloseMalformed},
       {"wrong filter", 1, R"({"op":"subscribe","topic":"orders","filter":{"store":{}}})",
        gateways::kCloseMalformed},
       {"negative number", 1, R"({"op":"subscribe","topic":"orders","last":-1})",

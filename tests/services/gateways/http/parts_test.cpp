@@ -89,6 +89,23 @@ TEST(JsonBody, NamesTheFirstFieldThatIsWrongAndNoValue) {
             std::string::npos);
 }
 
+TEST(JsonBody, RefusesAFieldThatStandsTwiceInAnObjectHoweverDeep) {
+  const auto problem_of = [](const std::string& text) {
+    JsonBody body(with_body(text));
+    static_cast<void>(body.optional_text("t", 10));
+    if (text.find("\"l\"") != std::string::npos)
+      body.objects("l", 2, [](JsonBody& item) { static_cast<void>(item.integer("q", {0, 9})); });
+    const auto problem = body.problem();
+    return problem ? problem->body : "";
+  };
+  for (const char* twice : {R"({"t":"a","t":"a"})", R"({"t":"a","\u0074":"b"})",
+                            R"({"l":[{"q":1},{"t":1,"q":2,"t":1}]})"}) {
+    EXPECT_NE(problem_of(twice).find("'t' stands more than once in one object"), std::string::npos)
+        << twice << problem_of(twice);
+  }
+  EXPECT_EQ(problem_of(R"({"t":"a","l":[{"q":1},{"q":1}]})"), "");
+}
+
 TEST(RateLimit, TokensFlowInAndAreTaken) {
   RateLimit limit(10, 3);
   BootNanos now = kSecond;

@@ -158,6 +158,9 @@ void HostileTest::spoil_fields(const Call& call) {
   json more = call.body;
   more["more"] = 1;
   add("a field more", with_body(call, more.dump()));
+  std::string twice = call.body.dump();
+  twice.replace(twice.size() - 1, 1, "," + call.body.dump().substr(1));
+  add("fields twice", with_body(call, twice));
   for (const auto& [field, value] : call.body.items()) {
     const bool is_optional = call.optional.contains(field);
     std::vector<json> wrong = {json::array(), json::array({value}),   json::object(), true,
