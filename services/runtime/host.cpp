@@ -16,6 +16,7 @@
 #include "clients/toolkit/prometheus_metrics.h"
 #include "clients/toolkit/store/relay.h"
 #include "clients/toolkit/store/service_metrics.h"
+#include "services/runtime/outboxes.h"
 #include "services/runtime/rpc_server.h"
 #include "services/runtime/service_log.h"
 #include "services/runtime/worker_pool.h"
@@ -77,7 +78,10 @@ class Host::Impl {
         store_metrics(metrics),
         router(bus, {.middlewares = {toolkit::logging(options.log, {.successes = false}),
                                      toolkit::metrics(metrics)},
-                     .log = options.log}) {}
+                     .log = options.log}),
+        api(make_host_api(metrics)) {
+    server.serve_everywhere(*api);
+  }
 
   [[nodiscard]] Result<void> ensure(const Topic& topic);
   void run_timers(const std::stop_token& stop);
@@ -102,6 +106,7 @@ class Host::Impl {
   std::vector<toolkit::Description::Handler> readers;
   std::map<std::string, std::shared_ptr<grpc::Channel>> channels;
   std::mutex channels_mutex;
+  std::shared_ptr<grpc::Service> api;  ///< the host's own
   RpcServer server;
   std::unique_ptr<WorkerPool> pool;
   std::vector<std::jthread> beside_threads;

@@ -26,6 +26,8 @@ class RpcServer {
 
   void announce(const std::string& name);
   void serve(const std::string& name, grpc::Service& service);
+  /// On the sockets of all names.
+  void serve_everywhere(grpc::Service& service) { services_.push_back(&service); }
   [[nodiscard]] Result<void> start(const std::string& folder);
   void set_serving(bool is_serving);
   /// Calls that run have so long to end.

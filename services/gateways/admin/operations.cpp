@@ -1,7 +1,6 @@
 #include "services/gateways/admin/operations.h"
 
 #include <fmt/format.h>
-#include <prometheus/registry.h>
 
 #include <algorithm>
 #include <array>
@@ -17,6 +16,7 @@
 #include "services/gateways/admin/contexts.h"
 #include "services/gateways/admin/shown.h"
 #include "services/gateways/http/strict_json.h"
+#include "services/runtime/outboxes.h"
 
 namespace mallbots::admin {
 namespace {
@@ -150,6 +150,7 @@ class Operations::Impl {
   explicit Impl(OperationsParts parts)
       : parts_(std::move(parts)),
         admin_(*parts_.connection),
+        outboxes_(parts_.socket_dir),
         orders_(orderspb::OrdersService::NewStub(parts_.channels("orders"))) {}
 
   [[nodiscard]] Calls calls();
@@ -160,7 +161,7 @@ class Operations::Impl {
   [[nodiscard]] Result<json> status();
   [[nodiscard]] Result<std::vector<json>> groups();
   [[nodiscard]] Result<std::vector<json>> boxes(const std::vector<client::TopicSummary>& topics);
-  [[nodiscard]] std::vector<json> outboxes() const;
+  [[nodiscard]] std::vector<json> outboxes();
   [[nodiscard]] Outcome<std::vector<json>> sagas(const Asker& asker);
   [[nodiscard]] Response letters(const Request& request);
   [[nodiscard]] Response settle(const Request& request, bool is_replay);
@@ -172,6 +173,7 @@ class Operations::Impl {
 
   OperationsParts parts_;
   Admin admin_;
+  OutboxWatch outboxes_;
   std::unique_ptr<Orders> orders_;
   std::mutex letters_mutex_;
 
@@ -239,23 +241,14 @@ Result<std::vector<json>> Operations::Impl::boxes(const std::vector<client::Topi
   return all;
 }
 
-std::vector<json> Operations::Impl::outboxes() const {
-  std::map<std::string, json> by_service;
-  if (!parts_.metrics) return {};
-  for (const auto& family : parts_.metrics->Collect()) {
-    const bool is_waiting = family.name == "outbox_messages_waiting";
-    if (!is_waiting && family.name != "outbox_oldest_seconds") continue;
-    for (const auto& metric : family.metric) {
-      if (metric.label.empty()) continue;
-      json& row = by_service[metric.label[0].value];
-      if (row.is_null()) row = {{"waiting", 0}, {"oldest_ms", 0}};
-      row["service"] = metric.label[0].value;
-      const auto value = static_cast<std::int64_t>(metric.gauge.value * (is_waiting ? 1 : 1000));
-      row[is_waiting ? "waiting" : "oldest_ms"] = value;
-    }
-  }
+std::vector<json> Operations::Impl::outboxes() {
   std::vector<json> all;
-  for (auto& [service, row] : by_service) all.push_back(std::move(row));
+  for (const OutboxBacklog& one : outboxes_.ask()) {
+    all.push_back({{"service", one.service},
+                   {"waiting", one.waiting},
+                   {"oldest_ms", one.oldest_ms},
+                   {"is_current", one.is_current}});
+  }
   return all;
 }
 
@@ -365,6 +358,11 @@ void Operations::Impl::end_turn() {
 }
 
 bool Operations::Impl::poll() {
+  // They grow when the broker is away.
+  for (json& outbox : outboxes()) {
+    const std::string id = "outbox:" + outbox["service"].get<std::string>();
+    show(id, "outbox", std::move(outbox));
+  }
   auto about = status();
   const auto topics = admin_.list_topics(patience());
   auto all_groups = groups();
@@ -388,10 +386,6 @@ bool Operations::Impl::poll() {
     show(fmt::format("letters:{}:{}", box["group"].get<std::string>(),
                      box["topic"].get<std::string>()),
          "letters", box);
-  }
-  for (json& outbox : outboxes()) {
-    const std::string id = "outbox:" + outbox["service"].get<std::string>();
-    show(id, "outbox", std::move(outbox));
   }
   if (auto stuck = sagas({})) {
     for (json& saga : *stuck) {

@@ -14,16 +14,12 @@
 #include "services/gateways/admin/board.h"
 #include "services/gateways/admin/calls.h"
 
-namespace prometheus {
-class Registry;
-}
-
 namespace mallbots::admin {
 
 struct OperationsParts {
   client::Connection* connection = nullptr;
   gateways::Board* board = nullptr;
-  std::shared_ptr<prometheus::Registry> metrics;  ///< of the process; null: no outboxes
+  std::string socket_dir;  ///< of the services, whose outboxes are asked for
   Channels channels;
   std::function<std::size_t()> viewers;
   std::function<std::uint64_t()> behind;  ///< records that the board has not read

@@ -52,7 +52,7 @@ class Admin final : public AdminService {
               board_, host.log()),
         operations_({.connection = &host.connection(),
                      .board = &board_,
-                     .metrics = host.metrics(),
+                     .socket_dir = host.options().socket_dir,
                      .channels = channels_of(host),
                      .viewers = [this] { return api_.viewers(); },
                      .behind = [this] { return feed_.behind(); }}),

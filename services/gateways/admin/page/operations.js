@@ -74,7 +74,8 @@ export function operationsView({api, live, can, go}, box) {
     return h("li", {}, icon("clock"), h("div.stretch", {}, h("strong", {}, `Order ${orderNumber(order)}: ${row.step}`), h("p.quiet.wrap", {}, `${row.reason}, ${ago(row.updated_ms, Date.now())}`)), can("operations.change") && button);
   })) : h("p.quiet.fine", {}, icon("check"), "No saga is stuck.")));
   const drawOutboxes = (rows) => once(outboxes, rows, () => fill(outboxes, rows.length ? h("ul.outboxes", {}, rows.map((row) => h("li", {class: row.waiting ? "some" : ""}, h("span.mono.stretch", {}, row.service),
-    h("strong.num", {}, row.waiting ? `${grouped(row.waiting)} waiting` : "empty"), row.waiting > 0 && h("span.quiet", {}, `oldest ${duration(row.oldest_ms)}`)))) : h("p.quiet", {}, "No service has told of an outbox.")));
+    h("strong.num", {}, row.waiting ? `${grouped(row.waiting)} waiting` : "empty"), row.waiting > 0 && h("span.quiet", {}, `oldest ${duration(row.oldest_ms)}`),
+    row.is_current === false && h("span.quiet", {}, "does not answer: as it told last")))) : h("p.quiet", {}, "No service has told of an outbox.")));
 
   const end = live.subscribe("ops", (board) => {
     if (board.isLoading) return;

@@ -1,0 +1,51 @@
+// Outboxes: what the services of the mall have committed and not yet published, whichever processes
+// they run in. Each process tells of its own (host_api.proto, on the sockets of its services);
+// OutboxWatch asks all sockets there are. gRPC and not a topic: an outbox grows when the broker is
+// away.
+//
+// Who calls: make_host_api() the host; OutboxWatch::ask() any thread, one after the other; it takes
+// 500 ms if a process does not answer, else a few.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace grpc {
+class Service;
+}
+namespace prometheus {
+class Registry;
+}
+
+namespace mallbots {
+
+struct OutboxBacklog {
+  std::string service;
+  std::int64_t waiting = 0;
+  std::int64_t oldest_ms = 0;  ///< age
+  /// False: its process does not answer; the figures are what it told last.
+  bool is_current = true;
+};
+
+/// HostService over what toolkit::ServiceMetrics keeps there.
+[[nodiscard]] std::shared_ptr<grpc::Service> make_host_api(
+    std::shared_ptr<prometheus::Registry> metrics);
+
+class OutboxWatch {
+ public:
+  explicit OutboxWatch(std::string socket_dir);
+  OutboxWatch(const OutboxWatch&) = delete;
+  OutboxWatch& operator=(const OutboxWatch&) = delete;
+  ~OutboxWatch();
+
+  /// By service. A process that has never told has none here.
+  [[nodiscard]] std::vector<OutboxBacklog> ask();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mallbots
