@@ -1,10 +1,11 @@
 // Staff: those who count at the depot, take payment and hand over, now and then correct a count,
 // cancel an order, or disable a customer. README.md says how often.
 //
-// Who calls: the program `staff`, a thread for each person: round() again and again. What somebody does to an
-// order depends on the seed and on the order's number alone, not on when it is seen; whoever is
-// started anew goes on, because everything is looked up and nothing is remembered but to save work.
-// Errors: those of Desk. What the mall refuses is tried again in a later round, and counted.
+// Who calls: the program `staff`, a thread for each person: round() again and again. What somebody
+// does to an order depends on the seed and on the order's number alone, not on when it is seen;
+// whoever is started anew goes on, because everything is looked up and nothing is remembered but to
+// save work. Errors: those of Desk. What the mall refuses is tried again in a later round, and
+// counted.
 #pragma once
 
 #include <cstdint>
