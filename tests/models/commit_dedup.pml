@@ -1,4 +1,4 @@
-/* Model 1c: one producer identity, its dedup cell and its hand-over (protocol.md sections 3, 5, 8).
+/* Model 1c: one producer identity, its dedup cell and its hand-over (shm/PROTOCOL.md sections 3, 5, 8).
    Session X (1) sends records 1 .. NREC of the identity and may die or stall anywhere; session Z (3) appends other records into the same bytes;
    at any moment the broker moves the identity to Y (2), which goes on behind the sequence the cell told. Each generation has its own memory here
    (recycling is model 1a's); a retired generation's word is gone.

@@ -1,4 +1,4 @@
-/* Model 1b: the exclusive lease and its hand-over (protocol.md section 3, exclusive producers).
+/* Model 1b: the exclusive lease and its hand-over (shm/PROTOCOL.md section 3, exclusive producers).
    Lease number l is held by session HOLDER(l): 1, then 2, then 1 again, so that a stale holder and a new one may share a session id. Each holder
    writes NREC records in place and commits without acquire. Recycling of slots is model 1a's; here each generation has its own memory.
 @group   commit/fence/roll/lease

@@ -1,4 +1,4 @@
-/* Model 1a: append, fence, roll, base rule, re-initialisation (protocol.md sections 2, 3, 5).
+/* Model 1a: append, fence, roll, base rule, re-initialisation (shm/PROTOCOL.md sections 2, 3, 5).
    NP producers append NREC records each; slots hold CAP records; K slots on the board; slot n is its own generation. A producer may die after
    every step (unless) or stand still while others go on (interleaving) and resume after its fence. The broker may restart between any two stores.
 @group   commit/fence/roll/lease

@@ -1,4 +1,4 @@
-/* Model 5: persisting, cuts and heirs (protocol.md sections 7, 9).
+/* Model 5: persisting, cuts and heirs (shm/PROTOCOL.md sections 7, 9).
    A partition's log goes to segment files of blocks that hold two records each (a record is a sector: a block may be torn between them). Batches of
    one or two records are appended to shared memory; the broker writes the tail block again and again until it is full. It may be killed after every
    step (its write in flight lands later, or never), together with its keeper (memory lost too), or the power may be cut (of what was not flushed

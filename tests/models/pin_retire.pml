@@ -1,4 +1,4 @@
-/* Model 3: pin, retire, replace (protocol.md sections 4, 5).
+/* Model 3: pin, retire, replace (shm/PROTOCOL.md sections 4, 5).
    NR readers walk the generations with two pins each (rolling holds two) and read through a pin as long as they like; one may die and one may stand
    still for ever, pinned. The broker brings GENS generations through K slots, in place where nobody pins, else by replacing the memory, and may
    itself die between any two stores. A late reader may hold an old look at the board.

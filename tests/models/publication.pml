@@ -1,4 +1,4 @@
-/* Model 2: the publication line and a spinning reader (protocol.md sections 2, 4).
+/* Model 2: the publication line and a spinning reader (shm/PROTOCOL.md sections 2, 4).
    Producers commit in W and store P later, when others have committed, sealed, or the slot has been recycled in place under a new generation; a
    producer may die in between. The reader pins its slot (model 3), polls P, and re-reads W every 128 polls and when P's generation is foreign. Each
    guard of the reader is a change it can see, so where nothing moves any more the spinner stands still: what it has not read then, it never will.

@@ -1,4 +1,4 @@
-/* Model 4b: the broker's word, its eventfd, and sleepers it must ring (protocol.md section 6, last two paragraphs).
+/* Model 4b: the broker's word, its eventfd, and sleepers it must ring (shm/PROTOCOL.md section 6, last two paragraphs).
    Writers append and look at the broker's word (0 awake, 1 parked with the flush timer running, 2 parked without); each then waits on the `durable`
    eventcount for its record, or does not. One reader without the knock page sleeps on its doorbell. A writer may be killed after every step; the
    broker may be killed and restarted. The flush timer never fires here: who may rely on it is told apart from who must not.

@@ -1,4 +1,4 @@
-/* Model 4a: eventcounts (protocol.md section 6).
+/* Model 4a: eventcounts (shm/PROTOCOL.md section 6).
    NP producers commit NREC records each into slot 0, which is sealed after CAP0 records, then slot 1, and knock after each publication; NC consumers
    sleep when they see nothing. Producer 0 may be killed (the broker sweeps) or be stopped for ever (nobody sweeps) after every step, consumer 0 may be
    killed. No sleep has a time limit. When nothing moves any more, every living consumer must have all records whose knock is done.
