@@ -131,7 +131,7 @@ class EventStore::Impl {
   RingSender rings_;
   RecordFinder finder_;
   RecordBuffer buffer_;
-  std::vector<shm::RecordInput> inputs_;
+  std::vector<Record> records_;
 };
 
 // Appending
@@ -218,17 +218,16 @@ Result<StreamReceipt> EventStore::Impl::append(std::string_view stream, Expected
   if (events.empty() || events.size() > kMaxBatch)
     return fail(ErrorCode::kBadArgument,
                 std::to_string(events.size()) + " events in one append; 1 to 65536 are possible");
-  std::vector<Record> records(events.size());
+  records_.resize(events.size());
   for (std::size_t i = 0; i < events.size(); ++i)
-    records[i] = {.payload = events[i].payload,
-                  .headers = events[i].headers,
-                  .trace_context = events[i].trace_context};
-  const auto encoded = buffer_.encode(records);
+    records_[i] = {.payload = events[i].payload,
+                   .headers = events[i].headers,
+                   .trace_context = events[i].trace_context};
+  const auto encoded = buffer_.encode(records_);
   if (!encoded) return std::unexpected(encoded.error());
-  inputs_.assign(encoded->begin(), encoded->end());
   for (std::size_t i = 0; i < events.size(); ++i)
-    inputs_[i].flags = static_cast<std::uint8_t>(events[i].is_internal ? shm::kInternalEvent : 0);
-  return change({shm::StreamRequest::kAppend, stream, expected, inputs_}, options);
+    if (events[i].is_internal) buffer_.set_flags(i, shm::kInternalEvent);
+  return change({shm::StreamRequest::kAppend, stream, expected, *encoded}, options);
 }
 
 Result<void> EventStore::Impl::wait_durable(PartitionIndex partition, Offset offset,

@@ -30,9 +30,10 @@ Result<void> append_all(const std::string& runtime_dir, client::Acks acks, std::
   const PayloadBuffer buffer;
   const client::Event event{.payload = buffer.first(kPayload)};
   for (std::uint64_t i = 0; i < appends; ++i) {
+    const std::string stream = stream_of(i);
     const std::uint64_t before = ticks();
-    const auto made = (*store)->append(stream_of(i), client::Expected::at(i / kStreams),
-                                       {&event, 1}, {.acks = acks});
+    const auto made =
+        (*store)->append(stream, client::Expected::at(i / kStreams), {&event, 1}, {.acks = acks});
     if (i >= appends / 10) times.record(ticks() - before);
     if (!made) return std::unexpected(made.error());
     MALLBOTS_TRY(expect_number(i / kStreams + 1, made->version));
@@ -67,8 +68,9 @@ Result<void> read_all(const std::string& runtime_dir, std::uint64_t reads, Histo
     if (!made) return std::unexpected(made.error());
   }
   for (std::uint64_t i = 0; i < reads; ++i) {
+    const std::string stream = stream_of(i);
     const std::uint64_t before = ticks();
-    const auto events = (*store)->read(stream_of(i), {.durable = false});
+    const auto events = (*store)->read(stream, {.durable = false});
     times.record(ticks() - before);
     if (!events) return std::unexpected(events.error());
     MALLBOTS_TRY(expect_number(kEvents, events->size()));

@@ -2,10 +2,12 @@
 // first: all that appending the next event must know of the ones before. At most 32 for 2^32
 // events.
 //
-// A plain value; any thread. A root may be unknown (kNoOffset): after a rebuild from a log whose
-// oldest segments are gone. Jumps to it are then kNoOffset, and readers go step by step.
+// A plain value, of which only the roots that there are get copied; any thread. A root may be
+// unknown (kNoOffset): after a rebuild from a log whose oldest segments are gone. Jumps to it are
+// then kNoOffset, and readers go step by step.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -18,6 +20,17 @@ namespace mallbots::broker {
 class JumpRoots {
  public:
   static constexpr std::size_t kMost = 32;
+
+  JumpRoots() noexcept {}  // NOLINT(modernize-use-equals-default): it would clear all 32
+  JumpRoots(const JumpRoots& other) noexcept : count_(other.count_) {
+    std::copy_n(other.roots_.begin(), count_, roots_.begin());
+  }
+  JumpRoots& operator=(const JumpRoots& other) noexcept {
+    count_ = other.count_;
+    std::copy_n(other.roots_.begin(), count_, roots_.begin());
+    return *this;
+  }
+  ~JumpRoots() = default;
 
   [[nodiscard]] std::size_t count() const noexcept { return count_; }
   /// 0: the newest event. kNoOffset beyond the last.
@@ -57,7 +70,7 @@ class JumpRoots {
   }
 
  private:
-  std::array<Offset, kMost> roots_{};  ///< the oldest first
+  std::array<Offset, kMost> roots_;  ///< the oldest first
   std::uint8_t count_ = 0;
 };
 

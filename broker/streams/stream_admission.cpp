@@ -63,27 +63,27 @@ Verdict StreamAdmission::admit(HandedIn& entry) {
                             entry.request.size()};
   if (check_stream_id(id) != ErrorCode::kNone) return Verdict::refused(ErrorCode::kBadStreamId, 0);
   key_ = stream_key(id);
-  StreamState state = table_->state_of(key_);
+  StreamState state;
+  entry.next = table_->look_up(key_, state);
   for (shm::RecordInput& record : entry.records) record.key = entry.request;
   switch (static_cast<StreamRequest>(entry.kind)) {
     case StreamRequest::kAppend:
-      return admit_events(entry, std::move(state));
+      return admit_events(entry, state);
     case StreamRequest::kLookUp: {
       Verdict verdict = Verdict::answered(state.version);
       describe(state, verdict.extras);
       return verdict;
     }
     default:
-      return admit_note(entry, std::move(state));
+      return admit_note(entry, state);
   }
 }
 
-Verdict StreamAdmission::admit_events(HandedIn& entry, StreamState state) {
+Verdict StreamAdmission::admit_events(HandedIn& entry, const StreamState& state) {
   const ErrorCode code = check_expectation(state, expectation_of(entry));
   if (code != ErrorCode::kNone) return refused(code, state);
   if (state.version == 0 && !may_grow_.load()) return refused(ErrorCode::kMemoryFull, state);
   links_.resize(entry.records.size());
-  entry.next = table_->end();
   auto next = with_events(state, entry.next, links_);
   if (!next) return refused(next.error().code, state);
   next_ = std::move(*next);
@@ -111,7 +111,7 @@ bool StreamAdmission::put_attributes(std::span<shm::RecordInput> records) {
 }
 
 /// A truncation or a removal: one record, without events.
-Verdict StreamAdmission::admit_note(HandedIn& entry, StreamState state) {
+Verdict StreamAdmission::admit_note(HandedIn& entry, const StreamState& state) {
   const bool removes = static_cast<StreamRequest>(entry.kind) == StreamRequest::kRemove;
   if (removes) {
     const ErrorCode code = check_expectation(state, expectation_of(entry));
@@ -126,7 +126,6 @@ Verdict StreamAdmission::admit_note(HandedIn& entry, StreamState state) {
     return verdict;
   }
   next_ = std::move(*next);
-  entry.next = table_->end();
   attributes_.resize(std::max(attributes_.size(), 2 * kNumberBytes));
   std::byte* at = shm::stream_detail::put_number(attributes_.data(),
                                                  shm::AttributeId::kStreamVersion, next_.version);

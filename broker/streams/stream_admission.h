@@ -35,8 +35,8 @@ class StreamAdmission final : public Admission {
   void let_grow(bool may) noexcept { may_grow_.store(may); }
 
  private:
-  [[nodiscard]] Verdict admit_events(HandedIn& entry, StreamState state);
-  [[nodiscard]] Verdict admit_note(HandedIn& entry, StreamState state);
+  [[nodiscard]] Verdict admit_events(HandedIn& entry, const StreamState& state);
+  [[nodiscard]] Verdict admit_note(HandedIn& entry, const StreamState& state);
   [[nodiscard]] bool put_attributes(std::span<shm::RecordInput> records);
 
   std::shared_ptr<StreamTable> table_;

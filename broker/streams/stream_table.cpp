@@ -21,6 +21,12 @@ StreamState StreamTable::state_of(const StreamKey& key) const {
   return index_->state_of(key);
 }
 
+Offset StreamTable::look_up(const StreamKey& key, StreamState& state) const {
+  const std::lock_guard hold{lock_};
+  state = index_->state_of(key);
+  return end_;
+}
+
 void StreamTable::put(const StreamKey& key, const StreamState& state, Offset end) {
   const std::lock_guard hold{lock_};
   index_->put(key, state);

@@ -20,6 +20,8 @@ class StreamTable {
   void begin(std::unique_ptr<StreamIndex> index, Offset end);
 
   [[nodiscard]] StreamState state_of(const StreamKey& key) const;
+  /// The same into `state`, and what end() is then.
+  [[nodiscard]] Offset look_up(const StreamKey& key, StreamState& state) const;
   /// The log goes up to `end` now, and with it the stream is so.
   void put(const StreamKey& key, const StreamState& state, Offset end);
 

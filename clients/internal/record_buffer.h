@@ -20,7 +20,9 @@ class RecordBuffer {
   /// `front`: attributes that come before those of each record.
   [[nodiscard]] Result<std::span<const shm::RecordInput>> encode(
       std::span<const Record> records, std::span<const std::byte> front = {});
-  /// The same for one record without allocation; null: it does not fit into 1 KiB.
+  /// Of record `i` of the last encode(): it shows in what that returned.
+  void set_flags(std::size_t i, std::uint8_t flags) noexcept { inputs_[i].flags = flags; }
+  /// As encode() for one record without allocation; null: it does not fit into 1 KiB.
   [[nodiscard]] const shm::RecordInput* try_encode(const Record& record) noexcept;
 
  private:
