@@ -346,8 +346,8 @@ void Broker::run_once() {
   BootNanos next = INT64_MAX;
   if (state_ == State::kServing)
     // In this order: what the schedule delivers, the log persists.
-    next = std::min({schedule_->duty(now), topics_->duty(now), groups_->duty(now, flushed),
-                     queues_->duty(now)});
+    next = std::min(
+        {schedule_->duty(now), topics_->duty(now), groups_->duty(now, flushed), queues_->duty()});
   else
     next = drain_once(now);
   if (state_ == State::kServing) streams_->duty(now);

@@ -97,8 +97,10 @@ Result<shm::JoinQueueReply> QueueDriver::join(Session& who, const shm::JoinQueue
                       boot_now_ns());
 }
 
-BootNanos QueueDriver::duty(BootNanos now) {
-  const BootNanos next = queues_.duty(now);
+BootNanos QueueDriver::duty() {
+  // Not the time at which the turn began: locks are ended by the time of each message, and one that
+  // is given must not seem to begin before the one that has ended.
+  const BootNanos next = queues_.duty(boot_now_ns());
   for (Topic* topic : parts_.topics.all())
     if (topic->settings().memory_only) topic->set_watched(queues_.waits_for(topic->id()));
   if (covered_) {

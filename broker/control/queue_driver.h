@@ -49,7 +49,7 @@ class QueueDriver final : private QueueHost {
     queues_.settle(session, message, boot_now_ns());
   }
   void session_ended(SessionIndex session) { queues_.session_ended(session, boot_now_ns()); }
-  [[nodiscard]] BootNanos duty(BootNanos now);
+  [[nodiscard]] BootNanos duty();
   /// Before the logs are sealed: what was done since the last duty is journalled.
   void drain() { static_cast<void>(queues_.duty(boot_now_ns())); }
 
