@@ -21,6 +21,7 @@ using Message = http::response<http::span_body<const char>>;
 
 constexpr std::size_t kReadBytes = 4096;
 constexpr seconds kLinger{2};
+constexpr milliseconds kCancelAgain{100};
 constexpr std::size_t kLingerBytes = 1024 * 1024;
 
 /// As RFC 9110 wants it: "Sun, 06 Nov 1994 08:49:37 GMT".
@@ -50,6 +51,13 @@ Response run_handler(const Engine& engine, const Handler& handler, const Request
                         {{"gateway", engine.options.name}, {"reason", reason}}});
   }
   return problem({500, "failed", "the gateway failed at this request", "tell the operator"});
+}
+
+/// A body of which nobody but who wrote it knows where it ends: a proxy in front may see another
+/// next request in it than we (RFC 9112, 6.1).
+bool has_unknown_end(const http::request_header<http::fields>& head) {
+  if (head.count(http::field::transfer_encoding) == 0) return false;
+  return head.version() < 11 || !beast::iequals(head[http::field::transfer_encoding], "chunked");
 }
 
 /// The answer to bytes that are no request; status 0: just the end.
@@ -154,13 +162,18 @@ class HttpConnection final : public Connection,
   void limit_request() {
     lowest().expires_never();
     is_late_ = false;
-    timer_.expires_after(milliseconds{engine_.options.request_ms});
+    is_reading_ = true;
+    end_after(milliseconds{engine_.options.request_ms});
+  }
+  /// Again and again: what has just been read is not there to be canceled, and is read on from.
+  void end_after(milliseconds limit) {
+    timer_.expires_after(limit);
     timer_.async_wait([self = this->shared_from_this()](beast::error_code canceled) {
       if (canceled || !self->is_reading_) return;
       self->is_late_ = true;
       self->lowest().cancel();
+      self->end_after(kCancelAgain);
     });
-    is_reading_ = true;
   }
 
   void broken(beast::error_code bad) {
@@ -180,6 +193,11 @@ class HttpConnection final : public Connection,
 
   void decide() {
     const auto& head = parser_->get();
+    if (has_unknown_end(head)) {
+      end_reading();
+      return answer(problem({400, "invalid", "the Transfer-Encoding is not plainly chunked",
+                             "send a Content-Length, or chunks in HTTP/1.1"}));
+    }
     BodyAhead ahead{parser_->chunked(), std::nullopt};
     if (const auto length = parser_->content_length()) ahead.length = *length;
     intake_ = take_in(engine_, peer_, head.base(), ahead);

@@ -45,6 +45,11 @@ bool copy_headers(const Head& head, Request& request) {
   return true;
 }
 
+/// "127.0.0.1"; somebody's "127.0.0.1.example" is a name, which may point here.
+bool is_loopback_address(std::string_view host) {
+  return host.starts_with("127.") && host.find_first_not_of("0123456789.") == host.npos;
+}
+
 /// A page elsewhere may let its own name point to this machine; it cannot change what Host says.
 std::optional<Response> check_host(const Engine& engine, const Head& head) {
   if (head.count(http::field::host) != 1) {
@@ -54,7 +59,7 @@ std::optional<Response> check_host(const Engine& engine, const Head& head) {
   if (!engine.is_loopback) return std::nullopt;
   const std::string host = host_without_port(head[http::field::host]);
   const bool is_ours =
-      host == "localhost" || host == "[::1]" || host.starts_with("127.") ||
+      host == "localhost" || host == "[::1]" || is_loopback_address(host) ||
       std::ranges::find(engine.options.host_names, host) != engine.options.host_names.end();
   if (is_ours) return std::nullopt;
   return problem({421, "wrong-host", "the Host header names somebody else than this gateway",
@@ -62,7 +67,8 @@ std::optional<Response> check_host(const Engine& engine, const Head& head) {
                               engine.options.name)});
 }
 
-std::optional<Response> check_origin(const Head& head, bool is_socket) {
+/// Over TLS a page that came without it is another's, too: anybody on the way may have made it.
+std::optional<Response> check_origin(const Head& head, bool is_socket, bool is_secure) {
   const bool is_reading = head.method() == http::verb::get || head.method() == http::verb::head ||
                           head.method() == http::verb::options;
   if (is_reading && !is_socket) return std::nullopt;
@@ -70,6 +76,7 @@ std::optional<Response> check_origin(const Head& head, bool is_socket) {
   const std::string_view origin = head[http::field::origin];
   const auto slashes = origin.find("://");
   const bool is_own = slashes != std::string_view::npos &&
+                      (!is_secure || small(origin.substr(0, slashes)) == "https") &&
                       small(origin.substr(slashes + 3)) == small(head[http::field::host]);
   if (is_own) return std::nullopt;
   return problem({403, "wrong-origin", "a page of another origin asks",
@@ -158,7 +165,8 @@ std::optional<Response> check(Engine& engine, const Peer& peer, const Head& head
     return invalid("a header is not plain UTF-8 text", "correct the header");
   }
   if (auto answered = find_route(engine, head, intake)) return answered;
-  if (auto wrong = check_origin(head, static_cast<bool>(intake.route->accept))) return wrong;
+  const bool is_socket = static_cast<bool>(intake.route->accept);
+  if (auto wrong = check_origin(head, is_socket, peer.is_secure)) return wrong;
   return check_body(*intake.route, head, body);
 }
 

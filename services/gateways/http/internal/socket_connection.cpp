@@ -127,8 +127,8 @@ class SocketConnection final : public Connection,
     queue_ = std::make_shared<SocketQueue>(engine_, self);
     place_->seat(self);
     stream_.async_accept(head_, [self](beast::error_code bad) {
-      self->is_open_ = !bad;
-      if (bad) return self->finish();
+      if (bad || self->is_finished_) return self->finish();
+      self->is_open_ = true;
       self->is_told_ = false;
       // What on_open sends asks for its writing itself: one asked for here would run beside it.
       self->call([self] { self->handler_->on_open(self->queue_); }, [self] { self->read(); });
@@ -208,7 +208,8 @@ class SocketConnection final : public Connection,
     if (is_finished_) return;
     stream_.async_read(
         buffer_, [self = this->shared_from_this()](beast::error_code bad, std::size_t) {
-          if (bad) return self->finish();
+          // Finished meanwhile: the handler is about to go, or gone.
+          if (bad || self->is_finished_) return self->finish();
           if (self->stream_.got_binary()) {
             return self->queue_->close(websocket::close_code::unknown_data, "text only");
           }

@@ -1,6 +1,7 @@
 #include "services/gateways/http/server.h"
 
 #include <gmock/gmock.h>
+#include <poll.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -232,6 +233,23 @@ TEST_F(ServerTest, BytesThatAreNoRequestEndTheConnectionWithAReason) {
   EXPECT_EQ(ask(get("/things/7")).status, 200);
 }
 
+TEST_F(ServerTest, BodyWithoutAKnownEndHidesNoSecondRequest) {
+  start();
+  for (const char* coding :
+       {"1.1\r\nTransfer-Encoding: identity", "1.1\r\nTransfer-Encoding: chunked, identity",
+        "1.1\r\nTransfer-Encoding: xchunked", "1.1\r\nTransfer-Encoding: gzip, chunked",
+        "1.1\r\nTransfer-Encoding:",
+        "1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked"}) {
+    RawClient client(server_->port());
+    client.say("POST /throws HTTP/" + std::string(coding) + "\r\nHost: localhost\r\n\r\n" +
+               get("/things/7"));
+    const RawAnswer refusal = client.answer();
+    EXPECT_EQ(refusal.status, 400) << coding;
+    EXPECT_TRUE(refusal.has("Connection: close")) << coding;
+    EXPECT_EQ(client.answer().status, 0) << coding;
+  }
+}
+
 TEST_F(ServerTest, LongAddressesAndHeadersAreRefused) {
   start();
   EXPECT_EQ(ask(get("/" + std::string(5'000, 'a'))).status, 414);
@@ -255,9 +273,30 @@ TEST_F(ServerTest, SlowPeersAreToldAndDroppedAndHoldNobodyUp) {
   EXPECT_TRUE(silent.is_ended());
 }
 
+TEST_F(ServerTest, NoMomentOfItsBytesLetsAPeerStayLonger) {
+  start({.request_ms = 50});
+  std::vector<std::thread> peers;
+  for (int peer = 0; peer < 40; ++peer) {
+    peers.emplace_back([&] {
+      RawClient client(server_->port());
+      client.say(
+          "PUT /things/7 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+          "Content-Length: 60000\r\n\r\n");
+      // Until it is told, or for some seconds if nobody tells it.
+      pollfd heard{client.descriptor(), POLLIN, 0};
+      for (int bytes = 0; bytes < 5'000 && ::poll(&heard, 1, 1) == 0; ++bytes) client.say(" ");
+      client.say_no_more();
+      EXPECT_EQ(client.answer().status, 408);
+    });
+  }
+  for (std::thread& peer : peers) peer.join();
+}
+
 TEST_F(ServerTest, ForeignNamesAndPagesAreRefused) {
   start();
   EXPECT_EQ(ask("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n").status, 421);
+  EXPECT_EQ(ask("GET / HTTP/1.1\r\nHost: 127.evil.example\r\n\r\n").status, 421);
+  EXPECT_EQ(ask("GET / HTTP/1.1\r\nHost: 127.0.0.1.evil.example:8080\r\n\r\n").status, 421);
   EXPECT_EQ(ask("GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n").status, 200);
   EXPECT_EQ(ask("GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n").status, 200);
   const auto from = [&](const std::string& origin) {

@@ -35,8 +35,8 @@ inline void make_certificate(const std::string& certificate_path, const std::str
   std::fclose(file);
 }
 
-/// What comes back, at the given version of TLS.
-inline std::string ask_over_tls(std::uint16_t port, const std::string& path,
+/// What comes back, at the given version of TLS, until the connection ends.
+inline std::string say_over_tls(std::uint16_t port, const std::string& request,
                                 int version = TLS1_3_VERSION) {
   using Context = std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)>;
   const Context context(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
@@ -46,8 +46,6 @@ inline std::string ask_over_tls(std::uint16_t port, const std::string& path,
   const std::unique_ptr<SSL, decltype(&SSL_free)> tls(SSL_new(context.get()), SSL_free);
   SSL_set_fd(tls.get(), client.descriptor());
   if (SSL_connect(tls.get()) != 1) return "no handshake";
-  const std::string request =
-      "GET " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
   SSL_write(tls.get(), request.data(), static_cast<int>(request.size()));
   std::string text;
   char bytes[1024];
@@ -56,6 +54,11 @@ inline std::string ask_over_tls(std::uint16_t port, const std::string& path,
     text.append(bytes, static_cast<std::size_t>(got));
   }
   return text;
+}
+inline std::string ask_over_tls(std::uint16_t port, const std::string& path,
+                                int version = TLS1_3_VERSION) {
+  return say_over_tls(
+      port, "GET " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", version);
 }
 
 }  // namespace mallbots::gateways

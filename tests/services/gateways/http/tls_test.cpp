@@ -14,6 +14,7 @@ class TlsTest : public testing::Test {
     router.get("/who", [](const Request& request) {
       return json_response(200, request.is_secure ? "\"secure\"" : "\"open\"");
     });
+    router.post("/who", [](const Request&) { return empty_response(204); }, Body::kNone);
     return Server::start(
         {.name = "test", .bind = bind, .tls_certificate = certificate_, .tls_key = key_},
         std::move(router));
@@ -42,6 +43,20 @@ TEST_F(TlsTest, OldVersionsAndPlainTextAreNotAnswered) {
   EXPECT_TRUE(plain.is_ended());
   EXPECT_NE(ask_over_tls((*server)->port(), "/who", TLS1_3_VERSION).find("\"secure\""),
             std::string::npos);
+}
+
+TEST_F(TlsTest, PageThatCameWithoutTlsChangesNothing) {
+  const auto server = start("127.0.0.1");
+  ASSERT_TRUE(server);
+  const auto status = [&](const std::string& origin) {
+    return say_over_tls((*server)->port(),
+                        "POST /who HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
+                        "Connection: close\r\nOrigin: " +
+                            origin + "\r\n\r\n")
+        .substr(9, 3);
+  };
+  EXPECT_EQ(status("https://localhost"), "204");
+  EXPECT_EQ(status("http://localhost"), "403");
 }
 
 TEST_F(TlsTest, KeyOfAnotherCertificateIsNamed) {
