@@ -102,7 +102,8 @@ endif
 ifneq ($(wildcard tests/browser/package.json),)
 define HELP +=
 
-  make browser      the pages in Chromium, against a mall that is made up (PICTURES=1: every view and state as PNG in build/browser)
+  make browser      the pages in Chromium, against a mall that is made up, and after `make build` against a real one (some 20 minutes;
+                    PICTURES=1: every view and state as PNG in build/browser)
 endef
 .PHONY: browser
 browser:

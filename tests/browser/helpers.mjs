@@ -58,3 +58,32 @@ export async function giveDetails(page) {
   for (const letter of "Zoe") await page.locator(".key", {hasText: new RegExp(`^${letter}$`, "i")}).click();
   await page.getByRole("button", {name: "Continue"}).click();
 }
+
+/** An order of a real mall from the first touch at the kiosk until it is handed over, with depot and desk in the staff's window. */
+export async function touchToReleased({page, staff, kiosk, phone = "+447700900321"}) {
+  await page.goto(`${kiosk}/`);
+  await page.getByRole("button", {name: "Touch to start"}).click();
+  await page.locator(".store-card").first().click();
+  await page.getByRole("button", {name: /^Add /}).first().click();
+  await expect(page.locator(".cart-total")).not.toHaveClass(/unsettled/);
+  await page.getByRole("button", {name: "Review order"}).click();
+  await page.getByRole("button", {name: /^Confirm/}).click();
+  await page.getByLabel("Your phone number").fill(phone);
+  await page.getByLabel("Your name").fill("Zoe");
+  await page.getByRole("button", {name: "Continue"}).click();
+  await page.getByRole("button", {name: /Card that pays/}).click();
+  const number = await page.locator(".number-plate strong").textContent({timeout: 20_000});
+  await expectAccessible(page);
+  await staff.evaluate(() => { location.hash = "depot"; });
+  const row = staff.locator(".master .table-row", {hasText: number});
+  await expect(row).toBeVisible({timeout: 150_000});
+  await row.click();
+  await staff.getByRole("button", {name: "Accept as reported"}).click();
+  await staff.getByRole("button", {name: "To the pickup desk"}).click();
+  await expect(staff.getByRole("button", {name: "Take card"})).toBeEnabled({timeout: 20_000});
+  await staff.getByRole("button", {name: "Take card"}).click();
+  await expect(staff.getByRole("button", {name: "Hand over"})).toBeEnabled({timeout: 20_000});
+  await staff.getByRole("button", {name: "Hand over"}).click();
+  await expect(staff.getByText("This order is complete.")).toBeVisible({timeout: 20_000});
+  await expect(page.locator(".order-head h1")).toHaveText("Handed over. Enjoy!", {timeout: 20_000});
+}

@@ -206,6 +206,7 @@ for (const colorScheme of ["light", "dark"]) {
   test.describe(colorScheme, () => {
     test.use({colorScheme});
     test("no serious or critical finding on any screen", async ({page, mock}) => {
+      test.setTimeout(180_000);
       await page.goto(`${mock.kiosk}/`);
       await expectAccessible(page);
       await fillCart(page, mock);

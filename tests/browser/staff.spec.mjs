@@ -138,7 +138,9 @@ test("stores, customers and operations by keyboard only", async ({page, mock}) =
   await tabTo(page, page.getByRole("button", {name: "New product"}));
   await page.keyboard.press("Enter");
   await page.keyboard.type("Rye loaf");
-  for (let steps = 0; steps < 3; ++steps) await page.keyboard.press("Tab");
+  for (let steps = 0; steps < 2; ++steps) await page.keyboard.press("Tab");
+  await page.keyboard.type("RYE-1");
+  await page.keyboard.press("Tab");
   await page.keyboard.type("3.80");
   await page.keyboard.press("Enter");
   await expect(page.locator(".goods")).toContainText("Rye loaf");
@@ -246,6 +248,9 @@ test("a request to take part is approved; products are added, priced, removed", 
   await page.getByRole("button", {name: "New product"}).click();
   await page.getByLabel("Name").fill("Sourdough loaf");
   await page.getByLabel("Price, £").fill("4.333");
+  await page.getByRole("button", {name: "Add it"}).click();
+  await expect(page.getByText("Please give it a stock code.")).toBeVisible();
+  await page.getByLabel("Stock code").fill("SOUR-1");
   await page.getByRole("button", {name: "Add it"}).click();
   await expect(page.getByText("The price is an amount like 12.50.")).toBeVisible();
   await page.getByLabel("Price, £").fill("4.35");

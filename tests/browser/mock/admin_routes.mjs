@@ -50,6 +50,12 @@ const storeOf = ({mall, me, id}) => known(mall.stores.find((row) => row.id === i
 const orderOf = ({mall, id}) => known(mall.orders.get(id), "order");
 const show = (mall, store) => { mall.board.put("stores", store); return [200, store]; };
 
+/** As the gateway reads a body: what must be there is, and no text is blank. */
+function refuseUnfit(body, needed) {
+  for (const field of needed) if (!body[field]) throw new Refusal(400, "invalid", `'${field}' is missing`);
+  for (const [field, value] of Object.entries(body)) if (value === "") throw new Refusal(400, "invalid", `'${field}' is blank`);
+}
+
 function signIn({mock, body, response}) {
   let role = null;
   if (body?.link) { role = mock.links.get(body.link); mock.links.delete(body.link); }
@@ -88,13 +94,15 @@ export const adminRoutes = [
     return paged(ask.mall.products.filter((row) => row.store_id === store.id), ask.query, "products");
   })],
   ["POST", /^\/admin\/v1\/stores\/([^/]+)\/products$/, guarded("products.edit", (ask) => {
+    refuseUnfit(ask.body, ["name", "sku", "price"]);
     const product = {id: newId(ask.mall.next), store_id: storeOf(ask).id, description: "", sku: "", ...ask.body};
     ask.mall.products.push(product);
     return [201, product];
   })],
   ["PATCH", /^\/admin\/v1\/stores\/([^/]+)\/products\/([^/]+)$/, guarded("products.edit", (ask) => {
     storeOf(ask);
-    return [200, Object.assign(known(ask.mall.products.find((row) => row.id === ask.id2), "product"), ask.body)];
+    refuseUnfit(ask.body, ["name"]);
+    return [200, Object.assign(known(ask.mall.products.find((row) => row.id === ask.id2), "product"), {description: ""}, ask.body)];
   })],
   ["PUT", /^\/admin\/v1\/stores\/([^/]+)\/products\/([^/]+)\/price$/, guarded("products.edit", (ask) => {
     storeOf(ask);

@@ -84,6 +84,7 @@ export function operationsView({api, live, can, go}, box) {
     topics.set(of("topic").sort((a, b) => a.name.localeCompare(b.name)));
     groups.set(of("group").sort((a, b) => b.lag - a.lag || a.group.localeCompare(b.group)));
     drawBoxes(of("letters"));
+    open?.heard(board.rows);
     drawSagas(of("saga"));
     drawOutboxes(of("outbox"));
     const grown = withSample(series, board.rows.get("sample"));
@@ -114,12 +115,15 @@ export function operationsView({api, live, can, go}, box) {
     move(to) { openBox(to); (open?.element.querySelector("h3") ?? letters.querySelector("button"))?.focus(); }};
 }
 
+const named = (letter) => letter.name || "nameless message";
+
 function letterBox({api, can, back}, group, topic) {
   const path = `/admin/v1/operations/dead-letters/${encodeURIComponent(group)}/${encodeURIComponent(topic)}`;
   const say = h("div", {role: "alert"});
   const command = commander(say);
   const stop = new AbortController();
   let rows = [];
+  let seen = null;
   const one = async (button, what, choice, text) => {
     const answer = await command(button, () => api.send("POST", `${path}/${what}`, choice));
     if (answer && Number.isFinite(answer.done)) { toast(`${plural(answer.done, "letter")} ${text}.`, "check"); load(); }
@@ -128,12 +132,12 @@ function letterBox({api, can, back}, group, topic) {
     if (await ask({title, text: "Purged letters are never handled. This cannot be undone.", yes: "Purge", danger: true})) await one(button, "purge", choice, "purged");
   };
   const table = new Table({label: `Dead letters of ${group}`, rowHeight: 74, empty: {symbol: "check", title: "Nothing left here", text: "All letters were retried or purged."}, columns: [
-    {title: "Message", size: "minmax(8em, 1.2fr)", draw: (row) => h("div.two", {}, h("strong.clip", {}, row.name), h("span.quiet.mono.clip", {}, row.key)), mark: (row) => row.id},
+    {title: "Message", size: "minmax(8em, 1.2fr)", draw: (row) => h("div.two", {}, h("strong.clip", {}, named(row)), h("span.quiet.mono.clip", {}, row.key || "no key")), mark: (row) => row.id},
     {title: "Reason", size: "minmax(10em, 2fr)", draw: (row) => h("div.two", {}, h("span.clamp", {title: row.error || row.reason}, row.error || row.reason), h("span.quiet.clip", {}, `${row.handler || row.reason}, ${plural(Number(row.attempts) || 0, "try", "tries")}`)), mark: (row) => row.id},
     {title: "Died", size: "6.4em", class: "end num quiet", text: (row) => clock(row.died_ms, Date.now())},
     {title: "", size: can("operations.change") ? "11em" : "0", class: "end", draw: (row) => can("operations.change") && h("div.row-buttons", {},
-      h("button.button.small", {type: "button", "aria-label": `Retry ${row.name} ${row.key}`, on: {click: (event) => one(event.currentTarget, "replay", {ids: [row.id]}, "retried")}}, icon("undo"), "Retry"),
-      h("button.button.small", {type: "button", "aria-label": `Purge ${row.name} ${row.key}`, on: {click: (event) => purge(event.currentTarget, {ids: [row.id]}, "Purge this letter?")}}, icon("trash"))), mark: (row) => row.id},
+      h("button.button.small", {type: "button", "aria-label": `Retry ${named(row)} ${row.key}`.trim(), on: {click: (event) => one(event.currentTarget, "replay", {ids: [row.id]}, "retried")}}, icon("undo"), "Retry"),
+      h("button.button.small", {type: "button", "aria-label": `Purge ${named(row)} ${row.key}`.trim(), on: {click: (event) => purge(event.currentTarget, {ids: [row.id]}, "Purge this letter?")}}, icon("trash"))), mark: (row) => row.id},
   ]});
   const load = async () => {
     try { await pages(api, `${path}?state=left`, "letters", {signal: stop.signal}, (all) => { rows = [...all]; table.set(rows); }); } catch (problem) { if (!stop.signal.aborted) table.fail(problem, load); }
@@ -142,5 +146,12 @@ function letterBox({api, can, back}, group, topic) {
   const all = h("button.button", {type: "button", on: {click: () => one(all, "replay", {all: true}, "retried")}}, icon("undo"), "Retry all");
   const none = h("button.button.danger", {type: "button", on: {click: () => purge(none, {all: true}, "Purge all letters?")}}, "Purge all");
   return {element: h("div.letter-box", {}, h("div.bar-row", {}, h("button.button.plain", {type: "button", on: {click: back}}, icon("back"), "All boxes"), h("h3.stretch.mono.clip", {tabindex: -1}, `${group} ← ${topic}`), can("operations.change") && [all, none]), say,
-    h("div.short", {}, table.element)), close() { stop.abort(); table.close(); }};
+    h("div.short", {}, table.element)),
+    heard(rows) { // a letter that is retried may come back
+      const row = rows.get(`letters:${group}:${topic}`);
+      const mark = row ? `${row.left}|${row.done}` : "";
+      if (seen !== null && seen !== mark) load();
+      seen = mark;
+    },
+    close() { stop.abort(); table.close(); }};
 }

@@ -135,7 +135,7 @@ function storeDetail({api, can}, id) {
   };
   const rename = async (product) => {
     const said = await ask({title: "Name and description", yes: "Save", fields: [{name: "name", label: "Name", value: product.name}, {name: "description", label: "Description", value: product.description, kind: "long", most: 1000}], check: ({name}) => name ? null : "Please give it a name."});
-    if (said) await tell(async () => put(await api.send("PATCH", at(product), said)));
+    if (said) await tell(async () => put(await api.send("PATCH", at(product), {name: said.name, ...(said.description && {description: said.description})})));
   };
   const remove = async (product) => {
     if (!await ask({title: `Remove ${product.name}?`, text: "It cannot be ordered any more. This cannot be undone.", yes: "Remove", danger: true})) return;
@@ -143,9 +143,9 @@ function storeDetail({api, can}, id) {
   };
   const add = h("button.button", {type: "button", on: {click: async () => {
     const said = await ask({title: "New product", yes: "Add it", fields: [{name: "name", label: "Name"}, {name: "description", label: "Description", kind: "long", most: 1000}, {name: "sku", label: "Stock code"}, priceField("")],
-      check: ({name, price}) => name ? priceWrong(price) : "Please give it a name."});
+      check: ({name, sku, price}) => !name ? "Please give it a name." : !sku ? "Please give it a stock code." : priceWrong(price)});
     if (!said) return;
-    await tell(async () => put(await api.send("POST", `${path}/products`, {name: said.name, ...(said.description && {description: said.description}), ...(said.sku && {sku: said.sku}), price: {minor: minorOf(said.price), currency: "GBP"}})));
+    await tell(async () => put(await api.send("POST", `${path}/products`, {name: said.name, sku: said.sku, ...(said.description && {description: said.description}), price: {minor: minorOf(said.price), currency: "GBP"}})));
   }}}, icon("plus"), "New product");
 
   const load = async () => {
