@@ -339,6 +339,7 @@ test.describe("a thousand robots", () => {
   test("are drawn at thirty frames a second or more", async ({page, mock}) => {
     await signIn(page, mock, "depot-admin", "floor");
     await expect(page.locator(".legend")).toContainText("active");
+    await expect(page.locator(".legend .place")).toHaveText(["Depot", "Receiving bay", "Store"]);
     await expect.poll(() => page.locator("canvas").getAttribute("data-frames").then(Number), {timeout: 20_000, intervals: [500]}).toBeGreaterThanOrEqual(30);
   });
   test("stand still for who asks for less motion, and are still up to date", async ({page, mock}) => {

@@ -3,7 +3,7 @@ import test from "node:test";
 import {countOf, countRows} from "../../../services/gateways/admin/page/depot.js";
 import {withSample} from "../../../services/gateways/admin/page/operations.js";
 import {wanted} from "../../../services/gateways/admin/page/pickup.js";
-import {glide, inTwo, merged, placeOf, wallAround} from "../../../services/gateways/admin/page/plan.js";
+import {blockAround, depotOf, glide, inTwo, merged, placeOf, wallAround} from "../../../services/gateways/admin/page/plan.js";
 import {niceTop, pathOf} from "../../../services/gateways/admin/page/plot.js";
 import {takeLink} from "../../../services/gateways/admin/page/sign_in.js";
 
@@ -36,6 +36,21 @@ test("a store's name is written across its wall", () => {
   assert.deepEqual(inTwo("Kettle", () => false), ["Kettle"]);
   assert.deepEqual(placeOf("12, 4"), {x: 12, y: 4});
   assert.equal(placeOf("near the door"), null);
+});
+
+test("the depot is the free cell nearest to the corner, its bay what is free around it", () => {
+  assert.equal(depotOf(["@@", "@@"]), null);
+  const {x, y, bay} = depotOf(["@@@@@@@@@@", "@........@", "@@@@@@@@@@"]);
+  assert.deepEqual({x, y}, {x: 1, y: 1});
+  assert.deepEqual(bay.map((cell) => cell.x), [1, 2, 3, 4, 5, 6, 7]);
+});
+
+test("a store is the rectangle of walls that it stands in", () => {
+  const rows = ["@@@@@@@", "@.....@", "@.@@@.@", "@.@@@.@", "@.....@", "@@@@@@@"];
+  assert.deepEqual(blockAround(rows, {x: 3, y: 3}), {left: 2, top: 2, width: 3, height: 2});
+  assert.equal(blockAround(rows, {x: 1, y: 1}), null);
+  assert.equal(blockAround(rows, {x: 0, y: 2}), null);
+  assert.equal(blockAround(rows, {x: 90, y: 90}), null);
 });
 
 test("the desk finds by number or by phone", () => {

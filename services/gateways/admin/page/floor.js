@@ -10,7 +10,8 @@ import {Table, failure} from "./table.js";
 export function floorView({api, live, can, go}) {
   const tiles = h("ul.tiles", {"aria-label": "Orders by state"});
   const stage = h("div.plan-stage");
-  const legend = h("p.legend", {});
+  const robotsKey = h("span.key", {});
+  const legend = h("p.legend", {}, robotsKey, h("span.key", {}, h("span.place.depot", {}, "Depot"), h("span.place.bay", {}, "Receiving bay"), h("span.place.store", {}, "Store")));
   const chosenBox = h("div.robot-card", {"aria-live": "polite"});
   const ends = [];
   let plan = null;
@@ -52,9 +53,9 @@ export function floorView({api, live, can, go}) {
     plan?.setRobots(rows);
     const counts = countBy(rows, "status");
     const text = ["active", "idle", "offline"].map((status) => `${grouped(counts[status] ?? 0)} ${status}`);
-    if (legend.mark !== text.join()) {
-      legend.mark = text.join();
-      fill(legend, ["active", "idle", "offline"].map((status, index) => h("span", {class: status}, text[index])));
+    if (robotsKey.mark !== text.join()) {
+      robotsKey.mark = text.join();
+      fill(robotsKey, ["active", "idle", "offline"].map((status, index) => h("span", {class: status}, text[index])));
     }
     showChosen();
   };
@@ -68,7 +69,7 @@ export function floorView({api, live, can, go}) {
     try {
       const drawn = await api.get("/admin/v1/plan", {tries: 3});
       if (!drawn.rows?.length) return fill(stage, blank({symbol: "map", title: "There is no floor plan", text: "The mall was started without one."}));
-      const canvas = h("canvas", {role: "img", "aria-label": `Floor plan of ${drawn.name || "the mall"}, ${drawn.width} by ${drawn.height} cells. The robots on it stand in the table beside it.`});
+      const canvas = h("canvas", {role: "img", "aria-label": `Floor plan of ${drawn.name || "the mall"}, ${drawn.width} by ${drawn.height} cells. The depot and its receiving bay are at the upper left. The robots on it stand in the table beside it.`});
       fill(stage, canvas);
       plan?.close();
       plan = new FloorPlan(canvas, {plan: drawn, onPick: choose});

@@ -3,14 +3,35 @@
 
 const kGlide_ms = 400;
 const kColours = {
-  light: {floor: "#fbfbf8", wall: "#c9d2d9", wallEdge: "#9aa8b3", text: "#14222f", active: "#0b5fae", idle: "#1a6b3c", offline: "#a62430", ring: "#c77700", depot: "#ffe6b3", stop: "#eef3f7"},
-  dark: {floor: "#101a23", wall: "#2d3c49", wallEdge: "#475a69", text: "#e3eaf0", active: "#7cbcff", idle: "#7fd79c", offline: "#ff9c9c", ring: "#ffbf4a", depot: "#4a3a14", stop: "#1b2833"},
+  light: {floor: "#fbfbf8", wall: "#c9d2d9", wallEdge: "#9aa8b3", text: "#14222f", active: "#0b5fae", idle: "#1a6b3c", offline: "#a62430", ring: "#c77700", bay: "#ffe6b3", bayEdge: "#7d4e00", store: "#dfe9f5", storeEdge: "#0b5fae"},
+  dark: {floor: "#101a23", wall: "#2d3c49", wallEdge: "#475a69", text: "#e3eaf0", active: "#7cbcff", idle: "#7fd79c", offline: "#ff9c9c", ring: "#ffbf4a", bay: "#4a3a14", bayEdge: "#ffca6b", store: "#1c3247", storeEdge: "#7cbcff"},
 };
 
 /** "12,4" -> {x: 12, y: 4}; null: no place. */
 export function placeOf(text) {
   const match = /^\s*(\d{1,5})\s*,\s*(\d{1,5})\s*$/.exec(text ?? "");
   return match ? {x: Number(match[1]), y: Number(match[2])} : null;
+}
+
+const kBaySteps = 6; // who is so near to the depot is there (services/simulators/bots)
+
+/** The depot, which is the free cell nearest to the upper left corner, and its receiving bay: the cells from which it is near. null: a plan of walls. */
+export function depotOf(rows) {
+  const free = rows.flatMap((row, y) => [...row].flatMap((cell, x) => (cell === "." ? [{x, y}] : [])));
+  if (!free.length) return null;
+  const depot = free.reduce((best, cell) => (cell.x ** 2 + cell.y ** 2 < best.x ** 2 + best.y ** 2 ? cell : best));
+  const bay = [depot];
+  const known = new Set([`${depot.x},${depot.y}`]);
+  for (const cell of bay) { // in the order of their steps from the depot; it grows while we go
+    const steps = cell.steps ?? 0;
+    if (steps === kBaySteps) continue;
+    for (const [x, y] of [[cell.x + 1, cell.y], [cell.x - 1, cell.y], [cell.x, cell.y + 1], [cell.x, cell.y - 1]]) {
+      if (rows[y]?.[x] !== "." || known.has(`${x},${y}`)) continue;
+      known.add(`${x},${y}`);
+      bay.push({x, y, steps: steps + 1});
+    }
+  }
+  return {...depot, bay};
 }
 
 /** Where a robot is drawn at `now`: from where it was drawn when its new position came, straight on. */
@@ -114,6 +135,7 @@ export class FloorPlan {
     this.plan.rows.forEach((row, y) => {
       for (let x = 0; x < row.length; ++x) if (row[x] !== ".") pen.fillRect(x * cell, y * cell, cell + 0.5, cell + 0.5);
     });
+    this.drawDepot(pen);
     const size = Math.max(9, Math.min(14, cell * 0.52));
     pen.font = `600 ${size}px ${getComputedStyle(document.body).fontFamily}`;
     pen.textAlign = "center";
@@ -121,12 +143,45 @@ export class FloorPlan {
     for (const store of this.stores) {
       const at = placeOf(store.location);
       if (!at) continue;
+      const block = blockAround(this.plan.rows, at);
+      if (block) this.block(pen, block);
+      else this.tile(pen, at, colours.store, colours.storeEdge);
       pen.fillStyle = colours.text;
       const [left, right] = wallAround(this.plan.rows[at.y] ?? "", at.x);
       const lines = inTwo(store.name, (text) => pen.measureText(text).width <= (right - left) * cell - 4);
-      lines.forEach((line, index) => pen.fillText(clipped(pen, line, (right - left) * cell - 4), (left + right) / 2 * cell, (at.y + 0.5) * cell + (index - (lines.length - 1) / 2) * size * 1.15));
+      lines.forEach((line, index) => pen.fillText(clipped(pen, line, (right - left) * cell - 4), (left + right) / 2 * cell, (block ? block.top + block.height / 2 : at.y + 1.6) * cell + (index - (lines.length - 1) / 2) * size * 1.15));
     }
     return ground;
+  }
+
+  drawDepot(pen) {
+    const {cell, colours} = this;
+    const depot = depotOf(this.plan.rows);
+    if (!depot) return;
+    pen.fillStyle = colours.bay;
+    for (const {x, y} of depot.bay) pen.fillRect(x * cell, y * cell, cell + 0.5, cell + 0.5);
+    this.tile(pen, depot, colours.bayEdge, colours.bayEdge);
+  }
+
+  block(pen, {left, top, width, height}) {
+    const {cell, colours} = this;
+    pen.fillStyle = colours.store;
+    pen.fillRect(left * cell, top * cell, width * cell, height * cell);
+    pen.lineWidth = 1.5;
+    pen.strokeStyle = colours.storeEdge;
+    pen.strokeRect(left * cell + 0.75, top * cell + 0.75, width * cell - 1.5, height * cell - 1.5);
+  }
+
+  /** A cell that is a place: the depot, or a store that stands on open floor. */
+  tile(pen, {x, y}, fill, edge) {
+    const {cell} = this;
+    pen.beginPath();
+    pen.roundRect(x * cell + 1, y * cell + 1, Math.max(2, cell - 2), Math.max(2, cell - 2), cell * 0.2);
+    pen.fillStyle = fill;
+    pen.fill();
+    pen.lineWidth = 1.5;
+    pen.strokeStyle = edge;
+    pen.stroke();
   }
 
   draw(now) {
@@ -198,6 +253,22 @@ export function wallAround(row, x) {
   while (left > 0 && row[left - 1] !== ".") --left;
   while (right < row.length && row[right] !== ".") ++right;
   return [left, right];
+}
+
+/** The rectangle of walls that cell `at` is in: a store's shelves. null: open floor, or no such rectangle. */
+export function blockAround(rows, {x, y}) {
+  const isWall = (at_x, at_y) => rows[at_y]?.[at_x] !== undefined && rows[at_y][at_x] !== ".";
+  if (!isWall(x, y)) return null;
+  const [left, right] = wallAround(rows[y], x);
+  let top = y;
+  let bottom = y + 1;
+  while (isWall(x, top - 1)) --top;
+  while (isWall(x, bottom)) ++bottom;
+  for (let row = top; row < bottom; ++row) {
+    const [from, to] = wallAround(rows[row], x);
+    if (from !== left || to !== right) return null;
+  }
+  return {left, top, width: right - left, height: bottom - top};
 }
 
 /** A name in one line if it fits, else in two, broken where words meet. */
