@@ -172,7 +172,21 @@ void QueueState::grant(Offset offset, std::uint32_t attempt, const Holder& holde
   item->session = holder.session;
   item->token = holder.token;
   item->time = lock_until;
-  if (lock_until != INT64_MAX) locks_.emplace(lock_until, offset);
+  if (lock_until != INT64_MAX) note_lock(lock_until, offset);
+}
+
+/// Every extension leaves a time behind that holds no more; a member may extend as often as it
+/// likes.
+void QueueState::note_lock(BootNanos until, Offset offset) {
+  constexpr std::size_t kSpare = 64;
+  if (locks_.size() > 2 * items_.size() + kSpare) {
+    std::vector<Timed> held;
+    for (std::size_t i = 0; i < items_.size(); ++i)
+      if (items_[i].state == ItemState::kHeld && items_[i].time != INT64_MAX)
+        held.emplace_back(items_[i].time, low_ + i);
+    locks_ = Heap<Timed>{std::greater<>{}, std::move(held)};
+  }
+  locks_.emplace(until, offset);
 }
 
 void QueueState::done(Offset offset) {
@@ -301,7 +315,7 @@ void QueueState::extend(Offset offset, BootNanos lock_until) {
   Item* const item = at(offset);
   if (item == nullptr || item->state != ItemState::kHeld) return;
   item->time = lock_until;
-  locks_.emplace(lock_until, offset);
+  note_lock(lock_until, offset);
 }
 
 ItemView QueueState::view(const Item& item, Offset offset) const {

@@ -169,8 +169,10 @@ class QueueState {
   [[nodiscard]] std::uint32_t delayed() const noexcept { return delayed_count_; }
   /// Of the texts of failures.
   [[nodiscard]] std::size_t note_bytes() const noexcept { return note_bytes_; }
-  /// Loaded, not done.
-  [[nodiscard]] std::size_t window_bytes() const noexcept { return items_.size() * sizeof(Item); }
+  /// Of the window and the times of its locks.
+  [[nodiscard]] std::size_t window_bytes() const noexcept {
+    return items_.size() * sizeof(Item) + locks_.size() * sizeof(Timed);
+  }
 
  private:
   struct Item {
@@ -206,6 +208,7 @@ class QueueState {
   void unblock_next(Offset offset);
   void make_ready(Item& item, Offset offset);
   void list(Item& item, Offset offset);
+  void note_lock(BootNanos until, Offset offset);
   void note_failure(Offset offset, const DeliveryFailure* failure);
   /// As much of the texts as there is room for.
   [[nodiscard]] DeliveryFailure kept_of(const DeliveryFailure& failure) const;

@@ -183,6 +183,20 @@ TEST(QueueState, TellsWhyAMessageCannotBeSettled) {
   EXPECT_EQ(state.held_by(0, 1, 1), ErrorCode::kAlreadySettled);
 }
 
+TEST(QueueState, ALockThatIsExtendedForEverTakesNoMoreMemory) {
+  QueueState state = plain(2);
+  EXPECT_EQ(take(state, kFirst, 100), 0U);
+  EXPECT_EQ(take(state, kSecond, 1'000), 1U);
+  const std::size_t before = state.window_bytes();
+  for (BootNanos until = 1'001; until <= 100'000; ++until) state.extend(1, until);
+  EXPECT_LT(state.window_bytes(), before + 4096);
+  EXPECT_EQ(state.next_time(), 100);
+  EXPECT_EQ(state.expired(100), 0U);
+  state.done(0);
+  EXPECT_FALSE(state.expired(99'999));
+  EXPECT_EQ(state.expired(100'000), 1U);
+}
+
 TEST(QueueState, LooksNoFurtherThanItsWindow) {
   QueueState state;
   for (Offset i = 0; i < kQueueWindow + 10; ++i) state.load(i, 0);
