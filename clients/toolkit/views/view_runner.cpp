@@ -315,7 +315,11 @@ Result<std::size_t> ViewRunner::step(const ViewBuild& build, Deadline deadline) 
       "select p.topic, p.partition, p.next from view_positions p join view_builds b"
       " on b.view = p.view and b.number = p.build where b.view = ? and b.state = ?",
       {name(), static_cast<int>(BuildState::kLive)}));
-  if (!bound) return std::unexpected(bound.error());
+  const auto begin_anew = [&](const Error& error) -> Result<std::size_t> {
+    feeds_.erase(build.number);  // its reader has gone past what was not applied
+    return std::unexpected(error);
+  };
+  if (!bound) return begin_anew(bound.error());
   std::vector<client::Message> within;
   Positions again;  // where its reader has gone too far
   for (const client::Message& message : *read) {
@@ -327,9 +331,10 @@ Result<std::size_t> ViewRunner::step(const ViewBuild& build, Deadline deadline) 
       again.try_emplace(place, message.offset);
   }
   const auto applied = within.empty() ? Result<std::size_t>{0} : apply(build, **feed, within);
-  if (applied)
-    for (const auto& [place, offset] : again)
-      MALLBOTS_TRY((*feed)->reader->seek({place.first, place.second}, offset));
+  if (!applied) return applied;
+  for (const auto& [place, offset] : again)
+    if (const auto back = (*feed)->reader->seek({place.first, place.second}, offset); !back)
+      return begin_anew(back.error());
   return applied;
 }
 

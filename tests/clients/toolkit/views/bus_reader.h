@@ -11,7 +11,7 @@
 
 namespace mallbots::test {
 
-class BusReader final : public toolkit::TopicReader {
+class BusReader : public toolkit::TopicReader {
  public:
   BusReader(toolkit::InProcessBus& bus, const std::vector<std::string>& topics) : bus_(&bus) {
     for (const std::string& topic : topics) topics_.try_emplace(topic);
