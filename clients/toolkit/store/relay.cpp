@@ -75,6 +75,10 @@ void Relay::run(const std::stop_token& stop) {
 Result<std::size_t> Relay::run_once() {
   const auto topics = waiting_topics();
   if (!topics) return std::unexpected(topics.error());
+  // What waited was set aside, or taken out by hand: nobody waits for its time to come.
+  std::erase_if(put_off_, [&](const auto& one) {
+    return std::ranges::find(*topics, one.first) == topics->end();
+  });
   std::size_t done = 0;
   for (const std::string& topic : *topics) {
     const auto found = put_off_.find(topic);

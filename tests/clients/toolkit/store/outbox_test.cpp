@@ -2,8 +2,10 @@
 #include "clients/toolkit/store/outbox.h"
 
 #include <gtest/gtest.h>
+#include <time.h>
 
 #include <atomic>
+#include <chrono>
 #include <set>
 #include <thread>
 
@@ -178,6 +180,21 @@ TEST_F(OutboxTest, ARunningRelayWakesAtTheCommitAndPublishesWhatWasThereBefore) 
   EXPECT_EQ(published("t"), (std::vector<std::string>{"before", "after"}));
   thread.request_stop();
   thread.join();
+}
+
+TEST_F(OutboxTest, ARelayThatHasNothingToDoSleepsWhateverFailedBefore) {
+  bus_.failures_to_come = 1;
+  ASSERT_TRUE(commit("t", {.payload = std::string(2000, 'x')}));  // put off, then set aside
+  std::jthread thread{[&](const std::stop_token& stop) { relay_.run(stop); }};
+  ASSERT_TRUE(eventually([&] { return outbox_->backlog()->refused == 1; }));
+  const auto processor_ms = [] {
+    timespec used{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return used.tv_sec * 1000 + used.tv_nsec / 1'000'000;
+  };
+  const auto before = processor_ms();
+  std::this_thread::sleep_for(std::chrono::milliseconds{300});
+  EXPECT_LT(processor_ms() - before, 100);
 }
 
 TEST_F(OutboxTest, CommitsOfManyThreadsAreAllPublishedAndInOrder) {
