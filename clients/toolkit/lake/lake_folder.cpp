@@ -182,11 +182,10 @@ Result<void> LakeFolder::publish(const std::string& from, const LakeFile& file) 
   const fs::path log = topic / (std::string{kLog} + padded(file.log, 16, 16));
   const fs::path date = log / (std::string{kDate} + date_text(file.day));
   std::error_code error;
-  const bool is_new = fs::create_directories(date, error);
+  fs::create_directories(date, error);
   if (error) return io_error(date.string(), error.message());
-  if (is_new)
-    for (const fs::path& parent : {log, topic, fs::path{folder_}})
-      MALLBOTS_TRY(flush_folder(parent));
+  // Also of folders that are there: who made them may have died, or failed, before this.
+  for (const fs::path& parent : {log, topic, fs::path{folder_}}) MALLBOTS_TRY(flush_folder(parent));
   const fs::path to = date / (std::to_string(file.partition) + "-" + std::to_string(file.first) +
                               "-" + std::to_string(file.next) + "-" + std::to_string(file.records) +
                               std::string{kEnding});

@@ -71,13 +71,14 @@ bool LakeCursor::is_later(std::size_t left, std::size_t right) const {
 
 Result<const client::Message*> LakeCursor::next() {
   const auto later = [&](std::size_t left, std::size_t right) { return is_later(left, right); };
-  if (const auto given = std::exchange(given_, std::nullopt)) {
-    Lane& lane = lanes_[*given];
-    MALLBOTS_TRY(advance(lane));
+  if (given_) {
+    Lane& lane = lanes_[*given_];
+    MALLBOTS_TRY(advance(lane));  // a lane that failed is asked again, not left out
     if (lane.head != nullptr) {
-      heap_.push_back(*given);
+      heap_.push_back(*given_);
       std::ranges::push_heap(heap_, later);
     }
+    given_.reset();
   }
   if (heap_.empty()) return nullptr;
   std::ranges::pop_heap(heap_, later);

@@ -1,9 +1,12 @@
 // M17: the lake's files, names, queries, and views built from it; without a broker.
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <random>
+#include <set>
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/lsan_interface.h>
@@ -17,6 +20,22 @@
 #include "tests/clients/toolkit/views/bus_reader.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/text_file.h"
+
+namespace mallbots::test {
+namespace {
+
+std::set<std::filesystem::path> flushed;
+
+}  // namespace
+}  // namespace mallbots::test
+
+/// In front of the C library's, for this program: what is flushed is noted.
+extern "C" int fsync(int fd) {
+  std::error_code error;
+  mallbots::test::flushed.insert(
+      std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), error));
+  return static_cast<int>(syscall(SYS_fsync, fd));
+}
 
 namespace mallbots::test {
 namespace {
@@ -149,6 +168,19 @@ TEST(LakeFolder, ASecondArchiverIsRefusedAndLeftoversGo) {
   EXPECT_FALSE(std::filesystem::exists(lake.writing_path(0)));
 }
 
+TEST(LakeFolder, AFileIsThereOnlyWhenEveryFolderAboveItIsFlushed) {
+  const TempDir dir;
+  const std::string folder = dir.path().string();
+  // An archiver that died between making the folders and flushing them left these.
+  const std::string topic = folder + "/topic=events.orders";
+  const std::string log = topic + "/log=000000000000002a";
+  std::filesystem::create_directories(log + "/date=2025-11-21");
+  flushed.clear();
+  ASSERT_TRUE(file_away(folder, 42, 9, {{.offset = 5, .time_ms = 1'763'683'200'000}}));
+  for (const std::string& one : {folder, topic, log, log + "/date=2025-11-21"})
+    EXPECT_TRUE(flushed.contains(std::filesystem::canonical(one))) << one;
+}
+
 TEST(LakeFolder, PatternsFitAsInAShell) {
   EXPECT_TRUE(toolkit::fits_pattern("events.*", "events.Order"));
   EXPECT_TRUE(toolkit::fits_pattern("*.events.*", "mallbots.orders.events.Cart"));
@@ -201,6 +233,22 @@ TEST_F(LakeCursorTest, M17_4_ReadsBackByTimeTypeAndEntityInOrder) {
   EXPECT_EQ(read({.topics = {"mai*"}}), "e");
   EXPECT_EQ(read({.topics = {"events.orders"}, .partition = 0, .first = 1}), "bc");
   EXPECT_EQ(read({.types = {"Placed"}, .keys = {"o-3"}}), "");
+}
+
+TEST_F(LakeCursorTest, ADamagedFileIsToldAgainAndNeverTheEnd) {
+  const auto files = toolkit::LakeFolder{folder_}.files();
+  ASSERT_TRUE(files);
+  for (const toolkit::LakeFile& file : *files)
+    if (file.first == 2) put_bytes(file.path, "damage");
+  auto cursor = toolkit::LakeCursor::open(folder_);
+  ASSERT_TRUE(cursor);
+  const auto read_on = [&] {
+    auto next = cursor->next();
+    while (next && *next != nullptr) next = cursor->next();
+    return next ? ErrorCode::kNone : next.error().code;
+  };
+  EXPECT_EQ(read_on(), ErrorCode::kCorrupt);
+  EXPECT_EQ(read_on(), ErrorCode::kCorrupt);
 }
 
 TEST_F(LakeCursorTest, M17_3_TypesThatNobodyKnowsAreKept) {
