@@ -6,10 +6,12 @@ import {expect, show, test} from "./helpers.mjs";
 import {inTurns} from "./mall.mjs";
 
 const kRows = Number(process.env.ROWS ?? 10_000);
+const kOrders = Number(process.env.ORDERS ?? kRows);
 const kMost = 70; // rows that are in the document at a time
 const kUsable_ms = 2000; // a key or a letter typed is answered within, on a machine that has other work
 const grouped = (count) => count.toLocaleString("en-GB");
-const numbers = Array.from({length: kRows}, (_, index) => index);
+const upTo = (count) => Array.from({length: count}, (_, index) => index);
+const numbers = upTo(kRows);
 
 test.use({bots: 0}); // a mall of its own: what is ordered stays
 test.describe.configure({mode: "serial"});
@@ -24,7 +26,7 @@ async function within(what, act) {
 }
 
 /** To the last row and back by keys; few of them are ever in the document. */
-async function expectUsable(page, rows, what, count = kRows) {
+async function expectUsable(page, rows, what, count) {
   await rows.first().focus();
   await within(`${what}: End`, async () => {
     await page.keyboard.press("End");
@@ -46,17 +48,17 @@ test("they are made", async ({real}) => {
   console.log(`    stores after ${Date.now() - began} ms`);
   await real.store({id: "full", name: "The full store", products: numbers.map((index) => ({name: `Item ${index}`}))});
   console.log(`    products after ${Date.now() - began} ms`);
-  await inTurns(numbers, 16, (index) => real.order({products: [real.shop.products[index % 4]], phone: `+4477${String(10_000_000 + index)}`, name: `Customer ${index}`}));
+  await inTurns(upTo(kOrders), 16, (index) => real.order({products: [real.shop.products[index % 4]], phone: `+4477${String(10_000_000 + index)}`, name: `Customer ${index}`}));
   console.log(`    orders after ${Date.now() - began} ms`);
 });
 
 test("ten thousand orders", async ({as}) => {
   test.setTimeout(120_000);
   const page = await as("depot-admin", "orders");
-  await expect(page.locator('.tab[data-state=""] .count')).toHaveText(grouped(kRows), {timeout: 60_000});
-  await expectUsable(page, page.locator(".master .table-row"), "orders");
+  await expect(page.locator('.tab[data-state=""] .count')).toHaveText(grouped(kOrders), {timeout: 60_000});
+  await expectUsable(page, page.locator(".master .table-row"), "orders", kOrders);
   await within("orders: find", async () => {
-    await page.getByLabel("Find an order").fill(`Customer ${kRows - 1}`);
+    await page.getByLabel("Find an order").fill(`Customer ${kOrders - 1}`);
     await expect(page.locator(".master .table-row")).toHaveCount(1);
   });
   await within("orders: open", async () => {
@@ -64,15 +66,15 @@ test("ten thousand orders", async ({as}) => {
     await expect(page.locator(".timeline li").first()).toBeVisible();
   });
   await show(page, "depot");
-  await expect(page.locator(".under")).toContainText(`${grouped(kRows)} lists wait for a robot`, {timeout: 30_000});
+  await expect(page.locator(".under")).toContainText(`${grouped(kOrders)} lists wait for a robot`, {timeout: 30_000});
 });
 
 test("ten thousand customers and dead letters", async ({as}) => {
   test.setTimeout(180_000);
   const page = await as("depot-admin", "customers");
-  await expect(page.locator(".list-title")).toHaveText(`${grouped(kRows)} customers`, {timeout: 60_000});
-  await expectUsable(page, page.locator(".master .table-row"), "customers");
-  await page.getByLabel("Find a customer by name").fill(`Customer ${kRows - 1}`);
+  await expect(page.locator(".list-title")).toHaveText(`${grouped(kOrders)} customers`, {timeout: 60_000});
+  await expectUsable(page, page.locator(".master .table-row"), "customers", kOrders);
+  await page.getByLabel("Find a customer by name").fill(`Customer ${kOrders - 1}`);
   await expect(page.locator(".list-title")).toHaveText("1 customer", {timeout: 20_000});
   await show(page, "operations");
   await expect(page.locator(".boxes")).toContainText(`${grouped(kRows)} dead letters`, {timeout: 60_000});
