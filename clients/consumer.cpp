@@ -281,6 +281,8 @@ Result<std::span<const Message>> Consumer::Impl::poll(Deadline deadline, std::si
   messages_.clear();
   for (const auto& reading : readings_.all())
     if (reading->cursor && reading->cursor->views_expired()) report(reading->cursor->setback());
+  if (const auto& all = readings_.all(); all.size() == 1 && all[0]->cursor)
+    all[0]->cursor->let_appender_be();
   if (++polls_ % kPollsBetweenLooks == 0) link_->tend_now_and_then();
   BootNanos spin_until = 0;
   for (;;) {

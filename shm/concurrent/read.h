@@ -52,6 +52,8 @@ class PartitionReader {
   /// The usual case of next_in_slot(): true if the next record is a plain one, known to be
   /// committed. False says nothing but that next_in_slot() must look.
   [[nodiscard]] bool next_at_hand(RecordView& view) noexcept;
+  /// All that the last look at the slot showed has been read.
+  [[nodiscard]] bool is_at_limit() const noexcept { return position_units_ >= limit_units_; }
   /// Looks up to `polls` times, as fast as the core can, whether next() would find anything new;
   /// true as soon as it would, or must look at more than this slot.
   [[nodiscard]] bool spin(std::uint32_t polls) noexcept;
