@@ -7,8 +7,8 @@
 // order a plain Consumer reads; it gets public events only, unless ConsumerOptions asks for
 // internal ones. The key of an event's record is the stream's id.
 //
-// Who calls: one thread at a time per object; any number of objects, processes and machines of one
-// broker append to the same stream side by side, and Expected decides. Needs the right to produce
+// Who calls: one thread at a time per object; any number of objects and processes of one machine
+// append to the same stream side by side, and Expected decides. Needs the right to produce
 // to the topic and to consume it.
 //
 // What a completed append promises, by `acks`: as Producer; `durable` is the default here. All

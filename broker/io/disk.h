@@ -17,8 +17,8 @@
 //
 // Errors: DiskFull for ENOSPC and EDQUOT, NotPermitted for EACCES and EPERM, Io for the rest; the
 // detail names file, call and errno. A failed write or flush is never repeated here: what the
-// kernel has dropped, a second flush does not bring back (fault-tools: fdatasync #1 EIO, #2 0, data
-// gone).
+// kernel has dropped, a second flush does not bring back (the first fdatasync says EIO, the second
+// 0, and the data is gone).
 #pragma once
 
 #include <sys/uio.h>

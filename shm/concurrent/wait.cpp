@@ -78,7 +78,7 @@ void wait_any(std::span<const WaitOn> words, Deadline deadline) noexcept {
 void wake(std::atomic<std::uint32_t>& word) noexcept {
   CRASH_POINT("wait.wake");
   // Clearing the bit, raising the epoch and waking are one step of the kernel: a waker stopped
-  // between two steps would leave sleepers behind a cleared bit (tests/models/wait-wake).
+  // between two steps would leave sleepers behind a cleared bit (tests/models/wait_wake).
   constexpr auto kAddOne =
       static_cast<std::uint32_t>(FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0));
   futex(&word, FUTEX_WAKE_OP, INT_MAX, nullptr, &word, kAddOne);

@@ -1,6 +1,6 @@
 // Sleeping and waking between processes: eventcounts on futexes. Callable from any thread of any
 // process that has the word mapped; waiting needs a writable mapping because a waiter says so in
-// bit 0 (protocol section 6, proof in tests/models/wait-wake).
+// bit 0 (protocol section 6, proof in tests/models/wait_wake).
 //
 //   waiter: key = prepare_wait(word); if (condition) done; else wait(word, key, deadline); again
 //   waker:  make the condition true (seq_cst); wake_if_waited(word)

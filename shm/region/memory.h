@@ -2,7 +2,7 @@
 //
 // Why memfd: no name to leak, to be guessed or to be removed under us, seals against truncation
 // (SIGBUS), freed by the kernel with its last user. Every memfd is made 0600 before it is passed,
-// since its default 0777 lets any receiver re-open it writable (shm-ipc.md section 4.3).
+// since its default 0777 lets any receiver re-open it writable (memfd_create(2)).
 #pragma once
 
 #include <boost/interprocess/mapped_region.hpp>
