@@ -234,7 +234,8 @@ void add_up_command(CLI::App& mall, Done& done) {
       "Ends all that it started on SIGINT and SIGTERM. Examples:\n"
       "  mall up\n"
       "  mall up --bots 20 --speed 10\n"
-      "  mall up --separate --instance test --data-dir /tmp/mall --set kiosk.port=8080");
+      "  mall up --separate --instance test --data-dir /tmp/mall --set kiosk.port=8080\n"
+      "  mall up --set traces.file=/tmp/mall.traces.jsonl");
   command.callback([options, &done] { done = up(*options); });
 }
 

@@ -5,6 +5,7 @@
 #include "services/orders/adapters/grpc.h"
 #include "services/orders/adapters/streams.h"
 #include "services/orders/app/create_order.h"
+#include "services/runtime/spans.h"
 #include "services/runtime/wiring.h"
 
 namespace mallbots::orders {
@@ -18,6 +19,7 @@ struct OrdersService final : Service {
   std::unique_ptr<Offers> offers;
   std::unique_ptr<Orders> orders;
   std::unique_ptr<Abandonment> abandonment;
+  std::unique_ptr<toolkit::OtlpFile> spans;  ///< of the saga's steps; null: off
   std::unique_ptr<toolkit::SagaRunner> saga;
   std::shared_ptr<grpc::Service> calls;
 
@@ -43,7 +45,11 @@ Result<void> OrdersService::open(Host& host, const toolkit::ServiceStore& store)
   auto watch = Abandonment::open(units, *orders, host.clock(), *after_ms);
   if (!watch) return std::unexpected(std::move(watch).error());
   abandonment = std::move(*watch);
-  saga = std::make_unique<toolkit::SagaRunner>(create_order_saga().plan(), store, topic_names());
+  auto traced = open_spans(host.options(), "orders");
+  if (!traced) return std::unexpected(std::move(traced).error());
+  spans = std::move(*traced);
+  saga = std::make_unique<toolkit::SagaRunner>(create_order_saga().plan(), store, topic_names(),
+                                               spans.get());
   return saga->open();
 }
 

@@ -19,6 +19,7 @@
 #include "services/runtime/outboxes.h"
 #include "services/runtime/rpc_server.h"
 #include "services/runtime/service_log.h"
+#include "services/runtime/spans.h"
 #include "services/runtime/worker_pool.h"
 #include "shm/base/check.h"
 
@@ -41,6 +42,7 @@ Result<void> make_folder(const std::string& folder) {
 
 /// A context's database and what empties its outbox.
 struct Store {
+  std::unique_ptr<toolkit::OtlpFile> spans;  ///< null: off
   std::unique_ptr<toolkit::Database> database;
   std::unique_ptr<toolkit::Inbox> inbox;
   std::unique_ptr<toolkit::Outbox> outbox;
@@ -48,6 +50,16 @@ struct Store {
 
   [[nodiscard]] toolkit::ServiceStore view() const { return {*database, *inbox, *outbox}; }
 };
+
+std::vector<toolkit::Middleware> middlewares_of(const HostOptions& options,
+                                                std::shared_ptr<prometheus::Registry> metrics,
+                                                toolkit::SpanRecorder* spans) {
+  std::vector<toolkit::Middleware> all;
+  if (spans != nullptr) all.push_back(toolkit::tracing(*spans));
+  all.push_back(toolkit::logging(options.log, {.successes = false}));
+  all.push_back(toolkit::metrics(std::move(metrics)));
+  return all;
+}
 
 struct Timer {
   BootNanos interval_ns;
@@ -70,15 +82,16 @@ std::string text_of(const Failure& failure) {
 
 class Host::Impl {
  public:
-  Impl(HostOptions options_, std::unique_ptr<client::Connection> connection_)
+  Impl(HostOptions options_, std::unique_ptr<client::Connection> connection_,
+       std::unique_ptr<toolkit::OtlpFile> spans_)
       : options(std::move(options_)),
+        spans(std::move(spans_)),
         connection(std::move(connection_)),
         bus(*connection),
         metrics(std::make_shared<prometheus::Registry>()),
         store_metrics(metrics),
-        router(bus, {.middlewares = {toolkit::logging(options.log, {.successes = false}),
-                                     toolkit::metrics(metrics)},
-                     .log = options.log}),
+        router(bus,
+               {.middlewares = middlewares_of(options, metrics, spans.get()), .log = options.log}),
         api(make_host_api(metrics)) {
     server.serve_everywhere(*api);
   }
@@ -94,6 +107,7 @@ class Host::Impl {
   }
 
   HostOptions options;
+  std::unique_ptr<toolkit::OtlpFile> spans;  ///< of handlers; null: off
   std::unique_ptr<client::Connection> connection;
   toolkit::ShmBus bus;
   std::shared_ptr<prometheus::Registry> metrics;
@@ -136,7 +150,9 @@ Result<std::unique_ptr<Host>> Host::open(HostOptions options) {
   if (!connection) return std::unexpected(std::move(connection).error());
   MALLBOTS_TRY(make_folder(options.socket_dir));
   if (!options.data_dir.empty()) MALLBOTS_TRY(make_folder(options.data_dir));
-  auto impl = std::make_unique<Impl>(std::move(options), std::move(*connection));
+  auto spans = open_spans(options, options.name);
+  if (!spans) return std::unexpected(std::move(spans).error());
+  auto impl = std::make_unique<Impl>(std::move(options), std::move(*connection), std::move(*spans));
   std::unique_ptr<Host> host{new Host{std::move(impl)}};
   const auto threads = host->number("calls.threads", 4);
   if (!threads) return std::unexpected(threads.error());
@@ -187,9 +203,13 @@ Result<toolkit::ServiceStore> Host::open_store(const std::string& name) {
   if (!inbox) return std::unexpected(std::move(inbox).error());
   auto outbox = toolkit::Outbox::open(**database);
   if (!outbox) return std::unexpected(std::move(outbox).error());
-  auto relay = std::make_unique<toolkit::Relay>(**database, **outbox, impl_->bus);
-  const auto [store, is_new] = impl_->stores.emplace(
-      name, Store{std::move(*database), std::move(*inbox), std::move(*outbox), std::move(relay)});
+  auto spans = open_spans(impl_->options, name);
+  if (!spans) return std::unexpected(std::move(spans).error());
+  auto relay = std::make_unique<toolkit::Relay>(**database, **outbox, impl_->bus,
+                                                toolkit::RelayOptions{.spans = spans->get()});
+  const auto [store, is_new] =
+      impl_->stores.emplace(name, Store{std::move(*spans), std::move(*database), std::move(*inbox),
+                                        std::move(*outbox), std::move(relay)});
   impl_->store_metrics.watch(name, *store->second.outbox);
   if (impl_->stores.size() == 1)
     every(kStoreMetricsMs, "host.store_metrics", [this]() -> Outcome<void> {

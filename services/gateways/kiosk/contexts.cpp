@@ -63,7 +63,9 @@ struct Contexts::Stubs {
   static Outcome<void> ask_within(std::int64_t limit_ms, const Stub& stub, Call call,
                                   const Caller& caller, const Ask& what, Answer& answer) {
     grpc::ClientContext context;
-    prepare(context, {.id = caller.request_id, .actor = caller.actor}, limit_ms);
+    prepare(context,
+            {.id = caller.request_id, .actor = caller.actor, .traceparent = caller.traceparent},
+            limit_ms);
     const grpc::Status status = ((*stub).*call)(&context, what, &answer);
     if (!status.ok()) return std::unexpected(failure_of(status));
     return {};

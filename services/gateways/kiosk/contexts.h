@@ -23,7 +23,8 @@ namespace mallbots::kiosk {
 
 struct Caller {
   std::string request_id;
-  std::string actor;  ///< "kiosk:ID"
+  std::string actor;          ///< "kiosk:ID"
+  std::string traceparent{};  ///< of the span that it belongs to; empty: nothing is traced
 };
 
 struct Store {

@@ -7,6 +7,7 @@
 #include "services/gateways/http/json_body.h"
 #include "services/gateways/kiosk/idempotency_key.h"
 #include "services/runtime/limits.h"
+#include "shm/base/clock.h"
 
 namespace mallbots::kiosk {
 namespace {
@@ -61,7 +62,7 @@ Response listed(const Request& request, std::string text) {
 
 }  // namespace
 
-Caller Kiosk::Visit::caller() const { return {toolkit::new_message_id(), actor}; }
+Caller Kiosk::Visit::caller() const { return {toolkit::new_message_id(), actor, traceparent}; }
 
 gateways::Handler Kiosk::handler(Answer answer, bool needs_token) {
   return [this, answer, needs_token](const Request& request) -> Response {
@@ -74,8 +75,29 @@ gateways::Handler Kiosk::handler(Answer answer, bool needs_token) {
       const auto token = request.header("cart-token");
       if (!token || !parts_.secrets->is_token_of(id, *token)) return wrong_token();
     }
-    return (this->*answer)({request, std::move(actor)});
+    if (parts_.spans == nullptr) return (this->*answer)({request, std::move(actor), {}});
+    return traced(answer, {request, std::move(actor), {}});
   };
+}
+
+/// All that the call causes belongs to its span; the span to whatever trace the caller names.
+Response Kiosk::traced(Answer answer, Visit visit) {
+  using toolkit::TraceContext;
+  const auto parent = TraceContext::parse(visit.request.header("traceparent").value_or(""));
+  toolkit::Span span{.context = parent ? parent->child() : TraceContext::start(),
+                     .parent_id = parent ? parent->span_id : std::string{},
+                     .name = std::string{name_of(visit.request.method)} + " kiosk",
+                     .kind = toolkit::SpanKind::kServer,
+                     .start_ns = wall_now_ms() * kMillisecond,
+                     .attributes = {{"url.path", visit.request.path}, {"actor", visit.actor}}};
+  visit.traceparent = span.context.traceparent();
+  const BootNanos begun = boot_now_ns();
+  Response response = (this->*answer)(visit);
+  span.duration_ns = boot_now_ns() - begun;
+  span.attributes.emplace_back("http.response.status_code", std::to_string(response.status));
+  span.failed = response.status >= 500;
+  parts_.spans->record(std::move(span));
+  return response;
 }
 
 std::optional<Response> Kiosk::identify(const Request& request, std::string& actor) {

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "clients/toolkit/log.h"
+#include "clients/toolkit/middleware/tracing.h"
 #include "services/gateways/access/devices.h"
 #include "services/gateways/http/router.h"
 #include "services/gateways/kiosk/answers.h"
@@ -32,6 +33,7 @@ struct KioskParts {
   gateways::Devices* devices = nullptr;
   toolkit::Log log{};
   bool loopback_needs_credential = false;
+  toolkit::SpanRecorder* spans = nullptr;  ///< gets one for each call; null: none
 };
 
 class Kiosk {
@@ -49,6 +51,7 @@ class Kiosk {
   struct Visit {
     const Request& request;
     std::string actor;
+    std::string traceparent;
     [[nodiscard]] Caller caller() const;
     [[nodiscard]] std::string cart_id() const { return std::string(request.parameter("cart_id")); }
     [[nodiscard]] std::string order_id() const {
@@ -62,6 +65,7 @@ class Kiosk {
   };
 
   [[nodiscard]] gateways::Handler handler(Answer answer, bool needs_token = false);
+  [[nodiscard]] Response traced(Answer answer, Visit visit);
   [[nodiscard]] std::optional<Response> identify(const Request& request, std::string& actor);
   [[nodiscard]] Response failed(const Failure& failure) const;
   [[nodiscard]] Response cart_answer(const Outcome<Cart>& cart) const;

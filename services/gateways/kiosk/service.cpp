@@ -9,6 +9,7 @@
 #include "services/gateways/kiosk/kiosk.h"
 #include "services/gateways/kiosk/pages.h"
 #include "services/payments/contract.h"
+#include "services/runtime/spans.h"
 #include "shm/base/clock.h"
 
 namespace mallbots::kiosk {
@@ -70,6 +71,7 @@ class KioskGateway final : public KioskService {
  private:
   gateways::Devices devices_;
   Contexts contexts_;
+  std::unique_ptr<toolkit::OtlpFile> spans_;  ///< null: off
   std::optional<Secrets> secrets_;
   std::unique_ptr<Submissions> submissions_;
   std::optional<Kiosk> kiosk_;
@@ -88,8 +90,11 @@ Result<void> KioskGateway::start(Host& host) {
   if (!submissions) return std::unexpected(std::move(submissions).error());
   submissions_ = *std::move(submissions);
   const bool needs_credential = host.setting("kiosk.loopback_credential", "off") == "on";
+  auto spans = open_spans(host.options(), "kiosk");
+  if (!spans) return std::unexpected(std::move(spans).error());
+  spans_ = std::move(*spans);
   kiosk_.emplace(KioskParts{&contexts_, &*secrets_, submissions_.get(), &devices_, host.log(),
-                            needs_credential});
+                            needs_credential, spans_.get()});
   host.every(kSweepMs, "kiosk.sweep", [this] { return kiosk_->sweep(wall_now_ms()); });
 
   auto options = server_options(host);

@@ -85,7 +85,8 @@ std::optional<Response> Kiosk::recheck(const Visit& visit, const Confirmed& conf
 
 Response Kiosk::carry_out(const Visit& visit, const Confirmed& confirmed, Submission submission) {
   const Contexts& contexts = *parts_.contexts;
-  const Caller caller{parts_.secrets->derive("request", {submission.key}), visit.actor};
+  const Caller caller{parts_.secrets->derive("request", {submission.key}), visit.actor,
+                      visit.traceparent};
   const auto customer = contexts.find_or_register(caller, confirmed.name, confirmed.phone);
   if (!customer) return failed(customer.error());
   submission.customer_id = *customer;
