@@ -60,7 +60,19 @@ Queues::Queue& Queues::open_queue(Group& group, TopicId topic, PartitionIndex pa
   return *queue;
 }
 
-void Queues::topic_known(const QueueTopic& topic) { topics_[topic.id] = topic; }
+void Queues::topic_known(const QueueTopic& topic) {
+  topics_[topic.id] = topic;
+  for (const auto& [name, group] : groups_) {
+    const auto wants = [&](const Member& member) { return member.names.contains(topic.name); };
+    if (std::ranges::none_of(group->members, wants, &decltype(Group::members)::value_type::second))
+      continue;
+    const auto fresh = fresh_queues({.holder = {}, .group = name, .topics = {}}, {&topic});
+    if (!fresh) continue;  // who joins again hears why
+    open_queues(*group, *fresh);
+    for (auto& [session, member] : group->members)
+      if (wants(member)) member.topics.insert(topic.id);
+  }
+}
 
 Result<Queues::Fresh> Queues::fresh_queues(const QueueJoin& request,
                                            const std::vector<const QueueTopic*>& topics) {
@@ -86,6 +98,13 @@ Result<Queues::Fresh> Queues::fresh_queues(const QueueJoin& request,
                     " queues (groups in queue mode times their partitions); at most " +
                     std::to_string(kMaxQueues) + " are allowed");
   return fresh;
+}
+
+void Queues::open_queues(Group& group, const Fresh& fresh) {
+  for (const auto& [identity, low] : fresh) {
+    const Queue& queue = open_queue(group, identity.topic, identity.partition, low);
+    write_snapshot(writer_, queue.number, identity, queue.epoch, queue.state);
+  }
 }
 
 Result<shm::JoinQueueReply> Queues::join(const QueueJoin& request, BootNanos now) {
@@ -119,12 +138,10 @@ Result<shm::JoinQueueReply> Queues::join(const QueueJoin& request, BootNanos now
     for (const auto& [key, queue] : group.queues)
       queue->state.set_max_deliveries(group.max_deliveries);
   }
-  for (const auto& [identity, low] : *fresh) {
-    const Queue& queue = open_queue(group, identity.topic, identity.partition, low);
-    write_snapshot(writer_, queue.number, identity, queue.epoch, queue.state);
-  }
+  open_queues(group, *fresh);
   Member& member = group.members[request.holder.session];
   member.holder = request.holder;
+  member.names = {request.topics.begin(), request.topics.end()};
   member.topics.clear();
   for (const QueueTopic* topic : topics) member.topics.insert(topic->id);
   member.max_in_flight = in_flight;

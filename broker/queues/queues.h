@@ -159,6 +159,7 @@ class Queues {
 
   // At start, in this order: topic_known() for each topic, replay() for each payload, started().
 
+  /// Members that named it have it from now on: it was deleted and made anew while they were there.
   void topic_known(const QueueTopic& topic);
   /// `same_boot`: the boot times of the journal are of this boot (the memory was kept).
   [[nodiscard]] Result<void> replay(std::span<const std::byte> payload, bool same_boot,
@@ -195,7 +196,8 @@ class Queues {
   class Replayer;
   struct Member {
     Holder holder;
-    std::set<TopicId> topics;
+    std::set<std::string> names;  ///< of its subscription
+    std::set<TopicId> topics;     ///< of those, the ones that there are
     std::uint32_t max_in_flight = 0;
     BootNanos lock_ns = 0;
     std::uint32_t held = 0;
@@ -232,6 +234,7 @@ class Queues {
   using Fresh = std::vector<std::pair<QueueIdentity, Position>>;
   [[nodiscard]] Result<Fresh> fresh_queues(const QueueJoin& request,
                                            const std::vector<const QueueTopic*>& topics);
+  void open_queues(Group& group, const Fresh& fresh);
   Queue& open_queue(Group& group, TopicId topic, PartitionIndex partition, Position low);
   Group& add_group(const std::string& name);
   void let_go(Member& member);

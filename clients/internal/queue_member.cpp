@@ -470,13 +470,39 @@ bool QueueMember::read_some(Reading& reading, const Place& place, std::vector<Qu
   return false;
 }
 
+/// Nothing of a deleted topic can be read or settled any more. What is out is told when its owner
+/// settles it: NotHeld.
+void QueueMember::drop_deleted() {
+  for (std::size_t i = readings_.all().size(); i-- > 0;) {
+    const Reading& reading = *readings_.all()[i];
+    if (reading.topic->state() != shm::BoardState::kGone) continue;
+    const Place place{reading.topic->topic_id(), reading.where.partition};
+    for (auto held = held_.lower_bound({place, 0});
+         held != held_.end() && held->first.place == place;)
+      forget(held++);
+    pending_ = Error{ErrorCode::kTopicGone, reading.where.topic};
+    readings_.remove(reading);
+  }
+}
+
+/// Where something was granted; null: deleted meanwhile. It may have been made anew under the name.
+TopicMemory* QueueMember::topic_at(const Place& place) {
+  TopicMemory* known = readings_.known_topic(place.first);
+  for (std::size_t i = 0; known == nullptr && i < topics_.size(); ++i) {
+    static_cast<void>(readings_.topic(topics_[i], Deadline::after_ms(100)));
+    known = readings_.known_topic(place.first);
+  }
+  return known != nullptr && place.second < known->partitions() ? known : nullptr;
+}
+
 Result<void> QueueMember::collect(std::vector<QueueMessage>& out, std::size_t max_messages) {
+  drop_deleted();
   for (auto& [place, wanted] : wanted_) {
     if (wanted.empty()) continue;
     Reading* reading = readings_.find(place.first, place.second);
     if (reading == nullptr) {
-      TopicMemory* const topic = readings_.known_topic(place.first);
-      if (topic == nullptr || place.second >= topic->partitions()) continue;
+      TopicMemory* const topic = topic_at(place);
+      if (topic == nullptr) continue;
       reading = &readings_.add(*topic, place.second, *wanted.begin());
     }
     if (!reading->cursor) {

@@ -90,6 +90,8 @@ class QueueMember {
   [[nodiscard]] Result<void> collect(std::vector<QueueMessage>& out, std::size_t max_messages);
   [[nodiscard]] bool read_some(Reading& reading, const Place& place, std::vector<QueueMessage>& out,
                                std::size_t max_messages);
+  void drop_deleted();
+  [[nodiscard]] TopicMemory* topic_at(const Place& place);
   void unreadable(const Place& place, Offset below);
   void failed(const Place& place, Offset offset, std::uint32_t attempt, ErrorCode code);
   void forget(std::map<Key, Held>::iterator held);

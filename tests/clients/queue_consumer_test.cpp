@@ -186,6 +186,34 @@ TEST_F(QueueConsumerTest, OfOneKeyOneIsOutAtATime) {
   EXPECT_EQ(next, 30);
 }
 
+TEST_F(QueueConsumerTest, ATopicMadeAnewIsHandedOutToTheMembersOfTheOldOne) {
+  QueueConsumer& member = join();
+  append(0, 5);
+  const auto old = poll(member);
+  ASSERT_FALSE(old.empty());
+  producer_.reset();
+  ASSERT_OK(client::Admin{*connection_}.delete_topic("t"));
+  create(*connection_, "t", 2);
+  producer_ = producer(*connection_, "t");
+  append(10, 20);
+  std::map<int, int> seen;
+  const Deadline deadline = Deadline::after_ms(20'000);
+  while (seen.size() < 20 && !deadline.has_passed()) {
+    const auto batch = member.poll(Deadline::after_ms(100), 64);
+    if (!batch && batch.error().code == ErrorCode::kTopicGone) continue;
+    ASSERT_OK(batch);
+    for (const QueueMessage& message : *batch) {
+      if (const int value = std::stoi(std::string{message->text()}); value >= 10) ++seen[value];
+      static_cast<void>(member.ack(message.token()));
+    }
+  }
+  expect_once(seen, 20);
+  EXPECT_EQ(seen.begin()->first, 10);
+  static_cast<void>(member.flush(Deadline::after_ms(5'000)));  // of the old topic: NotHeld
+  EXPECT_EQ(member.ack(old[0].token()).error().code, ErrorCode::kNotHeld);
+  EXPECT_EQ(member.in_flight(), 0U);
+}
+
 TEST_F(QueueConsumerTest, AModeBelongsToTheGroup) {
   join();
   const auto other = connect();
