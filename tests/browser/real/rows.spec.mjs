@@ -92,7 +92,7 @@ test("ten thousand stores, and a store of ten thousand products", async ({as}) =
   await expect(page.locator(".goods h3")).toHaveText(`${grouped(kRows)} products`, {timeout: 60_000});
   expect(await page.locator(".goods .table-row").count()).toBeLessThan(kMost);
   await show(page, "floor");
-  await expect(page.locator("canvas")).toBeVisible();
+  await expect(page.locator("canvas")).toBeVisible({timeout: 20_000});
 });
 
 test("the kiosk with ten thousand products", async ({page, real}) => {

@@ -13,6 +13,7 @@ export function placeOf(text) {
   return match ? {x: Number(match[1]), y: Number(match[2])} : null;
 }
 
+const kNamedOnFloor = 60; // stores; with more of them the names of those on open floor would cover each other
 const kBaySteps = 6; // who is so near to the depot is there (services/simulators/bots)
 
 /** The depot, which is the free cell nearest to the upper left corner, and its receiving bay: the cells from which it is near. null: a plan of walls. */
@@ -140,12 +141,17 @@ export class FloorPlan {
     pen.font = `600 ${size}px ${getComputedStyle(document.body).fontFamily}`;
     pen.textAlign = "center";
     pen.textBaseline = "middle";
+    const named = new Set(); // one name a place: thousands of stores have no room for more
     for (const store of this.stores) {
       const at = placeOf(store.location);
-      if (!at) continue;
+      if (!at || named.has(`${at.x},${at.y}`)) continue;
+      named.add(`${at.x},${at.y}`);
       const block = blockAround(this.plan.rows, at);
+      if (block && named.has(block.left * 1e6 + block.top)) continue;
+      if (block) named.add(block.left * 1e6 + block.top);
       if (block) this.block(pen, block);
       else this.tile(pen, at, colours.store, colours.storeEdge);
+      if (!block && this.stores.length > kNamedOnFloor) continue;
       pen.fillStyle = colours.text;
       const [left, right] = wallAround(this.plan.rows[at.y] ?? "", at.x);
       const lines = inTwo(store.name, (text) => pen.measureText(text).width <= (right - left) * cell - 4);
