@@ -5,16 +5,14 @@
 // A robot counts as connected with its first position on the topic of positions, which the gateway
 // writes once the depot has admitted it. The clock runs from the simulator's exec.
 #include <fmt/format.h>
-#include <signal.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <set>
-#include <sstream>
 #include <thread>
 
 #include "bench/harness/clock.h"
+#include "bench/scenarios/mall.h"
 #include "bench/scenarios/scenarios.h"
 #include "bench/scenarios/stage.h"
 
@@ -22,59 +20,12 @@ namespace mallbots::bench {
 namespace {
 
 constexpr const char* kPositions = "mallbots.fleet.positions";
-constexpr double kPatienceS = 60;
 constexpr std::uint64_t kWatchS = 10;
 
 // Budgets; their reasons are in bench/README.md.
 constexpr double kConnectedNs = 3e9;
 constexpr double kMallPercent = 10;
 constexpr double kBytesOfARobot = 1024.0 * 1024 * 1024 / 10'000;
-
-/// User and system time so far, in seconds (proc(5): the 14th and 15th field).
-double cpu_s(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string line;
-  std::getline(file, line);
-  std::istringstream rest(line.substr(line.rfind(')') + 1));
-  std::string skipped;
-  for (int field = 3; field < 14; ++field) rest >> skipped;
-  double user = 0;
-  double system = 0;
-  rest >> user >> system;
-  return (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
-}
-
-double memory_bytes(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with("VmRSS:")) return std::stod(line.substr(6)) * 1024;
-  return 0;
-}
-
-template <class Condition>
-Result<void> wait_until(const std::string& what, const Condition& condition) {
-  const Deadline patience = Deadline::after_ms(static_cast<std::int64_t>(kPatienceS * 1'000));
-  while (!condition()) {
-    if (patience.has_passed())
-      return fail(ErrorCode::kTimeout, fmt::format("{}: not after {} s", what, kPatienceS));
-    std::this_thread::sleep_for(std::chrono::milliseconds{10});
-  }
-  return {};
-}
-
-/// One process of the mall, once it is ready.
-Result<ChildProcess> run_services(const RunContext& run, const Stage& stage,
-                                  std::vector<std::string> names_and_settings) {
-  std::vector<std::string> words{run.bin_dir / "mall", "run",        "--runtime-dir",
-                                 stage.runtime_dir(),  "--data-dir", run.scratch_dir / "mall"};
-  words.insert(words.end(), names_and_settings.begin(), names_and_settings.end());
-  auto child = ChildProcess::start(words);
-  if (!child) return child;
-  const auto ready =
-      wait_until("the mall", [&] { return child->output().find(" ready ") != std::string::npos; });
-  if (!ready) return fail(ErrorCode::kTimeout, ready.error().detail + ": " + child->output());
-  return child;
-}
 
 Result<void> hear_of(client::Consumer& positions, std::size_t robots) {
   std::set<std::string> seen;
@@ -124,11 +75,8 @@ Result<Figures> measure_in(const RunContext& run, Stage& stage) {
                   {"mall_idle_memory", idle_bytes},
                   {"robot_memory", (bytes - idle_bytes) / static_cast<double>(robots)},
                   {"bots_memory", memory_bytes(bots->pid())}};
-  for (ChildProcess* child : {&bots.value(), &mall.value()}) {
-    child->send(SIGTERM);
-    const auto ended = child->wait(30);
-    if (!ended) return std::unexpected(ended.error());
-  }
+  MALLBOTS_TRY(end_services(*bots));
+  MALLBOTS_TRY(end_services(*mall));
   return figures;
 }
 
@@ -136,8 +84,8 @@ Result<Figures> measure(const RunContext& run) {
   auto stage = Stage::open(run, {});
   if (!stage) return std::unexpected(stage.error());
   auto figures = measure_in(run, **stage);
+  remove_mall(run);
   std::error_code refused;
-  std::filesystem::remove_all(run.scratch_dir / "mall", refused);
   std::filesystem::remove(run.scratch_dir / "hall.map", refused);
   return figures;
 }

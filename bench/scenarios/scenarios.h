@@ -15,6 +15,7 @@
 //   kiosk.*        orders through the whole mall, from the kiosk's submit to approved
 //   cold_start.*   a daemon that finds 10 GiB on the disk and nothing in memory
 //   robots.*       a thousand simulated robots connected to a running mall
+//   viewers.*      a hundred pages at the admin gateway's socket, one of them stuck
 //
 // Add the limits first (bench/limits/limits.h): the rows name them.
 #pragma once
@@ -39,6 +40,7 @@ void add_failover_rows(Registry& registry);
 void add_restart_rows(Registry& registry);
 void add_cold_start_rows(Registry& registry);
 void add_robot_rows(Registry& registry);
+void add_viewer_rows(Registry& registry);
 void add_kiosk_rows(Registry& registry);
 
 inline void add_scenarios(Registry& registry) {
@@ -58,6 +60,7 @@ inline void add_scenarios(Registry& registry) {
   add_restart_rows(registry);
   add_cold_start_rows(registry);
   add_robot_rows(registry);
+  add_viewer_rows(registry);
   add_kiosk_rows(registry);
 }
 
