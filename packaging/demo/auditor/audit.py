@@ -240,5 +240,5 @@ def audit(rows, orders, seen):
         findings.append(Finding("public", "all orders", what))
     ends = Counter(story.end() for story in told.values())
     counts = Counter(finding.kind for finding in findings)
-    asked |= {"staff": len(seen.answers.staff), "kiosk": len(seen.answers.kiosk)}
+    asked |= {"staff": len(seen.answers.staff), "kiosk": sum(answer.status == 200 for answer in seen.answers.kiosk.values())}
     return Figures(fates, ends, money, copies, seen.kills, latencies_of(told, results), counts, asked), findings

@@ -84,6 +84,8 @@ def check_one(story, order, answers):
     for who, answer, goods in (("the staff's API", staff, "lines"), ("the kiosk", kiosk, "items")):
         if answer is None:
             yield f"{who} was not asked for it"
+        elif answer.status == 403 and answer is kiosk and story.first("OrderApproved") is None:
+            continue  # it ended before a card was bound to it: no card shows it (kiosk's README.md)
         elif answer.status != 200:
             yield f"{who} answers {answer.status} for it"
         else:
