@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <tuple>
 #include <utility>
 
 namespace mallbots {
@@ -97,11 +98,31 @@ Result<void> PrivateFile::replace(const std::string& content) const {
     if (!file.is_open()) return failed(fresh, "create");
     if (::fchmod(file.fd(), 0600) != 0) return failed(fresh, "protect");
     MALLBOTS_TRY(write_all(file.fd(), fresh, content));
+    MALLBOTS_TRY(make_later(file.fd()));
     if (::fsync(file.fd()) != 0) return failed(fresh, "flush");
   }
   if (::rename(fresh.c_str(), path_.c_str()) != 0) return failed(path_, "replace");
   const File folder(folder_of(path_), O_RDONLY | O_DIRECTORY);
   if (!folder.is_open() || ::fsync(folder.fd()) != 0) return failed(path_, "flush the folder of");
+  return {};
+}
+
+/// Later than the one it replaces: the clock of files stands still for some changes, and can be set
+/// back, and numbers of nodes are used again.
+Result<void> PrivateFile::make_later(int fd) const {
+  struct stat before{};
+  struct stat now{};
+  if (::stat(path_.c_str(), &before) != 0) return {};
+  if (::fstat(fd, &now) != 0) return failed(path_, "look at");
+  const timespec& was = before.st_mtim;
+  if (std::tie(now.st_mtim.tv_sec, now.st_mtim.tv_nsec) > std::tie(was.tv_sec, was.tv_nsec)) {
+    return {};
+  }
+  const bool is_next_second = was.tv_nsec == 999'999'999;
+  const timespec times[2] = {
+      {0, UTIME_OMIT},
+      {was.tv_sec + (is_next_second ? 1 : 0), is_next_second ? 0 : was.tv_nsec + 1}};
+  if (::futimens(fd, times) != 0) return failed(path_, "set the time of");
   return {};
 }
 

@@ -32,6 +32,7 @@ class PrivateFile {
 
  private:
   [[nodiscard]] Result<void> replace(const std::string& content) const;
+  [[nodiscard]] Result<void> make_later(int fd) const;
   std::string path_;
 };
 

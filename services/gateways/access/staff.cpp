@@ -297,16 +297,21 @@ Result<void> StaffBook::sign_out(std::string_view session_token) {
   });
 }
 
-std::int64_t SignInLimit::wait_ms(const std::string& name, const std::string& peer) {
+std::int64_t SignInLimit::begin(const std::string& name, const std::string& peer) {
   const std::scoped_lock lock(mutex_);
-  return std::max(wait_of("name:" + name, kWrongOfName), wait_of("peer:" + peer, kWrongOfPeer));
+  const std::int64_t wait_ms =
+      std::max(wait_of("name:" + name, kWrongOfName), wait_of("peer:" + peer, kWrongOfPeer));
+  if (wait_ms > 0) return wait_ms;
+  forget(clock_->wall_ms());
+  if (!name.empty()) note("name:" + name);
+  note("peer:" + peer);
+  return 0;
 }
 
-void SignInLimit::was_wrong(const std::string& name, const std::string& peer) {
+void SignInLimit::was_right(const std::string& name, const std::string& peer) {
   const std::scoped_lock lock(mutex_);
-  forget(clock_->wall_ms());
-  note("name:" + name);
-  note("peer:" + peer);
+  take_back("name:" + name);
+  take_back("peer:" + peer);
 }
 
 std::int64_t SignInLimit::wait_of(const std::string& key, std::size_t most) {
@@ -320,6 +325,13 @@ void SignInLimit::note(const std::string& key) {
   // Full of other keys: who guesses names at this rate is held by the limit of its address.
   if (wrong_.size() >= kMaxKeys && !wrong_.contains(key)) return;
   wrong_[key].push_back(clock_->wall_ms());
+}
+
+void SignInLimit::take_back(const std::string& key) {
+  const auto found = wrong_.find(key);
+  if (found == wrong_.end()) return;
+  found->second.pop_back();
+  if (found->second.empty()) wrong_.erase(found);
 }
 
 void SignInLimit::forget(std::int64_t now_ms) {

@@ -96,7 +96,8 @@ class StaffBook {
   std::shared_ptr<const Content> content_;  ///< of that version
 };
 
-/// How often somebody may be wrong. Any thread; in memory: a restart forgets.
+/// How often somebody may be wrong. Any thread; in memory: a restart forgets. An attempt counts
+/// from its begin on, or many at once would all be let through.
 class SignInLimit {
  public:
   static constexpr std::size_t kWrongOfName = 10;
@@ -104,15 +105,16 @@ class SignInLimit {
   static constexpr std::int64_t kWindowMs = 5LL * 60 * 1000;
 
   explicit SignInLimit(const toolkit::Clock& clock = toolkit::system_clock()) : clock_(&clock) {}
-  /// Ms to wait; 0: go on.
-  [[nodiscard]] std::int64_t wait_ms(const std::string& name, const std::string& peer);
-  void was_wrong(const std::string& name, const std::string& peer);
+  /// Ms to wait; 0: go on, and it counts as wrong until was_right(). No name: the peer alone.
+  [[nodiscard]] std::int64_t begin(const std::string& name, const std::string& peer);
+  void was_right(const std::string& name, const std::string& peer);
 
  private:
   static constexpr std::size_t kMaxKeys = 10'000;
   using Times = std::deque<std::int64_t>;
   [[nodiscard]] std::int64_t wait_of(const std::string& key, std::size_t most);
   void note(const std::string& key);
+  void take_back(const std::string& key);
   void forget(std::int64_t now_ms);
 
   const toolkit::Clock* clock_;

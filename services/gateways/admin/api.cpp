@@ -86,13 +86,12 @@ class Api::Impl {
   class Socket final : public gateways::SocketHandler {
    public:
     Socket(Impl& api, std::shared_ptr<Viewer> viewer) : api_(&api), viewer_(std::move(viewer)) {}
+    /// Also of one that never opened: its upgrade may fail after we accepted it.
+    ~Socket() override { api_->forget(viewer_); }
     void on_open(std::shared_ptr<gateways::SocketPeer> peer) override { viewer_->open(peer); }
     void on_text(const std::string& text) override { viewer_->take(text); }
     void on_room() override { viewer_->pump(); }
-    void on_close() override {
-      viewer_->close();
-      api_->forget(viewer_);
-    }
+    void on_close() override { viewer_->close(); }
 
    private:
     Impl* api_;
@@ -170,9 +169,8 @@ Response Api::Impl::sign_in(const Request& request) {
   if (is_half || link.has_value() == !name.empty()) {
     return invalid("either link, or name and password");
   }
-  const std::string whose = link ? "(link)" : name;
   // Tokens of links cannot be guessed; only their senders are held back.
-  const std::int64_t wait_ms = limit_.wait_ms(link ? std::string() : whose, request.peer);
+  const std::int64_t wait_ms = limit_.begin(name, request.peer);
   if (wait_ms > 0) {
     return problem({.status = 429,
                     .name = "too-many",
@@ -180,12 +178,13 @@ Response Api::Impl::sign_in(const Request& request) {
                     .remedy = "wait as long as Retry-After says"})
         .with("Retry-After", std::to_string(wait_ms / 1000 + 1));
   }
-  return enter(link ? parts_.staff->use_link(*link) : parts_.staff->sign_in(name, password), whose,
+  return enter(link ? parts_.staff->use_link(*link) : parts_.staff->sign_in(name, password), name,
                request);
 }
 
 Response Api::Impl::enter(Result<std::optional<gateways::StaffBook::Session>> session,
                           const std::string& name, const Request& request) {
+  if (!session || *session) limit_.was_right(name, request.peer);
   if (!session) {
     parts_.log({toolkit::Severity::kError,
                 "accounts cannot be read: nobody signs in",
@@ -193,7 +192,6 @@ Response Api::Impl::enter(Result<std::optional<gateways::StaffBook::Session>> se
     return gateways::unavailable("accounts cannot be read");
   }
   if (!*session) {
-    limit_.was_wrong(name, request.peer);
     return problem({.status = 401,
                     .name = "wrong-sign-in",
                     .detail = "name, password or link are wrong, or the link was used",

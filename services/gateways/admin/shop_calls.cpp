@@ -73,6 +73,8 @@ std::string id_for(const std::optional<std::string>& wanted, const Asker& asker)
   return wanted ? *wanted : toolkit::derived_message_id(asker.request_id, "admin", 0);
 }
 
+/// Stores takes the same store again for a repetition, so whoever may name an id could name, and
+/// then own, another's store: a store owner's id comes from the request.
 Response create_store(Contexts& contexts, gateways::StaffBook& staff, const Asker& asker,
                       const Request& request) {
   JsonBody body(request);
@@ -81,9 +83,13 @@ Response create_store(Contexts& contexts, gateways::StaffBook& staff, const Aske
   asked.set_name(body.text("name", kMaxNameBytes));
   asked.set_location(body.text("location", kMaxNameBytes));
   if (auto bad = body.problem()) return *bad;
+  const bool is_owner = asker.member.has(gateways::Role::kStoreOwner);
+  if (is_owner && asked.id() != id_for(std::nullopt, asker)) {
+    return invalid("a store owner's store gets its id here: leave 'id' out");
+  }
   const auto made = ask(*contexts.stores, &Stores::CreateStore, asked, asker);
   if (!made) return refusal_of(made.error());
-  if (asker.member.has(gateways::Role::kStoreOwner)) {
+  if (is_owner) {
     if (!staff.give_store(asker.member.name, asked.id())) {
       return gateways::unavailable("the store is there, its owner could not be noted");
     }

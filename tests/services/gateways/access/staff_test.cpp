@@ -1,5 +1,6 @@
 #include "services/gateways/access/staff.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -189,18 +190,50 @@ TEST(SignInLimit, HoldsANameAndAnAddressForAWhile) {
   ManualClock clock;
   SignInLimit limit(clock);
   for (std::size_t i = 0; i < SignInLimit::kWrongOfName; ++i) {
-    EXPECT_EQ(limit.wait_ms("dora", "10.0.0.1"), 0);
-    limit.was_wrong("dora", "10.0.0.1");
+    EXPECT_EQ(limit.begin("dora", "10.0.0.1"), 0);
   }
-  EXPECT_EQ(limit.wait_ms("dora", "10.0.0.2"), SignInLimit::kWindowMs);
-  EXPECT_EQ(limit.wait_ms("max", "10.0.0.1"), 0);
+  EXPECT_EQ(limit.begin("dora", "10.0.0.2"), SignInLimit::kWindowMs);
+  EXPECT_EQ(limit.begin("max", "10.0.0.1"), 0);
   clock.advance_ms(SignInLimit::kWindowMs);
-  EXPECT_EQ(limit.wait_ms("dora", "10.0.0.1"), 0);
-  for (std::size_t i = 0; i < SignInLimit::kWrongOfPeer; ++i) {
-    limit.was_wrong("guess" + std::to_string(i), "10.0.0.1");
+  EXPECT_EQ(limit.begin("dora", "10.0.0.1"), 0);
+  for (std::size_t i = 1; i < SignInLimit::kWrongOfPeer; ++i) {
+    EXPECT_EQ(limit.begin("guess" + std::to_string(i), "10.0.0.1"), 0);
   }
-  EXPECT_GT(limit.wait_ms("max", "10.0.0.1"), 0);
-  EXPECT_EQ(limit.wait_ms("max", "10.0.0.2"), 0);
+  EXPECT_GT(limit.begin("max", "10.0.0.1"), 0);
+  EXPECT_GT(limit.begin("", "10.0.0.1"), 0);
+  EXPECT_EQ(limit.begin("max", "10.0.0.2"), 0);
+}
+
+TEST(SignInLimit, GuessesAtOnceAreNoMoreThanOneAfterTheOther) {
+  ManualClock clock;
+  SignInLimit limit(clock);
+  // All of them are under way: nobody knows yet that they are wrong.
+  for (std::size_t i = 0; i < SignInLimit::kWrongOfName; ++i) {
+    EXPECT_EQ(limit.begin("dora", "10.0.0.1"), 0);
+  }
+  EXPECT_GT(limit.begin("dora", "10.0.0.1"), 0);
+  limit.was_right("dora", "10.0.0.1");
+  EXPECT_EQ(limit.begin("dora", "10.0.0.1"), 0);
+  EXPECT_GT(limit.begin("dora", "10.0.0.1"), 0);
+}
+
+TEST(PrivateFile, ChangeIsLaterThanTheOneBeforeThoughTheClockWasSetBack) {
+  const test::TempDir folder;
+  const std::string path = folder / "small.json";
+  const PrivateFile file(path);
+  const auto put = [&](const std::string& text) {
+    return file.change([&](const std::string&) { return text; }).has_value();
+  };
+  ASSERT_TRUE(put("one"));
+  const timespec ahead[2] = {{0, UTIME_OMIT}, {4'000'000'000, 999'999'999}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, path.c_str(), ahead, 0), 0);
+  for (const long nanoseconds : {0, 1, 2}) {
+    ASSERT_TRUE(put("more" + std::to_string(nanoseconds)));
+    struct stat about{};
+    ASSERT_EQ(::stat(path.c_str(), &about), 0);
+    EXPECT_EQ(about.st_mtim.tv_sec, 4'000'000'001);
+    EXPECT_EQ(about.st_mtim.tv_nsec, nanoseconds);
+  }
 }
 
 TEST(Secret, PasswordsAreToldApartAndSalted) {

@@ -278,7 +278,7 @@ TEST_F(Admin, StoreOwnerSeesOwnStoresOnly) {
                  404, "unknown");
 }
 
-TEST_F(Admin, StoreIsMadeOnceAndItsMakerOwnsIt) {
+TEST_F(Admin, StoreIsMadeOnceAndItsMakerOwnsItAndNoOther) {
   const Asked asked{Method::kPost, "/stores", R"({"name":"Bakery","location":"3,4"})", key()};
   const auto first = ask(Role::kStoreOwner, asked);
   ASSERT_EQ(first.status, 201) << first.body;
@@ -289,6 +289,9 @@ TEST_F(Admin, StoreIsMadeOnceAndItsMakerOwnsIt) {
   Asked other = asked;
   other.body = R"({"name":"Butcher","location":"3,4"})";
   EXPECT_PROBLEM(ask(Role::kStoreOwner, other), 422, "key-reused");
+  other = {Method::kPost, "/stores", R"({"id":"s2","name":"Tea","location":"1,1"})", key()};
+  EXPECT_PROBLEM(ask(Role::kStoreOwner, other), 400, "invalid");
+  EXPECT_PROBLEM(ask(Role::kStoreOwner, {Method::kGet, "/stores/s2"}), 404, "unknown");
 }
 
 TEST_F(Admin, ScriptIsDataAndRefusalsAreTheDomainsSentence) {

@@ -174,5 +174,18 @@ TEST_F(Viewers, StuckOneOfAHundredHoldsUpNobodyCostsItsQueueAndIsCutOff) {
             << after / 1'000'000 << " MB; processor " << (processor_s() - used_s) << " s\n";
 }
 
+TEST_F(Viewers, PageWhoseUpgradeFailsIsForgotten) {
+  RawClient client(server_->port());
+  // Accepted by us, then refused by the protocol: there is no Sec-WebSocket-Key.
+  EXPECT_NE(client
+                .ask("GET /admin/v1/socket HTTP/1.1\r\nHost: localhost\r\nCookie: " + cookie_ +
+                     "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                     "Sec-WebSocket-Version: 13\r\n\r\n")
+                .status,
+            101);
+  EXPECT_TRUE(test::eventually(
+      [&] { return api_.viewers() == 0 && server_->figures().connections_now == 0; }));
+}
+
 }  // namespace
 }  // namespace mallbots::admin
