@@ -474,7 +474,8 @@ Result<std::optional<Snapshot>> EventStore::load_snapshot(std::string_view strea
       snapshot.version > info->version)
     return std::nullopt;
   if (snapshot.version + 1 == info->first && snapshot.version < info->version) {
-    const auto next = impl_->read(stream, {.from = info->first, .count = 1}, true);
+    const auto next =
+        impl_->read(stream, {.from = info->first, .count = 1, .deadline = deadline}, true);
     if (!next) return std::unexpected(next.error());
     if (!next->empty() && next->front().version == info->first &&
         begins_stream(next->front().message.view()))

@@ -229,14 +229,13 @@ Cursor::State Cursor::place(Deadline deadline) {
   } else if (status == ReadStatus::kAhead) {
     // The records before the position are gone: a power cut took them back.
     const Offset had = next_;
-    if (reader_.seek_end() == ReadStatus::kEmpty) {
+    if (reader_.seek_end() == ReadStatus::kEmpty && reader_.next_offset() < had) {
       next_ = reader_.next_offset();
       mode_ = Mode::kHot;
-      if (next_ < had) {
-        set_setback(ErrorCode::kTruncated, next_, had);
-        state = State::kSetback;
-      }
+      set_setback(ErrorCode::kTruncated, next_, had);
+      state = State::kSetback;
     } else {
+      // Grown up to the position meanwhile, too: what is behind it must not be passed over.
       state = blocked();
     }
   } else if (status == ReadStatus::kCold) {
