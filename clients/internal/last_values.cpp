@@ -16,16 +16,9 @@ Result<void> LastValues::open(const TopicPartition& where) {
   if ((*topic)->is_stale()) {
     std::vector<Error> gone;
     const auto attached = readings_.reattach(deadline, gone);
-    if (!gone.empty()) {
-      reading_ = nullptr;
-      return std::unexpected(gone.front());
-    }
-    if (attached == Readings::Attached::kAnew) {
-      // Another memory may hold other records at the same offsets: all is read again.
-      last_.reset();
-      by_key_.clear();
-      close();
-    }
+    // Another memory may hold other records at the same offsets: all is read again.
+    if (!gone.empty() || attached == Readings::Attached::kAnew) forget();
+    if (!gone.empty()) return std::unexpected(gone.front());
   }
   if (reading_ == nullptr)
     reading_ = &readings_.add(**topic, where.partition,
@@ -47,6 +40,12 @@ Result<void> LastValues::open(const TopicPartition& where) {
 void LastValues::close() {
   readings_.remove_all();
   reading_ = nullptr;
+}
+
+void LastValues::forget() {
+  last_.reset();
+  by_key_.clear();
+  close();
 }
 
 void LastValues::keep(const Message& message) {
@@ -77,6 +76,8 @@ Result<void> LastValues::catch_up() {
       case Cursor::State::kSetback:
         break;
       case Cursor::State::kIdle:
+        // What was published may have stepped back behind what is committed: the word knows.
+        if (reading_->cursor->has_more()) break;
         return {};
       case Cursor::State::kBlocked:
         // What is known stays the answer while the broker is away.
@@ -85,8 +86,11 @@ Result<void> LastValues::catch_up() {
           return fail(ErrorCode::kConnectionLost,
                       reading_->topic->place(reading_->where.partition));
         break;
-      case Cursor::State::kFailed:
-        return std::unexpected(reading_->cursor->error());
+      case Cursor::State::kFailed: {
+        const Error error = reading_->cursor->error();
+        if (error.code == ErrorCode::kTopicGone) forget();
+        return std::unexpected(error);
+      }
     }
   }
 }

@@ -35,6 +35,8 @@ class LastValues {
   };
   [[nodiscard]] Result<void> open(const TopicPartition& where);
   void close();
+  /// All that was read, too: it is of another topic, or of another memory.
+  void forget();
   /// To the end, or to the record before it if only the last one counts.
   [[nodiscard]] Result<void> catch_up();
   void keep(const Message& message);

@@ -9,10 +9,15 @@ namespace mallbots::client {
 namespace {
 
 constexpr std::size_t kSendAt = 64;
-constexpr std::size_t kItemsPerPacket = 2'000;
+constexpr std::size_t kItemsPerPacket = 1'000;
 constexpr std::size_t kTextBytes = 1024;
 /// Texts of failures are what makes a packet large.
 constexpr std::size_t kNotesPerPacket = 16;
+// Offset, attempt and outcome of an item; item, delay and three texts of a note. A broker hangs up
+// on a packet that is too large, and would get the same one again.
+static_assert(kItemsPerPacket * (8 + 4 + 1) + kNotesPerPacket * (4 + 4 + 3 * (4 + kTextBytes)) +
+                  256 <=
+              shm::kMaxMessageBytes);
 constexpr Offset kReadThrough = 512;
 constexpr std::size_t kReadRoom = 256;
 constexpr BootNanos kLongestSleep = 500 * kMillisecond;
@@ -464,6 +469,8 @@ bool QueueMember::read_some(Reading& reading, const Place& place, std::vector<Qu
       pending_ = cursor.error();
       return false;
     case Cursor::State::kIdle:
+      // Granted is committed, whatever was published of it: the word knows.
+      return cursor.has_more();
     case Cursor::State::kBlocked:
       return false;
   }

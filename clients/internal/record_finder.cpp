@@ -71,6 +71,8 @@ Result<const Message*> RecordFinder::at(PartitionIndex partition, Offset offset,
           return fail((*cursor)->setback().code, place);
         break;
       case Cursor::State::kIdle:
+        // Who committed it may have died, or stood still, before it said so: the word knows.
+        if ((*cursor)->has_more()) break;
         return fail(ErrorCode::kTruncated, place);
       case Cursor::State::kFailed:
         return std::unexpected((*cursor)->error());

@@ -9,6 +9,7 @@
 
 #include "shm/base/hash.h"
 #include "tests/clients/fixture.h"
+#include "tests/clients/old_publication.h"
 
 namespace mallbots::test {
 namespace {
@@ -290,6 +291,35 @@ TEST_F(ConsumerTest, LatestGivesTheLastValueAndTheLastOfAKey) {
   ASSERT_OK(own->append({.key = as_bytes("door"), .is_tombstone = true}));
   EXPECT_FALSE(reader->latest({"t", 0}, as_bytes("door"))->has_value());
   EXPECT_FALSE(reader->latest({"t", 0}, as_bytes("none"))->has_value());
+}
+
+TEST_F(ConsumerTest, LatestIsNothingOfATopicThatWasDeleted) {
+  create(*connection_, "t");
+  const auto reader = consumer(*connection_);
+  ASSERT_OK(
+      producer(*connection_, "t")->append({.payload = as_bytes("old"), .key = as_bytes("k")}));
+  EXPECT_EQ((*reader->latest({"t", 0}, as_bytes("k")))->text(), "old");
+  ASSERT_OK(client::Admin{*connection_}.delete_topic("t"));
+  EXPECT_EQ(reader->latest({"t", 0}, as_bytes("k")).error().code, ErrorCode::kTopicGone);
+  create(*connection_, "t");
+  const auto nothing = reader->latest({"t", 0}, as_bytes("k"));
+  ASSERT_OK(nothing);
+  EXPECT_FALSE(nothing->has_value());
+  ASSERT_OK(
+      producer(*connection_, "t")->append({.payload = as_bytes("new"), .key = as_bytes("k")}));
+  EXPECT_EQ((*reader->latest({"t", 0}, as_bytes("k")))->text(), "new");
+}
+
+TEST_F(ConsumerTest, LatestKnowsWhatIsCommittedThoughALatePublicationHidesIt) {
+  create(*connection_, "t");
+  const auto own = producer(*connection_, "t");
+  const auto reader = consumer(*connection_);
+  append_numbers(*own, 0, 1);
+  const OldPublication late{*connection_, "t", 0};
+  EXPECT_EQ((*reader->latest({"t", 0}))->text(), "0");
+  append_numbers(*own, 1, 1);
+  late.store();
+  EXPECT_EQ((*reader->latest({"t", 0}))->text(), "1");
 }
 
 TEST_F(ConsumerTest, ADeletedTopicEndsItsReadingOnly) {

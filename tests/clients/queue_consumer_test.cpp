@@ -7,6 +7,7 @@
 
 #include "clients/event_store.h"
 #include "tests/clients/fixture.h"
+#include "tests/clients/old_publication.h"
 
 namespace mallbots::test {
 namespace {
@@ -287,6 +288,44 @@ TEST_F(QueueConsumerTest, ABrokerIsReplacedUnderItsMembers) {
   std::map<int, int> seen = share({&member}, 20 - held.size());
   for (const QueueMessage& message : held) ++seen[std::stoi(std::string{message->text()})];
   expect_once(seen, 20);
+}
+
+TEST_F(QueueConsumerTest, WhatIsGrantedIsReadThoughALatePublicationHidesIt) {
+  const client::SendOptions first{.partition = 0, .acks = client::Acks::kDurable};
+  QueueConsumer& member = join();
+  ASSERT_OK(producer_->append({.payload = as_bytes("0")}, first));
+  const OldPublication late{*connection_, "t", 0};
+  EXPECT_EQ(poll(member).size(), 1U);
+  ASSERT_OK(producer_->append({.payload = as_bytes("1")}, first));
+  late.store();
+  EXPECT_EQ(poll(member, 2'000).size(), 1U);
+}
+
+TEST_F(QueueConsumerTest, WhatWasSettledWhileTheBrokerWasAwayGoesInPacketsThatItTakes) {
+  constexpr int kMessages = 1'980;
+  constexpr int kRejected = 16;
+  const std::vector<client::Record> records(kMessages / 10, {.payload = as_bytes("x")});
+  for (int i = 0; i < 10; ++i) ASSERT_OK(producer_->append_batch(records, {.partition = 0}));
+  QueueConsumer& member = join({.max_in_flight = 4'096, .lock_ms = 60'000});
+  std::vector<QueueMessage> held;
+  const Deadline deadline = Deadline::after_ms(10'000);
+  while (held.size() < kMessages && !deadline.has_passed())
+    for (QueueMessage& message : poll(member, 1'000, kMessages)) held.push_back(std::move(message));
+  ASSERT_EQ(held.size(), kMessages);
+  // No heir comes while the keeper stands still.
+  ASSERT_EQ(kill(daemon_.keeper_pid(), SIGSTOP), 0);
+  daemon_.signal_broker(SIGKILL);
+  const std::string text(1'024, 'x');
+  for (int i = 0; i < kMessages; ++i) {
+    const client::QueueToken token = held[static_cast<std::size_t>(i)].token();
+    if (i < kMessages - kRejected)
+      EXPECT_OK(member.ack(token));
+    else
+      EXPECT_OK(member.reject(token, {.type = text, .text = text, .handler = text}));
+  }
+  ASSERT_EQ(kill(daemon_.keeper_pid(), SIGCONT), 0);
+  ASSERT_OK(member.flush(Deadline::after_ms(20'000)));
+  EXPECT_TRUE(member.take_failures().empty());
 }
 
 TEST_F(QueueConsumerTest, APoisonMessageEndsAmongTheDeadLettersWithItsStory) {
