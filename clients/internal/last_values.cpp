@@ -80,6 +80,12 @@ Result<void> LastValues::catch_up() {
         if (reading_->cursor->has_more()) break;
         return {};
       case Cursor::State::kBlocked:
+        // Its last slot was sealed with it, and the next one is not to be had any more.
+        if (reading_->topic->state() == shm::BoardState::kGone) {
+          Error gone{ErrorCode::kTopicGone, reading_->topic->name()};
+          forget();
+          return std::unexpected(std::move(gone));
+        }
         // What is known stays the answer while the broker is away.
         if (!readings_.link().is_attached() && (last_ || !by_key_.empty())) return {};
         if (!backoff.pause(deadline))

@@ -300,7 +300,9 @@ TEST_F(ConsumerTest, LatestIsNothingOfATopicThatWasDeleted) {
       producer(*connection_, "t")->append({.payload = as_bytes("old"), .key = as_bytes("k")}));
   EXPECT_EQ((*reader->latest({"t", 0}, as_bytes("k")))->text(), "old");
   ASSERT_OK(client::Admin{*connection_}.delete_topic("t"));
-  EXPECT_EQ(reader->latest({"t", 0}, as_bytes("k")).error().code, ErrorCode::kTopicGone);
+  const auto gone = reader->latest({"t", 0}, as_bytes("k"));
+  ASSERT_FALSE(gone);
+  EXPECT_EQ(gone.error().code, ErrorCode::kTopicGone);
   create(*connection_, "t");
   const auto nothing = reader->latest({"t", 0}, as_bytes("k"));
   ASSERT_OK(nothing);
