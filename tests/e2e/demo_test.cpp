@@ -29,7 +29,8 @@ TEST_F(DemoRuns, EndsAllItStartedWhenItIsInterrupted) {
 }
 
 TEST_F(DemoRuns, RefuseSettingsThatAreNone) {
-  EXPECT_THAT(demo({{"SABOTAGE", "melt"}}).errors, HasSubstr("drop, double, reorder or penny"));
+  EXPECT_THAT(demo({{"SABOTAGE", "melt"}}).errors,
+              HasSubstr("drop, double, reorder, penny or answer"));
   EXPECT_THAT(demo({{"MODE", "alone"}}).errors, HasSubstr("MODE=alone: together or separate"));
   EXPECT_THAT(demo({{"LIMIT", "-1"}}).errors, HasSubstr("LIMIT=-1: a number or all"));
   EXPECT_THAT(demo({{"ORDERS", "nowhere.csv"}}).errors, HasSubstr("no such file"));

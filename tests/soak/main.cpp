@@ -4,11 +4,18 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <string>
+#include <string_view>
 
 #include "tests/soak/soak.h"
 
-int main() {
+int main(int count, char** words) {
   using namespace mallbots;
+  if (count > 1) {
+    std::puts(
+        "usage: soak   (no arguments; SOAK_SECONDS=600, SEED=number, SABOTAGE=drop|double|swap)");
+    return std::string_view{words[1]} == "--help" ? 0 : 2;
+  }
   const auto given = [](const char* name) -> std::string {
     const char* const value = std::getenv(name);
     return value == nullptr ? "" : value;

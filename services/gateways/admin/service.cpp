@@ -107,14 +107,15 @@ Result<void> Admin::start(Host& host) {
   api_.add_to(router);
   router.assets("/", gateways::admin_page());
   router.assets("/page/", gateways::shared_page());
-  auto server =
-      gateways::Server::start({.name = "admin",
-                               .bind = host.setting("admin.bind", "127.0.0.1"),
-                               .port = static_cast<std::uint16_t>(*port),
-                               .tls_certificate = host.setting("admin.tls_certificate", ""),
-                               .tls_key = host.setting("admin.tls_key", ""),
-                               .log = host.log()},
-                              std::move(router));
+  auto server = gateways::Server::start(
+      {.name = "admin",
+       .bind = host.setting("admin.bind", "127.0.0.1"),
+       .port = static_cast<std::uint16_t>(*port),
+       .tls_certificate = host.setting("admin.tls_certificate", ""),
+       .tls_key = host.setting("admin.tls_key", ""),
+       .host_names = gateways::host_names_in(host.setting("admin.host_names", "")),
+       .log = host.log()},
+      std::move(router));
   if (!server) return std::unexpected(std::move(server).error());
   server_ = std::move(*server);
   std::vector<std::string> heard = gateways::Board::event_topics();

@@ -243,8 +243,10 @@ Reactor* StreamDoor::Impl::Connect(grpc::CallbackServerContext* context) {
 }
 
 Result<void> StreamDoor::Impl::listen(const StreamDoorOptions& options) {
-  const bool is_loopback =
-      options.bind.starts_with("127.") || options.bind == "::1" || options.bind == "localhost";
+  // "127.0.0.1.example" is a name, which may be anywhere.
+  const bool is_loopback = (options.bind.starts_with("127.") &&
+                            options.bind.find_first_not_of("0123456789.") == std::string::npos) ||
+                           options.bind == "::1" || options.bind == "localhost";
   const bool has_tls = !options.tls_certificate.empty() || !options.tls_key.empty();
   if (!is_loopback && !has_tls) {
     return fail(ErrorCode::kBadConfig,

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -90,6 +91,17 @@ Result<void> listen(tcp::acceptor& acceptor, const tcp::endpoint& endpoint,
 }
 
 }  // namespace
+
+std::vector<std::string> host_names_in(const std::string& list) {
+  std::vector<std::string> names;
+  std::size_t from = 0;
+  while (from < list.size()) {
+    const auto comma = std::min(list.find(',', from), list.size());
+    if (comma > from) names.push_back(list.substr(from, comma - from));
+    from = comma + 1;
+  }
+  return names;
+}
 
 class Server::Parts {
  public:

@@ -56,6 +56,9 @@ struct ServerOptions {
   toolkit::Log log{};  ///< none: silent
 };
 
+/// ServerOptions::host_names of a setting that has commas between them.
+[[nodiscard]] std::vector<std::string> host_names_in(const std::string& list);
+
 struct ServerFigures {
   std::uint64_t requests = 0;
   std::uint64_t answered_5xx = 0;

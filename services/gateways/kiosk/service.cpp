@@ -26,24 +26,13 @@ Result<std::int64_t> setting_up_to(Host& host, std::string_view name, std::int64
   return fail(ErrorCode::kBadConfig, fmt::format("{} = {}: at most {}", name, *value, most));
 }
 
-std::vector<std::string> words_of(const std::string& list) {
-  std::vector<std::string> words;
-  std::size_t from = 0;
-  while (from < list.size()) {
-    const auto comma = std::min(list.find(',', from), list.size());
-    if (comma > from) words.push_back(list.substr(from, comma - from));
-    from = comma + 1;
-  }
-  return words;
-}
-
 Result<gateways::ServerOptions> server_options(Host& host) {
   gateways::ServerOptions options;
   options.name = "kiosk";
   options.bind = host.setting("kiosk.bind", "127.0.0.1");
   options.tls_certificate = host.setting("kiosk.tls_certificate", "");
   options.tls_key = host.setting("kiosk.tls_key", "");
-  options.host_names = words_of(host.setting("kiosk.host_names", ""));
+  options.host_names = gateways::host_names_in(host.setting("kiosk.host_names", ""));
   options.log = host.log();
   const auto port = setting_up_to(host, "kiosk.port", 0, 65'535);
   if (!port) return std::unexpected(port.error());

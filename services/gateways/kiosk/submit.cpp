@@ -145,6 +145,8 @@ Outcome<void> Kiosk::sweep(std::int64_t now_ms) {
       const auto* refusal = std::get_if<Refusal>(&order.error());
       if (refusal == nullptr) return std::unexpected(order.error());
       const auto cart = parts_.contexts->cart(submission.cart_id);
+      if (!cart && std::get_if<Refusal>(&cart.error()) == nullptr)
+        return std::unexpected(cart.error());
       if (cart && cart->state == "checked_out") continue;  // its order is on its way
     }
     Submission refused = submission;

@@ -73,7 +73,7 @@ TEST_F(DoorTest, WhoTrustsAnotherCertificateOrSpeaksPlainTextSaysNoHello) {
 }
 
 TEST_F(DoorTest, AnOpenAddressNeedsTlsAndTheRefusalSaysHow) {
-  for (const char* bind : {"0.0.0.0", "::", "192.0.2.1"}) {
+  for (const char* bind : {"0.0.0.0", "::", "192.0.2.1", "127.one.example"}) {
     SCOPED_TRACE(bind);
     const Error error = refusal({{"fleet.bind", bind}});
     EXPECT_EQ(error.code, ErrorCode::kBadConfig);

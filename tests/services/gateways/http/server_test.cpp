@@ -309,6 +309,12 @@ TEST_F(ServerTest, ForeignNamesAndPagesAreRefused) {
   EXPECT_EQ(from("http://localhost:80"), 500);
 }
 
+TEST(HostNames, AreWhatStandsBetweenTheCommas) {
+  EXPECT_EQ(gateways::host_names_in(""), std::vector<std::string>{});
+  EXPECT_EQ(gateways::host_names_in("one.example,,two.example,"),
+            (std::vector<std::string>{"one.example", "two.example"}));
+}
+
 TEST_F(ServerTest, HandlerThatThrowsIsAnsweredAndTheServerGoesOn) {
   std::atomic<int> lines = 0;
   ServerOptions options;
