@@ -98,6 +98,17 @@ void Schedule::take_in(BootNanos now, BootNanos& next_look) {
   if (!(*batch)->at_end) next_look = now;
 }
 
+/// A turn takes in so much; who asks must not hear that what was acknowledged is not there. A
+/// checkpoint bounds what there is after a start.
+void Schedule::catch_up() {
+  if (delayed_ == nullptr) return;
+  BootNanos next_look = INT64_MAX;
+  for (Offset before = kNoOffset; intake_->next_offset() != before;) {
+    before = intake_->next_offset();
+    take_in(boot_now_ns(), next_look);
+  }
+}
+
 void Schedule::take(const shm::RecordView& view) {
   const DelayId id = view.header->offset;
   ++changes_;
@@ -407,6 +418,7 @@ void Schedule::checkpoint(BootNanos now, BootNanos& next_look) {
 // --- What people ask
 
 Result<Offset> Schedule::cancel(DelayId id) {
+  catch_up();
   const auto known = timers_.find(id);
   if (known == timers_.end()) {
     if (delayed_ != nullptr && id >= intake_->next_offset() && id < delayed().end_offset())
@@ -424,7 +436,8 @@ Result<Offset> Schedule::cancel(DelayId id) {
   return *at;
 }
 
-std::vector<ScheduleRow> Schedule::list(DelayId after, std::size_t count) const {
+std::vector<ScheduleRow> Schedule::list(DelayId after, std::size_t count) {
+  catch_up();
   std::vector<ScheduleRow> rows;
   for (auto at = after == kNoOffset ? timers_.begin() : timers_.upper_bound(after);
        at != timers_.end() && rows.size() < count; ++at)
@@ -434,7 +447,7 @@ std::vector<ScheduleRow> Schedule::list(DelayId after, std::size_t count) const 
   return rows;
 }
 
-std::optional<ScheduleRow> Schedule::find(DelayId id) const {
+std::optional<ScheduleRow> Schedule::find(DelayId id) {
   const auto rows = id == 0 ? list(kNoOffset, 1) : list(id - 1, 1);
   if (rows.empty() || rows.front().id != id) return std::nullopt;
   return rows.front();

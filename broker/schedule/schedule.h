@@ -86,11 +86,12 @@ class Schedule {
   /// (is_durable). Errors: UnknownDelayed; Timeout (the journal has no room: try again).
   [[nodiscard]] Result<Offset> cancel(DelayId id);
   [[nodiscard]] bool is_durable(Offset journal_offset) const;
-  /// Up to `count` rows with ids after `after` (kNoOffset: from the first), ascending.
-  [[nodiscard]] std::vector<ScheduleRow> list(DelayId after, std::size_t count) const;
+  /// Up to `count` rows with ids after `after` (kNoOffset: from the first), ascending. Whatever was
+  /// durable in the delay log before is among them, or was delivered, cancelled or undeliverable.
+  [[nodiscard]] std::vector<ScheduleRow> list(DelayId after, std::size_t count);
 
   /// Nothing: no such record is pending.
-  [[nodiscard]] std::optional<ScheduleRow> find(DelayId id) const;
+  [[nodiscard]] std::optional<ScheduleRow> find(DelayId id);
 
   [[nodiscard]] const ScheduleOptions& options() const noexcept { return options_; }
   [[nodiscard]] const ScheduleCounters& counters() const noexcept { return counters_; }
@@ -129,6 +130,7 @@ class Schedule {
   [[nodiscard]] Partition& journal() const { return journal_->partition(0); }
   [[nodiscard]] Partition& delayed() const { return delayed_->partition(0); }
   void take_in(BootNanos now, BootNanos& next_look);
+  void catch_up();
   void take(const shm::RecordView& view);
   [[nodiscard]] const char* unfit(const shm::RecordView& view,
                                   const shm::DelayTarget& target) const;

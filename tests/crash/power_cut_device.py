@@ -21,7 +21,7 @@ import time
 
 HEAD = struct.Struct("<cQI")
 SECTOR = 512
-DEVICE_BYTES = 256 << 20
+DEVICE_BYTES = 512 << 20
 TOOLS = ("nbdkit", "nbdfuse", "losetup", "mkfs.ext4", "mkfs.xfs", "xfs_io", "mount", "umount")
 BLKFLSBUF = 0x1261
 CLONE_NEWNS = 0x00020000

@@ -210,6 +210,24 @@ TEST_F(ScheduleTest, ACancelledRecordIsNotDeliveredAndCannotBeCancelledAgain) {
   EXPECT_EQ(schedule->cancel(stays).error().code, ErrorCode::kUnknownDelayed);
 }
 
+TEST_F(ScheduleTest, WhoAsksAfterAStartHearsOfAllThatIsDurable) {
+  constexpr std::size_t kRecords = 40;
+  const std::string large(60'000, 'x');  // more than a turn takes in
+  start();
+  DelayId last = 0;
+  for (std::size_t i = 0; i < kRecords; ++i) last = hand_in(large, 3'600'000);
+  run_until([&] { return schedule->pending() == kRecords; });
+  stop();
+  instance.crash_and_start();
+  start();
+  EXPECT_EQ(schedule->list(kNoOffset, 2 * kRecords).size(), kRecords);
+  stop();
+  instance.crash_and_start();
+  start();
+  EXPECT_TRUE(schedule->find(last));
+  EXPECT_TRUE(schedule->cancel(last));
+}
+
 TEST_F(ScheduleTest, WhatCannotBeDeliveredIsSaidAndDoesNotStopTheRest) {
   instance.make("x", {{"producers", "exclusive", false}});
   instance.make("deleted", {{"slot.bytes", "128KiB", false}});
