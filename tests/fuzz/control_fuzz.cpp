@@ -166,7 +166,7 @@ class Rig {
     disk_->reap();
     static_cast<void>(topics_->duty(boot_now_ns()));
     static_cast<void>(groups_->duty(boot_now_ns(), true));
-    static_cast<void>(queues_->duty(boot_now_ns()));
+    static_cast<void>(queues_->duty());
     disk_->kick();
     std::vector<SessionIndex> all;
     for (const auto& [index, session] : sessions_->all()) all.push_back(index);
