@@ -18,8 +18,8 @@
 //
 // Control thread. What is pending is in memory, about 120 bytes each, `pending_max` at most: beyond
 // it the delay log refuses appends (LimitReached), and what it already holds waits on the disk.
-// Nothing here blocks, but start() and open() (they read and write files), and reads of cold
-// records.
+// Nothing here blocks, but start() and open() (they read and write files), reads of cold records,
+// and what list(), find() and cancel() read of the delay log to catch up with it.
 #pragma once
 
 #include <cstdint>

@@ -42,7 +42,7 @@ class Cursor {
 
   /// Why read() gave nothing more.
   enum class State : std::uint8_t {
-    kMore,     ///< the batch is full, or views would end: read again
+    kMore,     ///< the batch is full, views would end, or what a look showed is read: read again
     kIdle,     ///< nothing behind the position yet: wait
     kBlocked,  ///< the broker is needed and not there, or between two states: try again soon
     kSetback,  ///< setback() says what was lost; read again to go on

@@ -39,7 +39,7 @@ test("hostile text is shown as text in each view, beside a viewer that has stuck
   for (const [place, text] of Object.entries(views)) {
     await show(staff, place);
     if (text) await expect(staff.locator("main")).toContainText(hostile(text), {timeout: 20_000});
-    await staff.waitForTimeout(300);
+    await staff.waitForTimeout(300); // in which what executes would have
     await expectOnlyText(staff);
     await expectAccessibleInBoth(staff);
   }

@@ -193,6 +193,7 @@ TEST_F(OutboxTest, ARelayThatHasNothingToDoSleepsWhateverFailedBefore) {
     return used.tv_sec * 1000 + used.tv_nsec / 1'000'000;
   };
   const auto before = processor_ms();
+  // sleep: in which a relay that spins would use all of it
   std::this_thread::sleep_for(std::chrono::milliseconds{300});
   EXPECT_LT(processor_ms() - before, 100);
 }
