@@ -76,7 +76,7 @@ Report report_of(const std::vector<Measured>& rows, const RowRunner& runner, Mac
 
 void measure_all(std::vector<Measured>& rows, RowRunner& runner, double minutes) {
   const std::uint64_t end_ns = raw_now_ns() + static_cast<std::uint64_t>(minutes * 60e9);
-  // The second round only adds to rows whose runs a lower probe has turned from near to far.
+  // The second round only adds to rows whose runs a lower one has turned from near to far.
   for (int round = 0; round < 2; ++round) {
     for (std::size_t i = 0; i < rows.size() && raw_now_ns() < end_ns; ++i) {
       if (round == 0) {
@@ -112,10 +112,6 @@ int run(const Options& options) {
   };
   MachineSheet machine = read_machine(scratch->path());
   RowRunner runner{registry, RunnerOptions{context, options.runs, options.near_ns}};
-  if (const auto near = runner.find_near(); !near) {
-    fmt::print(stderr, "mallbots_bench: near/far probe: {}\n", near.error().detail);
-    return 1;
-  }
   measure_all(rows, runner, options.minutes);
 
   const Report report = report_of(rows, runner, std::move(machine), options.quick);
@@ -145,7 +141,7 @@ int main(int argc, char** argv) {
       ->delimiter(',')
       ->expected(2);
   app.add_option("--near-ns", options.near_ns,
-                 "a probe above this is not near; default 1.5 x the lowest probe seen");
+                 "a probe above this is not near; default 1.5 x the lowest of a run");
   app.add_option("--scratch", options.scratch, "folder on the disk under test")
       ->capture_default_str();
   app.add_option("--minutes", options.minutes, "begin no row after so many")->capture_default_str();

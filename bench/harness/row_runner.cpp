@@ -1,7 +1,5 @@
 #include "bench/harness/row_runner.h"
 
-#include <time.h>
-
 #include <algorithm>
 
 #include "bench/harness/probe.h"
@@ -21,19 +19,6 @@ Row row_of(const Limit& limit) {
                              .limit = {LimitTerm{limit.name, figure}}});
   }
   return row;
-}
-
-Result<void> RowRunner::find_near() {
-  const int probes = options_.context.quick ? 1 : 10;
-  std::vector<double> unused;
-  for (int i = 0; i < probes; ++i) {
-    MALLBOTS_TRY(probe(unused));
-    // Spread over a second: the placement of virtual cores changes within seconds, not
-    // milliseconds.
-    constexpr timespec kBetween{0, 80'000'000};
-    if (i + 1 < probes) ::nanosleep(&kBetween, nullptr);
-  }
-  return {};
 }
 
 void RowRunner::top_up(Measured& measured) {
@@ -64,12 +49,11 @@ Selection RowRunner::select(const Measured& measured) const {
   return select_runs(probes, near_max_ns());
 }
 
-Result<void> RowRunner::probe(std::vector<double>& probes_ns) {
+Result<void> RowRunner::probe(std::vector<double>& probes_ns) const {
   const RunContext& context = options_.context;
   const auto round_trip = probe_round_trip(context.cpu_a, context.cpu_b, context.quick);
   if (!round_trip) return std::unexpected(round_trip.error());
   probes_ns.push_back(*round_trip);
-  if (lowest_probe_ns_ == 0 || *round_trip < lowest_probe_ns_) lowest_probe_ns_ = *round_trip;
   return {};
 }
 
@@ -89,6 +73,7 @@ Result<RunRecord> RowRunner::run_once(const Row& row) {
     record.figures = std::move(*figures);
   }
   MALLBOTS_TRY(probe(record.probes_ns));
+  lowest_probe_ns_ = lowest_lasting(lowest_probe_ns_, record.probes_ns);
   record.load = share_between(before, read_load());
   return record;
 }

@@ -49,7 +49,7 @@ struct Measured {
 struct RunnerOptions {
   RunContext context;
   std::size_t runs = 5;    ///< near runs wanted; at most twice as many are tried
-  double near_max_ns = 0;  ///< 0: kAgreement x the lowest probe of this invocation
+  double near_max_ns = 0;  ///< 0: kAgreement x lowest_probe_ns()
 };
 
 class RowRunner {
@@ -57,14 +57,12 @@ class RowRunner {
   RowRunner(const Registry& registry, RunnerOptions options)
       : registry_(registry), options_(std::move(options)) {}
 
-  /// Looks for the near round trip of this machine for a second. Error: that of the probe.
-  [[nodiscard]] Result<void> find_near();
-
   /// Adds runs until the row has what it needs or cannot get it any more. Again after other rows:
-  /// a lower probe seen later may have turned runs from near to far.
+  /// a lower run seen later may have turned runs from near to far.
   void top_up(Measured& measured);
 
   [[nodiscard]] double near_max_ns() const noexcept;
+  /// Of the runs whose probes agree (lowest_lasting); 0 before the first.
   [[nodiscard]] double lowest_probe_ns() const noexcept { return lowest_probe_ns_; }
   [[nodiscard]] std::size_t runs_wanted() const noexcept { return options_.runs; }
 
@@ -72,7 +70,7 @@ class RowRunner {
   [[nodiscard]] Selection select(const Measured& measured) const;
 
  private:
-  Result<void> probe(std::vector<double>& probes_ns);
+  Result<void> probe(std::vector<double>& probes_ns) const;
   Result<RunRecord> run_once(const Row& row);
   Result<LimitRun> run_limit(const Limit& limit) const;
 

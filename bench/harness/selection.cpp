@@ -24,6 +24,13 @@ Placement classify(std::span<const double> probes_ns, double near_max_ns) noexce
   return smallest > near_max_ns && agree ? Placement::kFar : Placement::kMixed;
 }
 
+double lowest_lasting(double known_ns, std::span<const double> probes_ns) noexcept {
+  if (probes_ns.empty()) return known_ns;
+  const auto [smallest, largest] = std::ranges::minmax(probes_ns);
+  if (largest > smallest * kAgreement) return known_ns;
+  return known_ns > 0 ? std::min(known_ns, smallest) : smallest;
+}
+
 Selection select_runs(std::span<const std::vector<double>> runs, double near_max_ns) {
   Selection selection;
   for (const std::vector<double>& probes : runs) {

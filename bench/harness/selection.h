@@ -24,6 +24,11 @@ enum class Placement { kNear, kFar, kMixed };
 /// No probes at all: near (the row's work does not depend on the placement).
 [[nodiscard]] Placement classify(std::span<const double> probes_ns, double near_max_ns) noexcept;
 
+/// The lowest probe of an invocation, `known_ns` until now (0: none), after a run with these
+/// probes. A placement that did not last from one probe of a run to the next is none to measure in:
+/// such a run teaches nothing, or one lucky moment would call all the rest far.
+[[nodiscard]] double lowest_lasting(double known_ns, std::span<const double> probes_ns) noexcept;
+
 struct Selection {
   std::vector<Placement> placements;  ///< one per run
   std::size_t kept = 0;

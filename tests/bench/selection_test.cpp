@@ -32,6 +32,18 @@ TEST(Selection, ProbesThatAgreeAreNearOrFar) {
 
 TEST(Selection, WithoutProbesARunCounts) { EXPECT_EQ(classify({}, kNearMaxNs), Placement::kNear); }
 
+TEST(Selection, OneLuckyProbeDoesNotMakeAllTheRestFar) {
+  const double lucky[] = {76, 310, 312};
+  const double steady[] = {310, 305, 312};
+  const double lower[] = {110, 112};
+  EXPECT_EQ(lowest_lasting(0, lucky), 0);
+  EXPECT_EQ(lowest_lasting(0, steady), 305);
+  EXPECT_EQ(lowest_lasting(305, lucky), 305);
+  EXPECT_EQ(lowest_lasting(305, lower), 110);
+  EXPECT_EQ(lowest_lasting(110, steady), 110);
+  EXPECT_EQ(lowest_lasting(110, {}), 110);
+}
+
 TEST(Selection, FarAndMixedRunsAreLeftOutAndCounted) {
   const std::vector<std::vector<double>> runs = {{110, 112}, {110, 470}, {470, 466}, {108, 109}};
   const Selection selection = select_runs(runs, kNearMaxNs);
