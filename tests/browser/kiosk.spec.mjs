@@ -96,6 +96,42 @@ test("a cart that was abandoned meanwhile is said, and a new one begins", async 
   await expect.poll(() => mock.mall.carts.size).toBe(2);
 });
 
+test("a cart that was closed is said at the review too", async ({page, mock}) => {
+  await fillCart(page, mock);
+  [...mock.mall.carts.values()].at(-1).state = "canceled";
+  await page.getByRole("button", {name: "Review order"}).click();
+  await expect(page.getByRole("heading", {name: "This cart was closed"})).toBeVisible();
+  await page.getByRole("button", {name: "To the stores"}).click();
+  await expect(page.locator(".cart-total")).toHaveText("£0.00");
+});
+
+test("while a card is asked nobody is sent away", async ({page, mock}) => {
+  await fillCart(page, mock);
+  await giveDetails(page);
+  mock.trouble = {delay_ms: 3000, match: "/submit"};
+  await page.getByRole("button", {name: /Card that pays/}).click();
+  await expect(page.getByRole("button", {name: "Start over"})).toBeDisabled();
+  await expect(page.locator(".number-plate")).toBeVisible();
+  await expect(page.getByRole("button", {name: "Start over"})).toBeEnabled();
+});
+
+test("who follows an order with a full cart shops on", async ({page, mock}) => {
+  await fillCart(page, mock);
+  await page.getByRole("button", {name: "Follow an order"}).click();
+  await page.getByRole("button", {name: "Back"}).click();
+  await expect(page.locator(".cart-line")).toHaveCount(1);
+});
+
+test("who reads the items of an order is left alone by its progress", async ({page, mock}) => {
+  await fillCart(page, mock);
+  await giveDetails(page);
+  await page.getByRole("button", {name: /Card that pays/}).click();
+  const list = page.locator(".order-items ul");
+  await list.focus();
+  await expect(page.locator(".progress .now")).toContainText("Robot on its way", {timeout: 15_000});
+  await expect(list).toBeFocused();
+});
+
 test("nobody there: a warning counts down, a touch stops it, silence empties the cart", async ({page, mock}) => {
   await page.clock.install();
   await fillCart(page, mock);
@@ -117,7 +153,7 @@ test("an order is found again with number and card, paid, and cancelled only wit
   await page.getByLabel("Order number").fill(order.id);
   await page.getByRole("button", {name: "Continue"}).click();
   await page.getByRole("button", {name: /Another card/}).click();
-  await expect(page.getByText("That is another card")).toBeVisible();
+  await expect(page.getByText("Number and card do not belong together")).toBeVisible();
   await page.getByRole("button", {name: /Card that pays/}).click();
   await page.getByRole("button", {name: "Pay now"}).click();
   await page.getByRole("button", {name: /Card that pays/}).click();

@@ -72,6 +72,15 @@ for (const [size, viewport] of Object.entries(sizes)) {
         await take("17-ready", 2600);
         mock.mall.cancel(order, "The store had a flood");
         await take("18-cancelled", 2600);
+        await page.getByRole("button", {name: "Done"}).click();
+        await page.getByRole("button", {name: "Touch to start"}).click();
+        await page.getByRole("button", {name: "Follow an order"}).click();
+        await take("20-follow");
+        await page.getByLabel("Order number").fill("0000 0000");
+        await page.getByRole("button", {name: "Continue"}).click();
+        await page.getByRole("button", {name: /Another card/}).click();
+        await page.getByText("do not belong together").waitFor();
+        await take("21-follow-refused");
         await page.goto(`${mock.kiosk}/?idle=1&warning=9`);
         await page.getByRole("button", {name: "Touch to start"}).click();
         await page.getByText("Are you still there?").waitFor();
@@ -106,6 +115,10 @@ for (const [size, viewport] of Object.entries(sizes)) {
           await page.getByRole("button", {name: "Cancel order"}).click();
           await take("16-ask");
           await page.keyboard.press("Escape");
+          mock.trouble = {delay_ms: 1500};
+          await to("customers");
+          await take("19-loading", 300);
+          mock.trouble = {};
           await to("floor");
           mock.trouble = {socket: "refuse"};
           mock.sockets.forEach((socket) => socket.cut());

@@ -134,7 +134,7 @@ test("stores, customers and operations by keyboard only", async ({page, mock}) =
   await page.keyboard.press("Enter");
   await tabTo(page, page.getByRole("button", {name: "Approve"}));
   await page.keyboard.press("Enter");
-  await expect(page.locator(".detail-head .chip")).toHaveText("participating");
+  await expect(page.locator(".detail-head .chip")).toHaveText("Taking part");
   await tabTo(page, page.getByRole("button", {name: "New product"}));
   await page.keyboard.press("Enter");
   await page.keyboard.type("Rye loaf");
@@ -244,7 +244,7 @@ test("cancelling needs a reason and is told in the time line", async ({page, moc
 test("a request to take part is approved; products are added, priced, removed", async ({page, mock}) => {
   await signIn(page, mock, "store-admin", "stores/store-0010");
   await page.getByRole("button", {name: "Approve"}).click();
-  await expect(page.locator(".detail-head .chip")).toHaveText("participating");
+  await expect(page.locator(".detail-head .chip")).toHaveText("Taking part");
   await page.getByRole("button", {name: "New product"}).click();
   await page.getByLabel("Name").fill("Sourdough loaf");
   await page.getByLabel("Price, £").fill("4.333");
@@ -364,6 +364,31 @@ test.describe("ten thousand rows", () => {
     expect(await page.locator(".table-row").count()).toBeLessThan(60);
   });
 });
+
+for (const [place, only, rows] of [["depot", "at-depot", "Robots that wait at the depot"], ["pickup", "ready", "Orders at the desk"]]) {
+  test.describe(`ten thousand rows at the ${place}`, () => {
+    test.use({mall: {orders: 10_000, only}});
+    test("scroll with few of them in the document, the last is settled by keys, and one less is left", async ({page, mock}) => {
+      test.setTimeout(90_000);
+      await signIn(page, mock, "depot-staff", place);
+      const table = page.getByRole("grid", {name: rows, exact: true});
+      await expect(table).toHaveAttribute("aria-rowcount", "10001", {timeout: 30_000});
+      await page.locator(".master .table-row").first().focus();
+      await page.keyboard.press("End");
+      await expect(page.locator(".table-row:focus")).toHaveAttribute("aria-rowindex", "10001");
+      expect(await page.locator(".table-row").count()).toBeLessThan(60);
+      await page.keyboard.press("Enter");
+      for (const name of only === "ready" ? ["Take cash", "Hand over"] : ["Accept as reported"]) {
+        const button = page.getByRole("button", {name});
+        await expect(button).toBeEnabled();
+        await button.press("Enter");
+      }
+      await expect(page.getByText(only === "ready" ? "This order is complete." : "Accepted as the robot reported it.").first()).toBeVisible();
+      await expect(table).toHaveAttribute("aria-rowcount", "10000");
+      expect(await page.locator(".table-row").count()).toBeLessThan(60);
+    });
+  });
+}
 
 test.describe("hostile text in every field", () => {
   test.use({mall: {hostile: true}});

@@ -18,6 +18,7 @@ LINES = {
     "make up": ("packaging/demo/up.sh up", "tests/scripts/readme_test.py"),
     "make demo": ("packaging/demo/run.sh", "tests/e2e/demo_runs.h"),
     "make demo-log": ("packaging/demo-log/run.sh", "tests/e2e/demo_log_test.cpp"),
+    "make build": ("cmake --build --preset release", None),  # it is what built what this test runs
     "make test": ("tests/check/ctest.sh release", None),  # it is what runs this test
     "make": ("make demo", "tests/scripts/readme_test.py"),
 }

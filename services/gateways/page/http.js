@@ -47,17 +47,18 @@ export class Api {
     if (key) all["Idempotency-Key"] = key;
     const limit = AbortSignal.timeout(this.timeout_ms);
     let answer;
+    let text;
     try {
       answer = await this.fetch(path, {
         method, headers: all, body: body === undefined ? undefined : JSON.stringify(body), credentials: "same-origin",
         cache: "no-cache", signal: signal ? AbortSignal.any([signal, limit]) : limit,
       });
+      text = await answer.text(); // an answer that breaks off is none
     } catch (error) {
       if (signal?.aborted) throw error;
       throw new Problem({status: 0, type: "unreachable", title: "No answer",
-        detail: "The mall does not answer at present.", remedy: "It is tried again by itself."});
+        detail: "The mall does not answer at present.", remedy: "Try again in a moment."});
     }
-    const text = await answer.text();
     let json = null;
     try { json = text ? JSON.parse(text) : null; } catch { json = null; }
     if (answer.ok) return json;

@@ -84,7 +84,11 @@ export const kioskRoutes = [
     else cart.items.push({product_id: product.id, product_name: product.name, store_id: store.id, store_name: store.name, quantity: body.quantity, price: product.price});
     return [200, cartView(cart)];
   }],
-  ["POST", /^\/kiosk\/v1\/carts\/([^/]+)\/review$/, (ask) => [200, reviewed(ask.mall, cartOf(ask))]],
+  ["POST", /^\/kiosk\/v1\/carts\/([^/]+)\/review$/, (ask) => {
+    const cart = cartOf(ask);
+    if (cart.state !== "open") throw new Refusal(409, "wrong-state", `The cart is ${cart.state}.`);
+    return [200, reviewed(ask.mall, cart)];
+  }],
   ["POST", /^\/kiosk\/v1\/carts\/([^/]+)\/submit$/, (ask) => {
     const {mall, mock, body, headers} = ask;
     const cart = cartOf(ask);

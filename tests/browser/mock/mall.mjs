@@ -8,9 +8,10 @@ const kMap = new URL("../../../services/simulators/bots/mall.map", import.meta.u
 const kTerminal = ["completed", "rejected", "cancelled"];
 
 export class Mall {
-  constructor({stores = 12, products = 24, orders = 60, customers = 24, bots = 12, letters = 7, hostile = false, quiet = false, seed = 3} = {}) {
+  constructor({stores = 12, products = 24, orders = 60, customers = 24, bots = 12, letters = 7, only = "", hostile = false, quiet = false, seed = 3} = {}) {
     this.next = random(seed);
     this.quiet = quiet; // nothing moves by itself
+    this.only = only; // the state of all orders of the past
     Object.assign(this, makeCatalog({stores, products, hostile}));
     this.hostile = hostile;
     this.customers = makeCustomers({customers, hostile});
@@ -76,7 +77,7 @@ export class Mall {
     });
     const states = index < count * 0.6 ? ["completed", "completed", "completed", "completed", "cancelled", "rejected"]
       : ["approved", "in-progress", "in-progress", "ready", "ready", "pending", "at-depot"];
-    const status = index === count - 1 ? "at-depot" : this.pick(states);
+    const status = this.only || (index === count - 1 ? "at-depot" : this.pick(states));
     this.place({id: newId(this.next), customer: this.pick(this.customers), lines, created_ms, status});
   }
 

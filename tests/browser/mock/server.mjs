@@ -1,5 +1,5 @@
 // Both gateways of the mock, each on a port of its own: pages, REST, the live socket. Alone: node tests/browser/mock/server.mjs
-//   KEY=VALUE ...   stores=12 products=24 orders=60 bots=12 hostile=1 quiet=1 role=depot-admin kiosk_port=8601 admin_port=8602
+//   KEY=VALUE ...   stores=12 products=24 orders=60 only=ready bots=12 hostile=1 quiet=1 role=depot-admin kiosk_port=8601 admin_port=8602
 // In tests: startMock({...}) -> {kiosk, admin, mall, trouble, close()}. `trouble` is read at each request:
 //   {status: 503} for every call of data, {delay_ms}, {match: "/products"} narrows both.
 

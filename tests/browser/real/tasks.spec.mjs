@@ -23,9 +23,9 @@ for (const [kind, handsOf] of Object.entries(kHands)) {
       await hands.type(dialog.getByLabel("Name"), name("Bakery"));
       await hands.type(dialog.getByLabel("Place on the floor plan"), "12,4");
       await hands.press(button(page, "Add the store"));
-      await expect(chip(page)).toHaveText("private", {timeout: 20_000});
+      await expect(chip(page)).toHaveText("Private", {timeout: 20_000});
       await hands.press(button(page, "Let take part"));
-      await expect(chip(page)).toHaveText("participating");
+      await expect(chip(page)).toHaveText("Taking part");
       await hands.press(button(page, "Rename"));
       await hands.type(dialog.getByLabel("Name"), name("Fine bakery"));
       await hands.press(dialog.getByRole("button", {name: "Rename"}));
@@ -49,7 +49,7 @@ for (const [kind, handsOf] of Object.entries(kHands)) {
       await expect(page.locator(".goods .table-row")).toHaveCount(0);
       await hands.press(button(page, "End participation"));
       await hands.press(button(page, "End it"));
-      await expect(chip(page)).toHaveText("private");
+      await expect(chip(page)).toHaveText("Private");
     });
 
     test("an owner asks to take part; a store admin denies, then approves", async ({real, as}) => {
@@ -61,7 +61,7 @@ for (const [kind, handsOf] of Object.entries(kHands)) {
       await go(page, hands, "Stores");
       await hands.press(page.locator(".master .table-row", {hasText: "Asks"}));
       await hands.press(button(page, "Ask to take part"));
-      await expect(chip(page)).toHaveText("requested");
+      await expect(chip(page)).toHaveText("Requested");
       const admin = await as("store-admin", "floor");
       const others = handsOf(admin);
       await go(admin, others, "Stores");
@@ -69,17 +69,17 @@ for (const [kind, handsOf] of Object.entries(kHands)) {
       await others.press(button(admin, "Deny"));
       await others.type(admin.getByLabel("Reason"), "No licence yet");
       await others.press(admin.getByRole("dialog").getByRole("button", {name: "Deny"}));
-      await expect(chip(admin)).toHaveText("private");
-      await expect(page.locator(".master .chip")).toHaveText("private", {timeout: 20_000});
-      await expect(chip(page)).toHaveText("private", {timeout: 20_000});
+      await expect(chip(admin)).toHaveText("Private");
+      await expect(page.locator(".master .chip")).toHaveText("Private", {timeout: 20_000});
+      await expect(chip(page)).toHaveText("Private", {timeout: 20_000});
       await hands.press(button(page, "Ask to take part"));
-      await expect(chip(page)).toHaveText("requested");
+      await expect(chip(page)).toHaveText("Requested");
       await hands.press(button(page, "Take the request back"));
-      await expect(chip(page)).toHaveText("private");
+      await expect(chip(page)).toHaveText("Private");
       await hands.press(button(page, "Ask to take part"));
-      await expect(chip(admin)).toHaveText("requested", {timeout: 20_000});
+      await expect(chip(admin)).toHaveText("Requested", {timeout: 20_000});
       await others.press(button(admin, "Approve"));
-      await expect(chip(page)).toHaveText("participating", {timeout: 20_000});
+      await expect(chip(page)).toHaveText("Taking part", {timeout: 20_000});
     });
 
     test("a robot's load is corrected, another accepted; both are found, paid and handed over", async ({real, as}) => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import {masked} from "../../../services/gateways/admin/page/customers.js";
 import {countOf, countRows} from "../../../services/gateways/admin/page/depot.js";
 import {withSample} from "../../../services/gateways/admin/page/operations.js";
 import {wanted} from "../../../services/gateways/admin/page/pickup.js";
@@ -59,6 +60,10 @@ test("the desk finds by number or by phone", () => {
   assert.deepEqual(wanted("D713 5118"), {number: "d7135118"});
   assert.equal(wanted("<script>"), null);
   assert.equal(wanted(" "), null);
+});
+
+test("a changed number is hidden as lists hide it", () => {
+  assert.equal(masked("+447700900123"), "+44********23");
 });
 
 test("what is to be counted is each product once, whatever its stops", () => {

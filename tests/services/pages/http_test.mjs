@@ -49,6 +49,18 @@ test("who never gets an answer is told so, after the last try", async () => {
   assert.equal(asked.length, 4);
 });
 
+test("an answer that breaks off is no answer: the same again, with the same key", async () => {
+  const keys = new Set();
+  let tries = 0;
+  const fetch = async (path, {headers}) => {
+    keys.add(headers["Idempotency-Key"]);
+    return {ok: true, status: 200, statusText: "", headers: new Map(), text: async () => { if (++tries === 1) throw new TypeError("cut"); return "{}"; }};
+  };
+  assert.deepEqual(await new Api({fetch, wait: async () => {}}).send("POST", "/x"), {});
+  assert.equal(tries, 2);
+  assert.equal(keys.size, 1);
+});
+
 test("pages follow the cursor to the end, and stop at the bound", async () => {
   const {api, asked} = gateway({body: {rows: [1, 2], next: "a b"}}, {body: {rows: [3], next: null}});
   const told = [];

@@ -155,6 +155,7 @@ test("nobody there: first a warning that counts down, then over", () => {
 test("a phone number has its country", () => {
   assert.equal(phoneOf("+44 20 7946-0958"), "+442079460958");
   assert.equal(phoneOf("0044 (20) 79460958"), "+442079460958");
+  assert.equal(phoneOf("+44 020 7946 0958"), "+442079460958"); // the zero of calls within the country
   assert.equal(phoneOf("+44"), null);
   assert.equal(phoneOf("020 7946 0958"), null);
 });

@@ -6,7 +6,12 @@ import {pages} from "../../page/http.js";
 import {facts} from "./parts.js";
 import {Table, ask, commander, failure, split} from "./table.js";
 
+/** A number as lists show it: the gateway hides the middle. */
+export const masked = (number) => number.replace(/(?<=.{3}).(?=.{2})/g, "*");
+
 const mayChip = (enabled) => h("span.chip", {class: enabled ? "green" : "red"}, enabled ? "May order" : "May not order");
+
+const kNobody = {symbol: "users", title: "No customer yet", text: "Customers are those who have ordered at a kiosk."};
 
 export function customersView({api, can, go}, id) {
   let rows = [];
@@ -16,7 +21,7 @@ export function customersView({api, can, go}, id) {
   let waiting = 0;
   const title = h("h2.list-title", {}, "Customers");
   const table = new Table({label: "Customers", open: (customer) => go("customers", customer.id),
-    empty: {symbol: "users", title: "No customer here", text: "Customers are those who have ordered at a kiosk."},
+    empty: kNobody,
     columns: [
       {title: "Name", size: "minmax(7em, 2fr)", class: "clip", text: (customer) => customer.name},
       {title: "Number", size: "10em", class: "num quiet", text: (customer) => customer.sms_number},
@@ -29,6 +34,7 @@ export function customersView({api, can, go}, id) {
     stop = new AbortController();
     const {signal} = stop;
     const name = input.value.trim();
+    table.empty = name ? {symbol: "search", title: "Nobody found", text: `No customer's name has “${name}” in it.`} : kNobody;
     try {
       await pages(api, `/admin/v1/customers${name ? `?name=${encodeURIComponent(name)}` : ""}`, "customers", {signal}, (all) => {
         rows = [...all];
@@ -38,7 +44,7 @@ export function customersView({api, can, go}, id) {
     } catch (problem) { if (!signal.aborted) table.fail(problem, load); }
   };
   const changed = (customer) => {
-    rows = rows.map((row) => (row.id === customer.id ? {...row, enabled: customer.enabled} : row));
+    rows = rows.map((row) => (row.id === customer.id ? {...customer, sms_number: masked(customer.sms_number)} : row));
     table.set(rows);
   };
   const open = (customer) => {
@@ -72,7 +78,7 @@ function customerDetail({api, can, changed}, id) {
         check: (values) => /^(\+|00)[\d\s()-]{7,20}$/.test(values.number) ? null : "A phone number has a plus and 7 to 15 digits."});
       if (!said) return;
       const answer = await command(number, () => api.send("PUT", `${path}/number`, {number: said.number.replace(/[\s()-]/g, "")}));
-      if (answer?.id) { draw(answer); toast("The number is changed.", "check"); }
+      if (answer?.id) { changed(answer); draw(answer); toast("The number is changed.", "check"); }
     }}}, icon("phone"), "Change number");
     fill(body, h("div.detail-head", {}, h("h2.stretch.wrap", {}, customer.name), mayChip(customer.enabled)),
       facts([["Phone", h("span.num", {}, customer.sms_number)], ["Id", h("span.mono.wrap", {}, customer.id)]]), can("customers.edit") && h("div.actions", {}, toggle, number), say);

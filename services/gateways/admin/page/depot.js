@@ -1,7 +1,7 @@
 // Check-in at the depot: robots that are back, what they bring, count it, accept or correct.
 
 import {blank, fill, h, icon, skeletons, toast} from "../../page/dom.js";
-import {ago, orderNumber, plural} from "../../page/format.js";
+import {ago, orderNumber, plural, words} from "../../page/format.js";
 import {section} from "./parts.js";
 import {Table, commander, failure, split} from "./table.js";
 
@@ -34,7 +34,7 @@ export function depotView({api, live, can, go}, id) {
       {title: "Robot", size: "minmax(5em, 1fr)", class: "clip", text: (list) => list.bot_id || "–"},
       {title: "Picked", size: "5em", class: "end num", text: (list) => list.picked},
       {title: "Missing", size: "5em", class: "end", draw: (list) => list.unavailable ? h("span.chip.amber", {}, String(list.unavailable)) : h("span.quiet", {}, "–"), mark: (list) => list.unavailable},
-      {title: "Waits", size: "6em", class: "end quiet", text: (list) => ago(list.updated_ms, Date.now())},
+      {title: "Waits", size: "6em", ages: true, class: "end quiet", text: (list) => ago(list.updated_ms, Date.now())},
     ]});
   const under = h("p.quiet.under", {});
   const panes = split(h("div.list-pane", {}, table.element, under));
@@ -101,7 +101,8 @@ function checkIn({api, can, go, isWaiting}, id) {
         input.setAttribute("aria-invalid", String(count === null));
         line.classList.toggle("off", count !== row.picked);
       });
-      status.textContent = off ? `${plural(off, "count differs", "counts differ")} from what the robot reported.` : "All counts are as the robot reported.";
+      accept.disabled = !isBack || off > 0;
+      status.textContent = off ? `${plural(off, "count differs", "counts differ")} from what the robot reported: save the counts.` : "All counts are as the robot reported.";
     };
     const form = h("form", {novalidate: true, on: {submit: (event) => {
       event.preventDefault();
@@ -123,7 +124,7 @@ function checkIn({api, can, go, isWaiting}, id) {
         return line;
       })), status, say, can("depot.count") && h("div.actions", {}, accept, correct));
     fill(body, h("div.detail-head", {}, h("div.stretch", {}, h("h2.num", {}, orderNumber(list.order_id)), h("p.quiet", {}, list.bot_id ? `Brought by ${list.bot_id}` : "")),
-      h("span.chip", {class: isBack ? "amber" : ""}, isBack ? "Waits for you" : list.status)), section(plural(rows.length, "product"), form));
+      h("span.chip", {class: isBack ? "amber" : ""}, isBack ? "Waits for you" : words(list.status))), section(plural(rows.length, "product"), form));
     compare();
   };
   const load = async () => {

@@ -3,16 +3,18 @@
 import {blank, fill, h, skeletons} from "../../page/dom.js";
 import {ago, grouped, kOrderStates, orderNumber} from "../../page/format.js";
 import {countBy} from "./board.js";
-import {facts, toneChip} from "./parts.js";
+import {facts, stateChip} from "./parts.js";
 import {FloorPlan} from "./plan.js";
 import {Table, failure} from "./table.js";
 
 export function floorView({api, live, can, go}) {
-  const tiles = h("ul.tiles", {"aria-label": "Orders by state"});
+  const counts = Object.fromEntries(Object.keys(kOrderStates).map((status) => [status, h("strong.num", {}, "…")]));
+  const tiles = h("ul.tiles", {"aria-label": "Orders by state"}, Object.entries(kOrderStates).map(([status, {label, tone}]) =>
+    h("li", {}, h("a.tile", {href: `#orders?state=${status}`, class: tone}, counts[status], h("span", {}, label)))));
   const stage = h("div.plan-stage");
   const robotsKey = h("span.key", {});
   const legend = h("p.legend", {}, robotsKey, h("span.key", {}, h("span.place.depot", {}, "Depot"), h("span.place.bay", {}, "Receiving bay"), h("span.place.store", {}, "Store")));
-  const chosenBox = h("div.robot-card", {"aria-live": "polite"});
+  const chosenBox = h("section.robot-card", {"aria-label": "The chosen robot"});
   const ends = [];
   let plan = null;
   let stores = [];
@@ -23,7 +25,7 @@ export function floorView({api, live, can, go}) {
     empty: {symbol: "robot", title: "No robot yet", text: "Robots appear here as soon as they connect."},
     columns: [
       {title: "Robot", size: "minmax(4em, 1fr)", class: "clip", text: (bot) => bot.name || bot.id},
-      {title: "State", size: "6.2em", draw: (bot) => toneChip(bot.status), mark: (bot) => bot.status},
+      {title: "State", size: "6.2em", draw: (bot) => stateChip(bot.status), mark: (bot) => bot.status},
       {title: "Order", size: "6em", class: "mono clip", text: (bot) => bot.order_id ? orderNumber(bot.order_id) : "–"},
     ]});
 
@@ -40,10 +42,10 @@ export function floorView({api, live, can, go}) {
     const mark = `${bot.id}|${bot.status}|${bot.order_id}`;
     if (chosenBox.mark !== mark) {
       chosenBox.mark = mark;
-      fill(chosenBox, h("h3", {}, bot.name || bot.id), h("div.robot-facts"),
+      fill(chosenBox, h("h2", {}, bot.name || bot.id), h("div.robot-facts"),
         bot.order_id && can("orders.see") && h("button.button", {type: "button", on: {click: () => go("orders", bot.order_id)}}, `Order ${orderNumber(bot.order_id)}`));
     }
-    fill(chosenBox.querySelector(".robot-facts"), facts([["State", toneChip(bot.status)], ["Position", Number.isFinite(bot.x) ? `${bot.x}, ${bot.y}` : "not known"], ["Heard", ago(bot.at_ms, Date.now())]]));
+    fill(chosenBox.querySelector(".robot-facts"), facts([["State", stateChip(bot.status)], ["Position", Number.isFinite(bot.x) ? `${bot.x}, ${bot.y}` : "not known"], ["Heard", ago(bot.at_ms, Date.now())]]));
   };
   const onBots = (board) => {
     if (board.isLoading) return;
@@ -51,8 +53,8 @@ export function floorView({api, live, can, go}) {
     const rows = [...bots.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
     table.set(rows);
     plan?.setRobots(rows);
-    const counts = countBy(rows, "status");
-    const text = ["active", "idle", "offline"].map((status) => `${grouped(counts[status] ?? 0)} ${status}`);
+    const now = countBy(rows, "status");
+    const text = ["active", "idle", "offline"].map((status) => `${grouped(now[status] ?? 0)} ${status}`);
     if (robotsKey.mark !== text.join()) {
       robotsKey.mark = text.join();
       fill(robotsKey, ["active", "idle", "offline"].map((status, index) => h("span", {class: status}, text[index])));
@@ -60,9 +62,9 @@ export function floorView({api, live, can, go}) {
     showChosen();
   };
   const onOrders = (board) => {
-    const counts = countBy(board.rows.values(), "status");
-    fill(tiles, Object.entries(kOrderStates).map(([status, {label, tone}]) => h("li", {}, h("a.tile", {href: `#orders?state=${status}`, class: tone},
-      h("strong.num", {}, board.isLoading ? "…" : grouped(counts[status] ?? 0)), h("span", {}, label)))));
+    if (board.isLoading) return;
+    const now = countBy(board.rows.values(), "status");
+    for (const [status, element] of Object.entries(counts)) element.textContent = grouped(now[status] ?? 0);
   };
   const begin = async () => {
     fill(stage, skeletons(1, "100%"));
@@ -81,7 +83,7 @@ export function floorView({api, live, can, go}) {
   begin();
   if (can("stores.see")) ends.push(live.subscribe("stores", (board) => { stores = [...board.rows.values()]; plan?.setStores(stores); }));
   if (can("orders.see")) ends.push(live.subscribe("orders", onOrders));
-  if (can("bots.see")) ends.push(live.subscribe("bots", onBots, {onRefused: (problem) => table.fail({...problem})}));
+  if (can("bots.see")) ends.push(live.subscribe("bots", onBots, {onRefused: (problem) => table.fail(problem)}));
   chosenBox.hidden = true;
   return {
     title: "Floor",

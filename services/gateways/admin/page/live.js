@@ -102,7 +102,10 @@ export class Live {
       if (!entry) return;
       const outcome = entry.board.apply(message);
       if (outcome === "gap") this.ask(entry);
-      else if (outcome === "taken") this.mark(entry);
+      else if (outcome === "taken") {
+        entry.refused = null;
+        this.mark(entry);
+      }
     }
   }
 

@@ -1,7 +1,7 @@
 // The staff page: who is there, what they may see, which view, and whether it is live.
 
 import {fill, h, icon, toast} from "../../page/dom.js";
-import {ago, grouped} from "../../page/format.js";
+import {clock, grouped} from "../../page/format.js";
 import {Api, Problem} from "../../page/http.js";
 import {customersView} from "./customers.js";
 import {depotView} from "./depot.js";
@@ -37,7 +37,7 @@ api.once = async (...asked) => {
 let session = null; // {me, live, view, name, ends}
 
 /** "#orders/ID?state=ready" -> {name, id, asked}. */
-export function placeIn(hash) {
+function placeIn(hash) {
   const [path, query = ""] = hash.replace(/^#/, "").split("?");
   const [name, ...rest] = path.split("/");
   let id = null;
@@ -77,28 +77,22 @@ function welcome(me) {
   session = {me, parts, view: null, name: null, ends: []};
   session.live = new Live({connect: () => new WebSocket(address), onState: (state) => showState(state)});
   badges();
-  session.clock = setInterval(() => showState(session.live), 1000);
   if (!kViews[place.name]) history.replaceState(null, "", `#${first}`);
   move();
 }
 
-function showState({state, why}) {
+function showState({state, since_ms, why}) {
   if (!session) return;
   if (state === "signed-out") return signedOut("Your session has ended. Please sign in again.");
   const {pill, banner, main} = session.parts;
-  const live_ms = session.live?.live_ms ?? null;
-  const heard = session.live ? Math.max(session.live.live_ms ?? 0, session.live.heard_ms ?? 0) : null;
-  if (pill.mark !== state) {
-    pill.mark = state;
-    pill.className = `pill ${state}`;
-    fill(pill, {live: "Live", connecting: "Connecting", stale: "Not live"}[state] ?? state);
-  }
+  const label = {live: "Live", connecting: "Connecting", stale: "Not live"}[state];
+  pill.className = `pill ${state}`;
+  if (pill.textContent !== label) pill.textContent = label;
   const isStale = state === "stale";
   main.classList.toggle("is-stale", isStale);
   banner.hidden = !isStale;
   if (!isStale) return;
-  const text = `What you see is not of now${live_ms ? `: as of ${ago(heard, Date.now())}` : ""}. ${why ?? ""}`.trim();
-  if (banner.mark !== text) { banner.mark = text; fill(banner, icon("off"), h("span", {}, text)); }
+  fill(banner, icon("off"), h("span", {}, `What you see is not of now${since_ms ? `: as of ${clock(since_ms, Date.now())}` : ""}. ${why}`.trim()));
 }
 
 /** What waits for whom, beside the names of views. */
@@ -157,7 +151,6 @@ function signedOut(why, link) {
   if (session) {
     session.view?.close?.();
     session.live?.close();
-    clearInterval(session.clock);
     session = null;
   }
   document.querySelectorAll("dialog").forEach((dialog) => dialog.remove());

@@ -6,6 +6,9 @@ import {countBy} from "./board.js";
 import {facts, invoiceBox, linesTable, section, stateChip} from "./parts.js";
 import {Table, ask, commander, failure, split} from "./table.js";
 
+const kNone = {symbol: "list", title: "No order here", text: "Orders of this kind appear by themselves."};
+const kNotFound = {symbol: "search", title: "Nothing found", text: "Type the beginning of an order's number, or a part of the customer's name."};
+
 export function ordersView({api, live, can, go, replace}, id, asked) {
   let state = asked.get("state") ?? "";
   let rows = [];
@@ -14,7 +17,7 @@ export function ordersView({api, live, can, go, replace}, id, asked) {
   const tabs = h("div.tabs", {role: "group", "aria-label": "State"});
   const input = h("input.input", {type: "search", placeholder: "Order number or customer", "aria-label": "Find an order", autocomplete: "off", maxlength: 80, on: {input: () => { show(); look(); }}});
   const table = new Table({label: "Orders", open: (order) => go("orders", order.id),
-    empty: {symbol: "list", title: "No order here", text: "Orders of this kind appear by themselves."},
+    empty: kNone,
     columns: [
       {title: "Number", size: "6.6em", class: "mono", text: (order) => orderNumber(order.id)},
       {title: "State", size: "8.2em", draw: (order) => stateChip(order.status), mark: (order) => order.status},
@@ -22,7 +25,7 @@ export function ordersView({api, live, can, go, replace}, id, asked) {
       {title: "Items", size: "4em", wide: true, class: "end num", text: (order) => order.line_count ?? "–"},
       {title: "Total", size: "6em", class: "end num", text: (order) => money(order.total)},
       {title: "Paid", size: "4.2em", wide: true, draw: (order) => order.paid ? h("span.yes", {}, icon("check"), h("span.sr", {}, "paid")) : h("span.quiet", {}, "–"), mark: (order) => order.paid},
-      {title: "Changed", size: "7em", wide: true, class: "end quiet", text: (order) => ago(order.updated_ms, Date.now())},
+      {title: "Changed", size: "7em", wide: true, ages: true, class: "end quiet", text: (order) => ago(order.updated_ms, Date.now())},
     ]});
   const panes = split(h("div.list-pane", {}, h("div.bar-row", {}, tabs, h("div.search", {}, icon("search"), input)), table.element));
   panes.back = () => { go("orders"); table.list.focus(table.list.current); };
@@ -36,6 +39,7 @@ export function ordersView({api, live, can, go, replace}, id, asked) {
     const known = new Set(rows.map((row) => row.id));
     const all = typed ? [...rows, ...far.filter((row) => !known.has(row.id))] : rows;
     const hits = all.filter((row) => (!state || row.status === state) && (!typed || row.id.toLowerCase().startsWith(number) || (row.customer_name ?? "").toLowerCase().includes(typed)));
+    table.empty = typed ? kNotFound : kNone;
     table.set(hits);
   };
   const drawTabs = (counts) => {
@@ -89,13 +93,14 @@ function orderDetail({api, live, can}, id) {
   const time = h("ol.timeline");
   const command = commander(say);
   let seen = null;
+  let asked = 0;
   let isOpen = true;
   const cancel = h("button.button.danger", {type: "button", hidden: true, on: {click: async () => {
     const said = await ask({title: `Cancel order ${orderNumber(id)}?`, text: "The robot brings back what it has; what was paid is refunded.", yes: "Cancel the order", danger: true,
       fields: [{name: "reason", label: "Reason, as the customer reads it", most: 300}], check: ({reason}) => reason ? null : "Please give a reason."});
     if (!said) return;
     const answer = await command(cancel, () => api.send("POST", `${path}/cancellation`, {reason: said.reason}));
-    if (answer && !answer.isAway && answer.id) { toast("The order is cancelled.", "check"); draw(answer); }
+    if (answer?.id) { toast("The order is cancelled.", "check"); draw(answer); }
   }}}, "Cancel order");
 
   const draw = (order) => {
@@ -113,11 +118,13 @@ function orderDetail({api, live, can}, id) {
   const drawTime = (moments) => fill(time, moments.length ? moments.map((moment) => h("li", {}, h("time.num", {datetime: new Date(moment.at_ms).toISOString()}, clock(moment.at_ms, Date.now())),
     h("div", {}, h("strong", {}, words(moment.what)), moment.detail && h("p.quiet.wrap", {}, moment.detail)))) : h("li.quiet", {}, "Nothing yet."));
   const load = async () => {
+    const mine = ++asked; // an answer that a later one has overtaken is of the past
     try {
       const [order, story] = await Promise.all([api.get(path, {tries: 3}), api.get(`${path}/timeline`, {tries: 3})]);
+      if (mine !== asked) return;
       draw(order);
       drawTime(story.moments);
-    } catch (problem) { if (isOpen) fill(body, failure(problem, load)); }
+    } catch (problem) { if (isOpen && mine === asked) fill(body, failure(problem, load)); }
   };
   const end = live.subscribe(`order:${id}`, (board) => {
     const row = board.rows.get(id);

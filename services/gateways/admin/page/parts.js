@@ -1,16 +1,17 @@
 // Pieces of the staff page's views.
 
 import {h} from "../../page/dom.js";
-import {kOrderStates, money} from "../../page/format.js";
+import {kOrderStates, money, words} from "../../page/format.js";
+
+/** Of stores, and of robots. */
+export const kStates = {
+  requested: {label: "Requested", tone: "amber"}, participating: {label: "Taking part", tone: "green"}, private: {label: "Private", tone: ""},
+  active: {label: "Active", tone: "blue"}, idle: {label: "Idle", tone: "green"}, offline: {label: "Offline", tone: "red"},
+};
 
 export function stateChip(status) {
-  const known = kOrderStates[status] ?? {label: status, tone: ""};
+  const known = kOrderStates[status] ?? kStates[status] ?? {label: words(status) || "None", tone: ""};
   return h("span.chip", {class: known.tone}, known.label);
-}
-
-const kTones = {participating: "green", requested: "amber", private: "", idle: "green", active: "blue", offline: "red", paid: "green", pending: "amber", canceled: "red", refunded: "violet"};
-export function toneChip(word) {
-  return h("span.chip", {class: kTones[word] ?? ""}, word || "none");
 }
 
 /** A list of names and values. */

@@ -79,6 +79,7 @@ function deskOf({api, can}, id) {
   const body = h("div", {}, skeletons(5, "3em"));
   const command = commander(say);
   let seen = null;
+  let asked = 0;
   let isOpen = true;
 
   const draw = (pickup) => {
@@ -98,7 +99,7 @@ function deskOf({api, can}, id) {
     const isOver = order.status === "completed";
     const had = body.contains(document.activeElement) ? document.activeElement.textContent : null;
     fill(body, h("div.detail-head", {}, h("div.stretch", {}, h("h2.num", {}, orderNumber(order.id)), h("p.quiet.mono.wrap", {}, wholeNumber(order.id))), stateChip(order.status)),
-      facts([["Customer", customer.name], ["Phone", customer.sms_number], ["Paid", order.paid ? "yes" : "not yet"]]),
+      facts([["Customer", customer?.name ?? order.customer_name ?? "–"], ["Phone", customer?.sms_number ?? "not known at present"], ["Paid", order.paid ? "yes" : "not yet"]]),
       section("Invoice", invoiceBox(order.invoice)),
       can("pickup.settle") && !isOver && h("div.actions", {}, pay("card", "Take card", "card"), pay("cash", "Take cash", "cash"), release),
       isOver && h("div.notice.good", {}, icon("check"), h("p", {}, h("strong", {}, "Handed over"), "This order is complete.")),
@@ -108,7 +109,11 @@ function deskOf({api, can}, id) {
     if (had && !body.contains(document.activeElement)) body.closest(".detail")?.focus();
   };
   const load = async () => {
-    try { draw(await api.get(path, {tries: 3})); } catch (problem) { if (isOpen) fill(body, failure(problem, load)); }
+    const mine = ++asked; // an answer that a later one has overtaken is of the past
+    try {
+      const pickup = await api.get(path, {tries: 3});
+      if (mine === asked) draw(pickup);
+    } catch (problem) { if (isOpen && mine === asked) fill(body, failure(problem, load)); }
   };
   load();
   return {element: h("div.detail-body", {}, body), close() { isOpen = false; },

@@ -1,4 +1,4 @@
-// The floor plan with its robots on a canvas. Walls and stores are drawn once, robots each frame; between two positions a robot
+// The floor plan with its robots on a canvas. Walls, stores and what a robot looks like are drawn once, robots put in place each frame; between two positions a robot
 // glides. Nothing is drawn while nothing moves. Who wants less motion sees robots step.
 
 const kGlide_ms = 400;
@@ -13,6 +13,7 @@ export function placeOf(text) {
   return match ? {x: Number(match[1]), y: Number(match[2])} : null;
 }
 
+const kDrawn = ["offline", "idle", "active"]; // the last lies on top
 const kNamedOnFloor = 60; // stores; with more of them the names of those on open floor would cover each other
 const kBaySteps = 6; // who is so near to the depot is there (services/simulators/bots)
 
@@ -63,7 +64,7 @@ export function merged(robots, rows, now_ms, isStill) {
 export class FloorPlan {
   constructor(canvas, {plan, onPick = () => {}}) {
     Object.assign(this, {canvas, plan, onPick, robots: new Map(), stores: [], chosen: null, frames: 0, second_ms: 0});
-    this.pen = canvas.getContext("2d");
+    this.pen = canvas.getContext("2d", {alpha: false});
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
     this.scheme = matchMedia("(prefers-color-scheme: dark)");
     this.redraw = () => this.fit();
@@ -119,8 +120,24 @@ export class FloorPlan {
     this.canvas.style.width = `${this.cell * width}px`;
     this.canvas.style.height = `${this.cell * height}px`;
     this.ratio = ratio;
+    this.radius = Math.max(2, Math.min(9, this.cell * 0.34));
+    this.discs = kDrawn.map((status) => [status, this.drawDisc(this.colours[status])]);
     this.ground = this.drawGround();
     this.schedule();
+  }
+
+  /** What a robot looks like. To copy it a thousand times a frame costs a fraction of a path of a thousand arcs. */
+  drawDisc(colour) {
+    const disc = document.createElement("canvas");
+    disc.width = disc.height = Math.ceil((this.radius + 1) * 2 * this.ratio);
+    const pen = disc.getContext("2d");
+    pen.arc(disc.width / 2, disc.height / 2, this.radius * this.ratio, 0, 2 * Math.PI);
+    pen.fillStyle = colour;
+    pen.fill();
+    pen.lineWidth = this.ratio;
+    pen.strokeStyle = this.colours.floor;
+    pen.stroke();
+    return disc;
   }
 
   drawGround() {
@@ -191,34 +208,25 @@ export class FloorPlan {
   }
 
   draw(now) {
-    const {pen, ratio, cell, colours} = this;
+    const {pen, ratio, cell, colours, radius} = this;
+    const isStill = this.still.matches;
     pen.setTransform(1, 0, 0, 1, 0, 0);
     pen.drawImage(this.ground, 0, 0);
-    pen.scale(ratio, ratio);
-    const radius = Math.max(2, Math.min(9, cell * 0.34));
     let isMoving = false;
-    for (const status of ["offline", "idle", "active"]) { // one path per colour: a thousand robots are three fills
-      pen.beginPath();
+    for (const [status, disc] of this.discs) {
       for (const robot of this.robots.values()) {
         if (robot.status !== status) continue;
-        const at = glide(robot, now, this.still.matches);
+        const at = glide(robot, now, isStill);
         isMoving ||= at.isMoving;
-        const x = (at.x + 0.5) * cell;
-        const y = (at.y + 0.5) * cell;
-        pen.moveTo(x + radius, y);
-        pen.arc(x, y, radius, 0, 6.2832);
+        pen.drawImage(disc, (at.x + 0.5) * cell * ratio - disc.width / 2, (at.y + 0.5) * cell * ratio - disc.height / 2);
       }
-      pen.fillStyle = colours[status];
-      pen.fill();
-      pen.lineWidth = 1;
-      pen.strokeStyle = colours.floor;
-      pen.stroke();
     }
+    pen.scale(ratio, ratio);
     const chosen = this.robots.get(this.chosen);
     if (chosen) {
-      const at = glide(chosen, now, this.still.matches);
+      const at = glide(chosen, now, isStill);
       pen.beginPath();
-      pen.arc((at.x + 0.5) * cell, (at.y + 0.5) * cell, radius + 5, 0, 6.2832);
+      pen.arc((at.x + 0.5) * cell, (at.y + 0.5) * cell, radius + 5, 0, 2 * Math.PI);
       pen.lineWidth = 3;
       pen.strokeStyle = colours.ring;
       pen.stroke();

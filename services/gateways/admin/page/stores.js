@@ -3,12 +3,11 @@
 import {fill, h, icon, skeletons, toast} from "../../page/dom.js";
 import {grouped, minorOf, money, plural} from "../../page/format.js";
 import {pages} from "../../page/http.js";
-import {facts, toneChip} from "./parts.js";
+import {facts, kStates, stateChip} from "./parts.js";
 import {placeOf} from "./plan.js";
 import {Table, ask, commander, failure, split} from "./table.js";
 
 const kOrder = {requested: 0, participating: 1, private: 2};
-const kTitles = {requested: "Requests", participating: "Taking part", private: "Private"};
 
 export function storesView({api, live, can, go}, id) {
   let rows = [];
@@ -19,7 +18,7 @@ export function storesView({api, live, can, go}, id) {
     columns: [
       {title: "Store", size: "minmax(8em, 2fr)", class: "clip", text: (store) => store.name},
       {title: "On the plan", size: "6em", class: "num quiet", text: (store) => store.location},
-      {title: "Participation", size: "9em", draw: (store) => toneChip(store.participation), mark: (store) => store.participation},
+      {title: "Participation", size: "9em", draw: (store) => stateChip(store.participation), mark: (store) => store.participation},
     ]});
   const add = h("button.button", {type: "button", on: {click: async () => {
     const values = await ask({title: "New store", yes: "Add the store", fields: [{name: "name", label: "Name"}, {name: "location", label: "Place on the floor plan", hint: "x,y: for example 12,4"}],
@@ -42,7 +41,7 @@ export function storesView({api, live, can, go}, id) {
       const had = tabs.contains(document.activeElement) ? document.activeElement.dataset.kind : null;
       tabs.mark = mark;
       fill(tabs, ["", "requested", "participating", "private"].map((name) => h("button.tab", {type: "button", "data-kind": name, "aria-pressed": String(kind === name), on: {click: () => { kind = name; show(); }}},
-        kTitles[name] ?? "All", h("span.count", {}, grouped(name ? counts[name] ?? 0 : rows.length)))));
+        kStates[name]?.label ?? "All", h("span.count", {}, grouped(name ? counts[name] ?? 0 : rows.length)))));
       if (had !== null) tabs.querySelector(`[data-kind="${had}"]`)?.focus();
     }
     table.set(rows.filter((store) => !kind || store.participation === kind));
@@ -87,7 +86,7 @@ function storeDetail({api, can}, id) {
   const button = (label, kind, click) => { const element = h("button.button", {type: "button", class: kind, on: {click: () => click(element)}}, label); return element; };
   const draw = (row) => {
     store = row;
-    fill(head, h("div.detail-head", {}, h("h2.stretch.wrap", {}, row.name), toneChip(row.participation)), facts([["Place", row.location], ["Id", h("span.mono.wrap", {}, row.id)]]));
+    fill(head, h("div.detail-head", {}, h("h2.stretch.wrap", {}, row.name), stateChip(row.participation)), facts([["Place", row.location], ["Id", h("span.mono.wrap", {}, row.id)]]));
     const decides = can("participation.decide");
     const edits = can("stores.edit");
     fill(actions,

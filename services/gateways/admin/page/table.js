@@ -3,9 +3,11 @@
 import {blank, fill, h, icon, skeletons} from "../../page/dom.js";
 import {VirtualList} from "../../page/virtual_list.js";
 
+const kAgeing_ms = 10_000;
+
 /**
  * columns: [{title, size: "minmax(8em, 1fr)", class, text(row) or draw(row) -> node with mark(row): drawn anew when that differs,
- *   wide: left out while something is shown beside the list}]. open(row): a row leads somewhere.
+ *   wide: left out while something is shown beside the list, ages: says how long ago, and is drawn anew as time goes by}]. open(row): a row leads somewhere.
  * empty: {symbol, title, text, action}. rowClass(row).
  */
 export class Table {
@@ -29,6 +31,7 @@ export class Table {
         if (element.extra !== extra) { if (element.extra) element.classList.remove(element.extra); if (extra) element.classList.add(extra); element.extra = extra; }
         columns.forEach((column, index) => this.cell(element.children[index], column, row));
       }});
+    if (columns.some((column) => column.ages)) this.ageing = setInterval(() => { if (this.grid.isConnected) this.list.draw(true); }, kAgeing_ms);
     this.loading();
   }
 
@@ -45,7 +48,11 @@ export class Table {
   }
 
   get element() { return this.frame; }
-  close() { this.list.close(); }
+  close() {
+    clearInterval(this.ageing);
+    this.list.close();
+  }
+
   loading() { fill(this.frame, skeletons(8, "2.4em")); }
 
   set(rows) {

@@ -125,6 +125,7 @@ export class Cart {
   /** Today's prices: {changed, changes, cart}. Waits for what is under way. */
   async review() {
     await this.running;
+    if (!this.cart) return {changed: false, changes: [], cart: null}; // the only touch was refused
     const review = await this.api.send("POST", `/kiosk/v1/carts/${encodeURIComponent(this.id)}/review`, undefined, {headers: this.secret});
     this.cart = review.cart;
     this.changed();

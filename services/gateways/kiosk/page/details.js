@@ -6,9 +6,9 @@ import {newKey} from "../../page/http.js";
 import {keypad} from "./keypad.js";
 import {cardReader, stepsBar} from "./parts.js";
 
-/** "+44 20 7946 0958" -> "+442079460958"; null: no number with a country's code. */
+/** "+44 20 7946 0958" or "+44 020 ..." -> "+442079460958"; null: no number with a country's code. */
 export function phoneOf(text) {
-  const plain = text.replace(/[\s()./-]/g, "").replace(/^00/, "+");
+  const plain = text.replace(/[\s()./-]/g, "").replace(/^00/, "+").replace(/^\+440/, "+44");
   return /^\+[1-9]\d{6,14}$/.test(plain) ? plain : null;
 }
 
@@ -63,7 +63,7 @@ export function youScreen({go, customer}, {confirmed_total}) {
   };
 }
 
-export function cardScreen({cart, go, placed}, {confirmed_total, phone, name}) {
+export function cardScreen({cart, go, placed, paying}, {confirmed_total, phone, name}) {
   const state = h("div.card-state", {role: "alert"});
   const reader = cardReader({read: (token) => pay(token), busy: () => isBusy});
   const back = h("button.button.big", {type: "button", on: {click: () => { if (!isBusy) go("you", {confirmed_total}); }}}, icon("back"), "Back");
@@ -74,6 +74,7 @@ export function cardScreen({cart, go, placed}, {confirmed_total, phone, name}) {
     fill(state, h("div.notice", {class: kind}, icon(symbol), h("div.stretch", {}, h("strong", {}, title), text), action));
   const working = (yes) => {
     isBusy = yes;
+    paying(yes);
     back.disabled = yes;
     reader.classList.toggle("busy", yes);
     reader.toggleAttribute("inert", yes);
@@ -84,11 +85,11 @@ export function cardScreen({cart, go, placed}, {confirmed_total, phone, name}) {
     say("", "clock", "One moment", "Your card is being asked. Please do not take it away.");
     try {
       const order = await cart.submit({phone, name, card_token: token, confirmed_total}, last.key);
+      paying(false);
       placed(order);
     } catch (problem) {
-      if (!isOpen) return;
       working(false);
-      refused(problem, token);
+      if (isOpen) refused(problem, token);
     }
   };
   const refused = (problem, token) => {

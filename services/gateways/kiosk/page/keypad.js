@@ -22,7 +22,11 @@ export function keypad(kind, target) {
   const rows = {phone: kPhone, letters: kLetters}[kind];
   let upper = kind === "letters";
   const caps = [];
-  const show = () => caps.forEach(([button, key]) => { button.textContent = upper ? key.toUpperCase() : key; });
+  let capitals = null;
+  const show = () => {
+    caps.forEach(([button, key]) => { button.textContent = upper ? key.toUpperCase() : key; });
+    capitals?.setAttribute("aria-pressed", String(upper));
+  };
   const button = (key) => {
     const label = {"<": "Delete", "_": "Space", "^": "Capitals"}[key];
     const element = h("button.key", {type: "button", "aria-label": label, class: {"_": "wide", "^": "mid"}[key] ?? "",
@@ -34,10 +38,10 @@ export function keypad(kind, target) {
           if (key === "^") upper = !upper;
           else press(input, key === "_" ? " " : upper ? key.toUpperCase() : key);
           if (key !== "^" && kind === "letters") upper = key === "_";
-          if (key === "^") element.setAttribute("aria-pressed", String(upper));
           show();
         },
       }}, key === "<" ? icon("erase") : label ?? key);
+    if (key === "^") capitals = element;
     if (/^[a-z]$/.test(key)) caps.push([element, key]);
     return element;
   };

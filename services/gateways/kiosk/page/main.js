@@ -17,6 +17,7 @@ const stage = h("div.stage");
 let screen = null;
 let screenName = "";
 let touched_ms = Date.now();
+let isPaying = false; // nobody is sent away, nothing is given up, while a card is asked
 const customer = {phone: "", name: ""};
 const orders = new Map(); // those of this kiosk, by the number that people say
 
@@ -34,13 +35,19 @@ const cart = new Cart({api,
   }});
 
 const context = {
-  api, cart, go, customer, home,
+  api, cart, go, customer,
+  leave: () => (cart.isEmpty ? home() : go("stores")), // who followed an order with a full cart shops on
   placed: (order) => {
     const token = cart.token;
     cart.forget();
     Object.assign(customer, {phone: "", name: ""});
     orders.set(orderNumber(order.id).replace(" ", "").toLowerCase(), order.id);
     go("order", {order, token, fresh: true});
+  },
+  paying: (yes) => {
+    isPaying = yes;
+    again.disabled = yes;
+    touched_ms = Date.now();
   },
   known: (typed) => orders.get(typed) ?? typed,
 };
@@ -107,7 +114,7 @@ function touch() {
 }
 
 function watch() {
-  if (screenName === "start") { touched_ms = Date.now(); return; }
+  if (screenName === "start" || isPaying) { touched_ms = Date.now(); return; }
   const state = idleState(Date.now(), touched_ms, idle);
   if (state.phase === "over") {
     touch();

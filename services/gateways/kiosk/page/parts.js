@@ -3,6 +3,9 @@
 import {h, icon, svg} from "../../page/dom.js";
 import {kMostOfOne} from "./cart.js";
 
+/** The root's font size in pixels: rows of lists are as high as their text. */
+export const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
+
 /** A hue that belongs to an id: stores keep their colour. */
 export function hueOf(id) {
   let hash = 2166136261;

@@ -4,10 +4,8 @@ import {blank, fill, h, icon, skeletons} from "../../page/dom.js";
 import {money, plural} from "../../page/format.js";
 import {VirtualList} from "../../page/virtual_list.js";
 import {reviewRows} from "./cart.js";
-import {hueOf, stepper, stepsBar} from "./parts.js";
+import {hueOf, rem, stepper, stepsBar} from "./parts.js";
 import {refusal} from "./shop.js";
-
-const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
 
 /** What changed of a line, in words; null: nothing. */
 export function changeWords(change) {
@@ -55,6 +53,7 @@ export function reviewScreen({cart, go}, {known} = {}) {
   const list = new VirtualList(host, {rowHeight: () => 5.6 * rem(), key: (row) => `${row.product_id}${row.change?.kind === "vanished" ? "-gone" : ""}`,
     make: (row) => makeLine(cart, row), update: updateLine, sizerRole: "presentation"});
 
+  const toStores = () => h("button.button.primary", {type: "button", on: {click: () => go("stores")}}, "To the stores");
   const refresh = () => {
     if (!changes) return;
     const lines = cart.lines;
@@ -70,8 +69,7 @@ export function reviewScreen({cart, go}, {known} = {}) {
     fill(confirm, changes.length ? "Confirm the new total" : "Confirm", icon("next"));
     confirm.disabled = lines.length === 0 || !cart.isSettled;
     if (!lines.length) {
-      fill(body, blank({symbol: "cart", title: "Your cart is empty",
-        action: h("button.button.primary", {type: "button", on: {click: () => go("stores")}}, "To the stores")}));
+      fill(body, blank({symbol: "cart", title: "Your cart is empty", action: toStores()}));
     } else if (!host.isConnected) fill(body, host);
   };
   const begin = async () => {
@@ -82,7 +80,10 @@ export function reviewScreen({cart, go}, {known} = {}) {
       changes = review.changes;
       if (isOpen) { fill(body, host); refresh(); }
     } catch (problem) {
-      if (isOpen) fill(body, refusal(problem, begin));
+      const isLost = problem.type === "wrong-token" || await cart.isClosed(problem);
+      if (!isOpen) return;
+      if (isLost) cart.forget();
+      fill(body, isLost ? blank({symbol: "clock", title: "This cart was closed", text: "Nothing happened in it for long. Please start again.", action: toStores()}) : refusal(problem, begin));
     }
   };
   confirm.disabled = true;

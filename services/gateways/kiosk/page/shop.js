@@ -5,9 +5,7 @@ import {money, plural} from "../../page/format.js";
 import {pages} from "../../page/http.js";
 import {VirtualList} from "../../page/virtual_list.js";
 import {keypad} from "./keypad.js";
-import {hueOf, initials, stepper, stepsBar} from "./parts.js";
-
-const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
+import {hueOf, initials, rem, stepper, stepsBar} from "./parts.js";
 
 /** Rows that contain every word of what was typed. */
 export function matching(rows, typed, text = (row) => row.name) {
