@@ -5,6 +5,7 @@ import {Cart, linesOf, reviewRows} from "../../../services/gateways/kiosk/page/c
 import {phoneOf} from "../../../services/gateways/kiosk/page/details.js";
 import {idleSettings, idleState} from "../../../services/gateways/kiosk/page/idle.js";
 import {progressOf, queueWords} from "../../../services/gateways/kiosk/page/order.js";
+import {initials} from "../../../services/gateways/kiosk/page/parts.js";
 import {changeWords} from "../../../services/gateways/kiosk/page/review.js";
 import {matching} from "../../../services/gateways/kiosk/page/shop.js";
 
@@ -166,6 +167,10 @@ test("how far an order is", () => {
   assert.equal(queueWords({ahead: 0, more: false}), "You are next.");
   assert.equal(queueWords({ahead: 200, more: true}), "More than 200 orders before yours.");
   assert.equal(queueWords(null), null);
+});
+
+test("a store's two letters are those of its first two words", () => {
+  assert.deepEqual(["The Copper Kettle", "Paper & Twine", "Kettle", "  ", "& Sons"].map(initials), ["TC", "PT", "KE", "?", "S&"]);
 });
 
 test("a search finds rows with all of its words", () => {

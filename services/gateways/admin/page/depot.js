@@ -92,7 +92,7 @@ function checkIn({api, can, go, isWaiting}, id) {
     const isBack = list.phase === "at-depot";
     inputs.length = 0;
     const accept = h("button.button.primary", {type: "button", disabled: !isBack, on: {click: () => save(accept, list, rows.map((row) => ({product_id: row.product_id, quantity: row.picked})), "Accepted as the robot reported it.")}}, icon("check"), "Accept as reported");
-    const correct = h("button.button.strong", {type: "submit", disabled: !isBack}, "Save the counts");
+    const correct = h("button.button", {type: "submit", disabled: !isBack}, "Save the counts");
     const status = h("p.quiet", {"aria-live": "polite"});
     const compare = () => {
       const off = inputs.filter(({input, row}) => countOf(input.value, row.wanted) !== row.picked).length;
@@ -102,6 +102,7 @@ function checkIn({api, can, go, isWaiting}, id) {
         line.classList.toggle("off", count !== row.picked);
       });
       accept.disabled = !isBack || off > 0;
+      correct.classList.toggle("strong", off > 0);
       status.textContent = off ? `${plural(off, "count differs", "counts differ")} from what the robot reported: save the counts.` : "All counts are as the robot reported.";
     };
     const form = h("form", {novalidate: true, on: {submit: (event) => {

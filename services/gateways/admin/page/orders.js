@@ -24,7 +24,7 @@ export function ordersView({api, live, can, go, replace}, id, asked) {
       {title: "Customer", size: "minmax(6em, 1.5fr)", class: "clip", text: (order) => order.customer_name || "–"},
       {title: "Items", size: "4em", wide: true, class: "end num", text: (order) => order.line_count ?? "–"},
       {title: "Total", size: "6em", class: "end num", text: (order) => money(order.total)},
-      {title: "Paid", size: "4.2em", wide: true, draw: (order) => order.paid ? h("span.yes", {}, icon("check"), h("span.sr", {}, "paid")) : h("span.quiet", {}, "–"), mark: (order) => order.paid},
+      {title: "Paid", size: "4.2em", wide: true, class: "center", draw: (order) => order.paid ? h("span.yes", {}, icon("check"), h("span.sr", {}, "paid")) : h("span.quiet", {}, "–"), mark: (order) => order.paid},
       {title: "Changed", size: "7em", wide: true, ages: true, class: "end quiet", text: (order) => ago(order.updated_ms, Date.now())},
     ]});
   const panes = split(h("div.list-pane", {}, h("div.bar-row", {}, tabs, h("div.search", {}, icon("search"), input)), table.element));

@@ -27,7 +27,7 @@ export function pickupView({api, live, can, go}, id) {
       {title: "Customer", size: "minmax(5em, 1fr)", class: "clip", text: (order) => order.customer_name || "–"},
       {title: "State", size: "7.4em", wide: true, draw: (order) => stateChip(order.status), mark: (order) => order.status},
       {title: "Total", size: "5.4em", class: "end num", text: (order) => money(order.total)},
-      {title: "Paid", size: "3.4em", draw: (order) => order.paid ? h("span.yes", {}, icon("check"), h("span.sr", {}, "paid")) : h("span.quiet", {}, "–"), mark: (order) => order.paid},
+      {title: "Paid", size: "3.4em", class: "center", draw: (order) => order.paid ? h("span.yes", {}, icon("check"), h("span.sr", {}, "paid")) : h("span.quiet", {}, "–"), mark: (order) => order.paid},
     ]});
   const again = h("button.button.plain", {type: "button", hidden: true, on: {click: () => { found = null; input.value = ""; show(); input.focus(); }}}, icon("close"), "All that are ready");
   const show = () => {

@@ -19,7 +19,7 @@ export class Table {
     this.body = h("div.rows", {role: "rowgroup", tabindex: open ? null : 0, "aria-label": open ? null : `${label}, rows`});
     this.grid = h("div.table", {role: open ? "grid" : "table", "aria-label": label}, h("div", {role: "rowgroup"},
       h("div.table-head", {role: "row", style},
-        columns.map((column) => h("div", {role: "columnheader", class: shape(column, (column.class ?? "").includes("end") ? "end" : "")}, column.title || h("span.sr", {}, "Actions"))))), this.body);
+        columns.map((column) => h("div", {role: "columnheader", class: shape(column, (column.class ?? "").split(" ").filter((word) => ["end", "center"].includes(word)).join(" "))}, column.title || h("span.sr", {}, "Actions"))))), this.body);
     this.frame = h("div.table-frame");
     this.list = new VirtualList(this.body, {rowHeight, key, open, rowRole: true, sizerRole: "presentation",
       make: () => h("div.table-row", {role: "row", style, class: open ? "can-open" : ""},

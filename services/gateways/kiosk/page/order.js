@@ -47,7 +47,7 @@ function progress(order) {
 function items(order) {
   return [h("h2", {}, plural(order.items.reduce((sum, item) => sum + item.quantity, 0), "item")),
     h("ul", {tabindex: 0, "aria-label": "Items of your order"}, order.items.map((item) => h("li", {}, h("span.num.times", {}, `${item.quantity} ×`),
-      h("div.stretch", {}, h("strong.clip", {}, item.product_name), h("span.quiet.clip", {}, item.store_name)), h("span.num", {}, money(item.amount)))))];
+      h("div.stretch", {}, h("strong.two-lines", {}, item.product_name), h("span.quiet.clip", {}, item.store_name)), h("span.num", {}, money(item.amount)))))];
 }
 
 function total(order) {
@@ -172,7 +172,7 @@ export function locateScreen({api, go, leave, known}) {
       h("form.you", {novalidate: true, on: {submit: next}},
         h("div.you-fields", {}, h("h1", {tabindex: -1}, "Follow an order"),
           h("div.field", {}, h("label", {for: "number"}, "Order number"), input,
-            h("p.hint", {id: "number-hint"}, "Ordered at another kiosk? Type the whole number: 16 letters and digits."), wrong),
+            h("p.hint", {id: "number-hint"}, "Ordered at another kiosk? Then type its whole number."), wrong),
           h("div.sheet-buttons", {}, h("button.button.big", {type: "button", on: {click: leave}}, icon("back"), "Back"),
             h("button.button.primary.big", {type: "submit"}, "Continue", icon("next")))),
         h("div.pads", {}, keypad("letters", () => input)))),

@@ -14,7 +14,8 @@ export function hueOf(id) {
 }
 
 export function initials(name) {
-  const words = String(name).trim().split(/\s+/).filter(Boolean);
+  const all = String(name).trim().split(/\s+/).filter(Boolean);
+  const words = all.filter((word) => /^[\p{L}\p{N}]/u.test(word)).concat(all).slice(0, Math.min(2, all.length));
   return (words.length > 1 ? [...words[0]][0] + [...words[1]][0] : [...(words[0] ?? "?")].slice(0, 2).join("")).toUpperCase();
 }
 

@@ -21,7 +21,7 @@ function makeLine(cart, row) {
   const isGone = row.change?.kind === "vanished";
   const steps = isGone ? null : stepper({name: row.product_name, withAdd: false, get: () => cart.quantityOf(row.product_id), set: (n) => cart.set(product, n)});
   const line = h("div.review-line", {role: "listitem"}, h("span.swatch", {}),
-    h("div.stretch", {}, h("strong.clip.line-name", {}), h("span.clip.line-store.quiet", {}), h("span.line-change", {})),
+    h("div.stretch", {}, h("strong.two-lines.line-name", {}), h("span.clip.line-store.quiet", {}), h("span.line-change", {})),
     h("span.line-price.quiet.num", {}), steps, h("span.line-amount.num", {}));
   line.steps = steps;
   return line;
@@ -50,7 +50,7 @@ export function reviewScreen({cart, go}, {known} = {}) {
   const confirm = h("button.button.primary.big", {type: "button", on: {click: () => go("you", {confirmed_total: cart.total})}});
   let changes = null;
   let isOpen = true;
-  const list = new VirtualList(host, {rowHeight: () => 5.6 * rem(), key: (row) => `${row.product_id}${row.change?.kind === "vanished" ? "-gone" : ""}`,
+  const list = new VirtualList(host, {rowHeight: () => 6 * rem(), key: (row) => `${row.product_id}${row.change?.kind === "vanished" ? "-gone" : ""}`,
     make: (row) => makeLine(cart, row), update: updateLine, sizerRole: "presentation"});
 
   const toStores = () => h("button.button.primary", {type: "button", on: {click: () => go("stores")}}, "To the stores");
