@@ -90,14 +90,15 @@ Result<std::size_t> Relay::run_once() {
   return done;
 }
 
-/// One look at the index per topic, however many messages wait.
+/// One look at the index per topic, however many messages wait. A row without a topic is a row,
+/// too: the bus says what is wrong with it, and it is set aside.
 Result<std::vector<std::string>> Relay::waiting_topics() const {
   std::vector<std::string> topics;
   std::string last;
-  for (;;) {
+  for (std::string beyond = ">= ?";; beyond = "> ?") {
     const auto next = database_->read(
-        "select topic from outbox where published_ms is null and refused is null and topic > ?"
-        " order by topic limit 1",
+        "select topic from outbox where published_ms is null and refused is null and topic " +
+            beyond + " order by topic limit 1",
         {last});
     if (!next) return std::unexpected(next.error());
     if (next->empty()) return topics;

@@ -1,9 +1,12 @@
 // Outgoing: records for the broker that nobody waits for: directives to local controllers and
 // positions. They are sent in batches, in order per key, by one thread of the service.
 //
-// Who calls: any thread; run() by one, until it is told to stop. Without a broker records wait, at
-// most kRoom; then the oldest go: positions come again, and a controller that misses its directive
-// says Hello (README.md).
+// Who calls: any thread; run() by one, until it is told to stop.
+//
+// What is lost: nothing here is tried twice. A batch that the bus refuses, or has not taken within
+// its 30 s (bus.h; a restart of the broker is shorter), is dropped with a line in the log. What is
+// added meanwhile waits, at most kRoom records; of more the oldest are dropped. Positions come
+// again, and a controller that misses its directive says Hello (README.md).
 #pragma once
 
 #include <condition_variable>

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "clients/message.h"
 #include "clients/toolkit/in_process_bus.h"
+#include "clients/toolkit/message.h"
 
 namespace mallbots::test {
 
@@ -23,6 +25,15 @@ inline std::vector<client::OwnedMessage> read_all(toolkit::InProcessBus& bus,
     all.emplace_back((*delivery)->message());
     static_cast<void>((*delivery)->ack());
   }
+}
+
+/// As one sees them who passes over what he has seen.
+inline std::vector<client::OwnedMessage> once(std::vector<client::OwnedMessage> messages) {
+  std::set<std::string> seen;
+  std::erase_if(messages, [&](const client::OwnedMessage& one) {
+    return !seen.insert(toolkit::Message{one.view()}.id()).second;
+  });
+  return messages;
 }
 
 inline std::vector<std::string> texts(const std::vector<client::OwnedMessage>& messages) {

@@ -54,6 +54,7 @@ TEST_F(InboxTest, AMessageThatComesTwiceHasItsEffectOnce) {
   // M9.1, M9.3
   EXPECT_EQ(inbox_->handle_once("g", "id", pay), Once::kHandled);
   EXPECT_EQ(inbox_->handle_once("g", "id", pay), Once::kDuplicate);
+  EXPECT_EQ(inbox_->handle_once("g", "id", pay), Once::kDuplicate);  // M7.4: three of one key
   EXPECT_EQ(count("payments"), 1);
   EXPECT_EQ(inbox_->handle_once("other group", "id", pay), Once::kHandled);
   EXPECT_EQ(inbox_->handle_once("g", "other id", pay), Once::kHandled);

@@ -51,6 +51,19 @@ TEST_F(ServiceMetricsTest, M10_7_AnOutboxThatFillsAndEmptiesIsSeen) {
   ASSERT_TRUE(metrics_.refresh());
   EXPECT_TRUE(shows("outbox_messages_waiting{service=\"orders\"} 0")) << text();
   EXPECT_TRUE(shows("outbox_oldest_seconds{service=\"orders\"} 0")) << text();
+  EXPECT_TRUE(shows("outbox_messages_refused{service=\"orders\"} 0")) << text();
+}
+
+TEST_F(ServiceMetricsTest, M10_7_WhatIsSetAsideIsSeen) {
+  metrics_.watch("orders", *outbox_);
+  ASSERT_TRUE(database_->transact([&](toolkit::Transaction& transaction) {
+    return outbox_->add(transaction, "", {.payload = "nobody can publish this"});
+  }));
+  toolkit::Relay relay{*database_, *outbox_, bus_};
+  ASSERT_TRUE(relay.run_once());
+  ASSERT_TRUE(metrics_.refresh());
+  EXPECT_TRUE(shows("outbox_messages_waiting{service=\"orders\"} 0")) << text();
+  EXPECT_TRUE(shows("outbox_messages_refused{service=\"orders\"} 1")) << text();
 }
 
 TEST_F(ServiceMetricsTest, M14_4_AStuckSagaIsSeen) {
