@@ -5,6 +5,7 @@
 #include "clients/admin.h"
 #include "clients/consumer.h"
 #include "clients/toolkit/clock.h"
+#include "clients/toolkit/testkit/chaos_switch.h"
 #include "shm/base/clock.h"
 
 namespace mallbots::toolkit {
@@ -24,6 +25,7 @@ Result<std::unique_ptr<BrokerKit>> BrokerKit::open(const client::ConnectionOptio
                                                    RouterOptions options) {
   auto connection = client::Connection::open(where);
   if (!connection) return std::unexpected(std::move(connection).error());
+  options.middlewares = with_chaos_switch(std::move(options.middlewares));
   return std::unique_ptr<BrokerKit>{new BrokerKit{std::move(*connection), std::move(options)}};
 }
 

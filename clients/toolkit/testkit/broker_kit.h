@@ -11,8 +11,9 @@
 //   ASSERT_TRUE(kit->wait_until_quiet());
 //   EXPECT_EQ(kit->published_texts("greetings").value().at(0), "Hello Ann");
 //
-// The broker belongs to the test alone: quiet means that no group of it has anything to do. Who
-// calls: the thread of the test. Errors: those of Connection, Admin, Consumer.
+// The broker belongs to the test alone: quiet means that no group of it has anything to do. The
+// chaos switch (chaos_switch.h) reaches every handler of the kit's router. Who calls: the thread of
+// the test. Errors: those of Connection, Admin, Consumer.
 #pragma once
 
 #include <cstdint>

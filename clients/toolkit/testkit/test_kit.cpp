@@ -1,11 +1,9 @@
 #include "clients/toolkit/testkit/test_kit.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <mutex>
 
-#include "clients/toolkit/middleware/chaos.h"
-#include "shm/base/check.h"
+#include "clients/toolkit/testkit/chaos_switch.h"
 
 namespace mallbots::toolkit {
 namespace {
@@ -13,15 +11,9 @@ namespace {
 /// Between two looks, real time.
 constexpr BootNanos kLookNs = kMillisecond / 4;
 
-/// CHECKed: a switch that is mistyped must not pass for a run without chaos.
 std::vector<Middleware> with_chaos(TestKitOptions options) {
-  const char* const text = std::getenv("MALLBOTS_CHAOS");
-  if (text == nullptr || !options.stands_chaos) return options.middlewares;
-  const auto chosen = chaos_from(text);
-  CHECK(chosen.has_value());
-  options.middlewares.push_back(chaos(*chosen));
-  std::ranges::stable_sort(options.middlewares, {}, &Middleware::layer);
-  return options.middlewares;
+  if (!options.stands_chaos) return std::move(options.middlewares);
+  return with_chaos_switch(std::move(options.middlewares));
 }
 
 }  // namespace

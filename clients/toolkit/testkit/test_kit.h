@@ -12,9 +12,7 @@
 // message is unread, handed out, delayed or scheduled; when only time is missing, it moves the
 // clock to the next moment for which something waits.
 //
-// The chaos switch: with MALLBOTS_CHAOS=duplicate:1 (or fail:0.1,lose:0.1,delay:0.2,seed:7; see
-// middleware/chaos.h) in the environment every handler of the kit's router gets that chaos, so that
-// a whole suite can run under it and must end in the same state.
+// The chaos switch (chaos_switch.h) reaches every handler of the kit's router.
 #pragma once
 
 #include <cstdint>

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 
+#include "tests/clients/toolkit/twice.h"
 #include "tests/support/daemon.h"
 
 namespace mallbots::test {
@@ -47,8 +49,12 @@ TEST_F(BrokerKitTest, M7_1_WaitsUntilAllThatWasCausedIsDone) {
     ASSERT_TRUE(kit_->publish("users", {.payload = name, .key = "one"}));
   const auto quiet = kit_->wait_until_quiet();
   ASSERT_TRUE(quiet) << quiet.error().sentence();
-  EXPECT_EQ(kit_->published_texts("mails").value(),
-            (std::vector<std::string>{"Hello Ann", "Hello Bob", "Hello Cid"}));
+  auto mails = kit_->published_texts("mails").value();
+  if (is_everything_twice()) {
+    EXPECT_EQ(mails.size(), 12U) << "the switch reaches a kit with a broker, too";
+    mails.erase(std::ranges::unique(mails).begin(), mails.end());
+  }
+  EXPECT_EQ(mails, (std::vector<std::string>{"Hello Ann", "Hello Bob", "Hello Cid"}));
 }
 
 TEST_F(BrokerKitTest, M7_3_SaysWhatIsStillPending) {

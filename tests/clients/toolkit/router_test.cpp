@@ -5,13 +5,17 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <future>
 #include <latch>
 #include <map>
+#include <memory>
 #include <set>
+#include <thread>
 
 #include "clients/toolkit/dead_letter.h"
 #include "clients/toolkit/testkit/test_kit.h"
+#include "tests/clients/toolkit/reading.h"
 
 #define ASSERT_OK(result)                          \
   if (const auto& outcome_ = (result); outcome_) { \
@@ -41,13 +45,23 @@ class Gate {
 
 class RouterTest : public testing::Test {
  protected:
-  toolkit::Router& router() { return kit_.router(); }
+  toolkit::Router& router() { return kit().router(); }
   void publish(const std::string& topic, const std::string& text, const std::string& key = {}) {
-    ASSERT_OK(kit_.publish(topic, {.payload = text, .key = key, .id = text}));
+    ASSERT_OK(kit().publish(topic, {.payload = text, .key = key, .id = text}));
   }
-  void quiet() { ASSERT_OK(kit_.wait_until_quiet()); }
+  void quiet() { ASSERT_OK(kit().wait_until_quiet()); }
 
-  TestKit kit_{{.stands_chaos = false}};  // tries and outputs are counted here
+  /// Said first by a test that counts calls, which chaos changes; all others stand the switch.
+  void counts_calls() { stands_chaos_ = false; }
+  TestKit& kit() {
+    if (!kit_)
+      kit_ = std::make_unique<TestKit>(toolkit::TestKitOptions{.stands_chaos = stands_chaos_});
+    return *kit_;
+  }
+
+ private:
+  bool stands_chaos_ = true;
+  std::unique_ptr<TestKit> kit_;
 };
 
 Handled nothing(Context& /*context*/, const Message& /*message*/) { return {}; }
@@ -60,16 +74,17 @@ TEST_F(RouterTest, M4_1_WhatAHandlerPublishesGoesOut) {
                                            {.payload = std::to_string(celsius * 9 / 5 + 32)});
                            return {};
                          }));
-  ASSERT_OK(kit_.start());
+  ASSERT_OK(kit().start());
   publish("celsius", "100");
   quiet();
-  ASSERT_EQ(kit_.published_texts("fahrenheit"), Strings{"212"});
-  const auto out = kit_.published("fahrenheit");
+  const auto out = once(kit().published("fahrenheit"));
+  ASSERT_EQ(texts(out), Strings{"212"});
   EXPECT_EQ(Message{out[0].view()}.causation_id(), "100");
   EXPECT_EQ(Message{out[0].view()}.correlation_id(), "gen_100");
 }
 
 TEST_F(RouterTest, M4_2_AFailedMessageComesAgainUntilItSucceedsAndItsOutputsGoOutOnce) {
+  counts_calls();
   std::atomic<int> tries{0};
   ASSERT_OK(router().add({.name = "h", .topics = {"in"}, .group = "g"},
                          [&](Context& context, const Message& message) -> Handled {
@@ -78,11 +93,11 @@ TEST_F(RouterTest, M4_2_AFailedMessageComesAgainUntilItSucceedsAndItsOutputsGoOu
                            if (++tries < 3) return toolkit::try_again("NotYet", "later");
                            return {};
                          }));
-  ASSERT_OK(kit_.start());
+  ASSERT_OK(kit().start());
   publish("in", "a");
   quiet();
   EXPECT_EQ(tries, 3);
-  EXPECT_EQ(kit_.published_texts("out"), Strings{"a"});
+  EXPECT_EQ(kit().published_texts("out"), Strings{"a"});
 }
 
 TEST_F(RouterTest, M6_5_AnExceptionIsAFailureAndTheHandlerGoesOn) {
@@ -95,12 +110,12 @@ TEST_F(RouterTest, M6_5_AnExceptionIsAFailureAndTheHandlerGoesOn) {
                            }
                            return {};
                          }));
-  ASSERT_OK(kit_.start());
+  ASSERT_OK(kit().start());
   publish("in", "bad");
   publish("in", "good");
   quiet();
   EXPECT_EQ(tries, 2);
-  const auto letters = kit_.published("in.g.dlq");
+  const auto letters = kit().published("in.g.dlq");
   ASSERT_EQ(letters.size(), 1U);
   EXPECT_EQ(letters[0]->header(toolkit::kDeadType), "std::out_of_range");
   EXPECT_EQ(letters[0]->header(toolkit::kDeadText), "no such seat");
@@ -108,19 +123,19 @@ TEST_F(RouterTest, M6_5_AnExceptionIsAFailureAndTheHandlerGoesOn) {
 }
 
 TEST_F(RouterTest, M6_2_WhatIsGivenUpIsADeadLetterAtOnceAndTheQueueGoesOn) {
-  std::atomic<int> handled{0};
+  std::set<std::string> handled;
   ASSERT_OK(router().add({.name = "h", .topics = {"in"}, .group = "g"},
                          [&](Context& /*context*/, const Message& message) -> Handled {
-                           ++handled;
+                           handled.emplace(message.payload());
                            if (message.payload() == "{") return toolkit::give_up("Malformed", "{");
                            return {};
                          }));
-  ASSERT_OK(kit_.start());
+  ASSERT_OK(kit().start());
   publish("in", "{", "k");
   publish("in", "{}", "k");
   quiet();
-  EXPECT_EQ(handled, 2);
-  EXPECT_EQ(kit_.published("in.g.dlq").size(), 1U);
+  EXPECT_EQ(handled, (std::set<std::string>{"{", "{}"}));
+  EXPECT_EQ(kit().published("in.g.dlq").size(), 1U);
 }
 
 TEST_F(RouterTest, M9_5_ARedeliveryPublishesUnderTheSameIds) {
@@ -134,11 +149,11 @@ TEST_F(RouterTest, M9_5_ARedeliveryPublishesUnderTheSameIds) {
                            if (++tries < 3) return toolkit::try_again("NotYet", "later");
                            return {};
                          }));
-  ASSERT_OK(kit_.start());
+  ASSERT_OK(kit().start());
   publish("in", "a");
   quiet();
-  const auto outputs = kit_.published("out");
-  EXPECT_EQ(outputs.size(), 6U);
+  const auto outputs = kit().published("out");
+  EXPECT_GE(outputs.size(), 6U);
   for (const auto& one : outputs) ids.insert(Message{one.view()}.id());
   EXPECT_EQ(ids.size(), 2U);
 }
@@ -153,11 +168,12 @@ TEST_F(RouterTest, OrderPerKeyIsKeptByMoreWorkersThanPartitions) {
                            const std::string text{message.payload()};
                            if (text.ends_with('3') && failures[text]++ < 2)
                              return toolkit::try_again("NotYet", "later");
-                           seen[std::string{message.key()}].push_back(text);
+                           Strings& mine = seen[std::string{message.key()}];
+                           if (mine.empty() || mine.back() != text) mine.push_back(text);
                            return {};
                          }));
   for (int i = 0; i < 400; ++i) publish("in", std::to_string(i), "key" + std::to_string(i % 16));
-  ASSERT_OK(kit_.start());
+  ASSERT_OK(kit().start());
   quiet();
   ASSERT_EQ(seen.size(), 16U);
   for (const auto& [key, texts] : seen) {
@@ -168,23 +184,23 @@ TEST_F(RouterTest, OrderPerKeyIsKeptByMoreWorkersThanPartitions) {
 }
 
 TEST_F(RouterTest, AFailingKeyDelaysNobodyElse) {
-  Gate others_done;
-  std::atomic<int> others{0};
+  std::set<std::string> others;
   ASSERT_OK(router().add({.name = "h", .topics = {"in"}, .group = "g", .max_deliveries = 0},
                          [&](Context& /*context*/, const Message& message) -> Handled {
-                           if (message.key() == "stuck" && others < 50)
+                           if (message.key() == "stuck" && others.size() < 50)
                              return toolkit::try_again("Stuck", "still");
-                           if (message.key() != "stuck") ++others;
+                           if (message.key() != "stuck") others.emplace(message.key());
                            return {};
                          }));
   publish("in", "s", "stuck");
   for (int i = 0; i < 50; ++i) publish("in", std::to_string(i), "k" + std::to_string(i));
-  ASSERT_OK(kit_.start());
+  ASSERT_OK(kit().start());
   quiet();
-  EXPECT_EQ(others, 50);
+  EXPECT_EQ(others.size(), 50U);
 }
 
 TEST_F(RouterTest, SeveralWorkersHandleDifferentKeysAtOnce) {
+  counts_calls();
   std::latch all_at_work{4};
   ASSERT_OK(router().add({.name = "h", .topics = {"in"}, .group = "g", .workers = 4},
                          [&](Context& /*context*/, const Message& /*message*/) -> Handled {
@@ -192,11 +208,12 @@ TEST_F(RouterTest, SeveralWorkersHandleDifferentKeysAtOnce) {
                            return {};
                          }));
   for (int i = 0; i < 4; ++i) publish("in", std::to_string(i), "k" + std::to_string(i));
-  ASSERT_OK(kit_.start());
+  ASSERT_OK(kit().start());
   quiet();
 }
 
 TEST_F(RouterTest, NoMoreThanMaxInFlightAreHandedOut) {
+  counts_calls();
   Gate gate;
   std::latch begun{1};
   ASSERT_OK(router().add({.name = "h", .topics = {"in"}, .group = "g", .max_in_flight = 5},
@@ -206,14 +223,15 @@ TEST_F(RouterTest, NoMoreThanMaxInFlightAreHandedOut) {
                            return {};
                          }));
   for (int i = 0; i < 40; ++i) publish("in", std::to_string(i));
-  ASSERT_OK(kit_.start());
+  ASSERT_OK(kit().start());
   begun.wait();
-  EXPECT_EQ(kit_.bus().backlog().groups.at(0).in_flight, 5U);
+  EXPECT_EQ(kit().bus().backlog().groups.at(0).in_flight, 5U);
   gate.open();
   quiet();
 }
 
 TEST_F(RouterTest, M4_3_CloseLetsTheHandlerFinishAndWhatIsLeftComesLater) {
+  counts_calls();
   Gate gate;
   std::latch begun{1};
   std::atomic<int> handled{0};
@@ -228,18 +246,20 @@ TEST_F(RouterTest, M4_3_CloseLetsTheHandlerFinishAndWhatIsLeftComesLater) {
   ASSERT_OK(router().add({.name = "h", .topics = {"in"}, .group = "g"}, slow));
   publish("in", "first");
   publish("in", "second");
-  ASSERT_OK(kit_.start());
+  ASSERT_OK(kit().start());
   begun.wait();
   auto closed = std::async(std::launch::async, [&] { return router().close(); });
   const auto is_closing = [&] {
     return router().health().handlers.at(0).state == toolkit::HandlerState::kClosing;
   };
   while (!is_closing()) std::this_thread::yield();
+  // sleep: in which a close that cancels before it waits would have cancelled
+  std::this_thread::sleep_for(std::chrono::milliseconds{20});
   gate.open();
   ASSERT_OK(closed.get());
   EXPECT_EQ(handled, 1);
   EXPECT_FALSE(was_cancelled) << "cancelled within the grace period (D5)";
-  toolkit::Router next{kit_.bus(), {.clock = &kit_.clock()}};
+  toolkit::Router next{kit().bus(), {.clock = &kit().clock()}};
   Strings rest;
   ASSERT_OK(next.add({.name = "h", .topics = {"in"}, .group = "g"},
                      [&](Context& /*context*/, const Message& message) -> Handled {
@@ -261,10 +281,10 @@ TEST_F(RouterTest, AfterTheGracePeriodTheContextIsCancelledAndTheMessageComesAga
                            return {};
                          }));
   publish("in", "a");
-  ASSERT_OK(kit_.start());
+  ASSERT_OK(kit().start());
   begun.wait();
   ASSERT_OK(router().close(1));
-  auto again = kit_.bus().subscribe({.topics = {"in"}, .group = "g"});
+  auto again = kit().bus().subscribe({.topics = {"in"}, .group = "g"});
   ASSERT_OK(again);
   auto delivery = (*again)->receive(Deadline::after_ms(10'000));
   ASSERT_TRUE(delivery && *delivery);
@@ -275,7 +295,7 @@ TEST_F(RouterTest, AfterTheGracePeriodTheContextIsCancelledAndTheMessageComesAga
 TEST_F(RouterTest, AHandlerThatNeverEndsIsNamed) {
   Gate gate;
   std::latch begun{1};
-  toolkit::Router router{kit_.bus(), {.cancel_ms = 1}};
+  toolkit::Router router{kit().bus(), {.cancel_ms = 1}};
   ASSERT_OK(router.add({.name = "deaf", .topics = {"in"}, .group = "g"},
                        [&](Context& /*context*/, const Message& /*message*/) -> Handled {
                          begun.count_down();
@@ -295,12 +315,12 @@ TEST_F(RouterTest, AHandlerThatNeverEndsIsNamed) {
 TEST_F(RouterTest, M4_4_ReadyOnlyWhileItRuns) {
   ASSERT_OK(router().add({.name = "h", .topics = {"in"}, .group = "g"}, nothing));
   EXPECT_FALSE(router().health().is_ready);
-  ASSERT_OK(kit_.start());
+  ASSERT_OK(kit().start());
   EXPECT_TRUE(router().health().is_ready);
   EXPECT_TRUE(router().health().is_healthy);
   ASSERT_OK(router().close());
   EXPECT_FALSE(router().health().is_ready);
-  EXPECT_FALSE(kit_.start()) << "a second life";
+  EXPECT_FALSE(kit().start()) << "a second life";
 }
 
 TEST_F(RouterTest, M4_5_RefusesASecondHandlerOfANameOrGroup) {
@@ -316,6 +336,7 @@ TEST_F(RouterTest, M4_5_RefusesASecondHandlerOfANameOrGroup) {
 }
 
 TEST_F(RouterTest, M4_5_AHandlerIsAddedAndStoppedWhileOthersGoOnD4) {
+  counts_calls();
   std::atomic<int> stays{0};
   std::atomic<int> goes{0};
   const auto forward = [](std::atomic<int>& count) {
@@ -326,7 +347,7 @@ TEST_F(RouterTest, M4_5_AHandlerIsAddedAndStoppedWhileOthersGoOnD4) {
     };
   };
   ASSERT_OK(router().add({.name = "stays", .topics = {"in"}, .group = "stays"}, forward(stays)));
-  ASSERT_OK(kit_.start());
+  ASSERT_OK(kit().start());
   ASSERT_OK(router().add({.name = "goes", .topics = {"in"}, .group = "goes"}, forward(goes)));
   publish("in", "1");
   quiet();
@@ -337,7 +358,7 @@ TEST_F(RouterTest, M4_5_AHandlerIsAddedAndStoppedWhileOthersGoOnD4) {
   quiet();
   EXPECT_EQ(stays, 2);
   EXPECT_EQ(goes, 1);
-  EXPECT_EQ(kit_.published("out").size(), 3U) << "the publisher they share still works (D4)";
+  EXPECT_EQ(kit().published("out").size(), 3U) << "the publisher they share still works (D4)";
   EXPECT_FALSE(router().stop("goes"));
   ASSERT_OK(router().add({.name = "renamed", .topics = {"in"}, .group = "goes"}, forward(goes)));
   quiet();
@@ -361,10 +382,10 @@ TEST_F(RouterTest, ABatchHandlerGetsManyAndSaysTheOutcomeOfEach) {
                                  }
                                }));
   for (int i = 0; i < 16; ++i) publish("in", std::to_string(i), i < 8 ? "one key" : "");
-  ASSERT_OK(kit_.start());
+  ASSERT_OK(kit().start());
   quiet();
   EXPECT_EQ(sizes.front(), 8U);
-  EXPECT_EQ(kit_.published("out").size(), 16U);
+  EXPECT_EQ(kit().published("out").size(), 16U);
   // 4 to 7 were in the batch in which 3 failed: they came again, after it.
   Strings keyed;
   for (const std::string& text : done)
@@ -387,7 +408,7 @@ TEST_F(RouterTest, WhatAFailedBatchLeavesUntriedComesInOrderAndIsNotCounted) {
                                  }
                                }));
   for (int i = 0; i < 8; ++i) publish("in", std::to_string(i), "one key");
-  ASSERT_OK(kit_.start());
+  ASSERT_OK(kit().start());
   quiet();
   // The last time that each was handled, they were in order.
   Strings order;
@@ -398,7 +419,7 @@ TEST_F(RouterTest, WhatAFailedBatchLeavesUntriedComesInOrderAndIsNotCounted) {
   EXPECT_EQ(order, (Strings{"0", "1", "2", "3", "4", "5", "6", "7"}));
   EXPECT_EQ(attempts["1"], 3U);
   for (int i = 2; i < 8; ++i) EXPECT_EQ(attempts[std::to_string(i)], 1U) << i;
-  EXPECT_EQ(kit_.published("in.g.dlq").size(), 0U);
+  EXPECT_EQ(kit().published("in.g.dlq").size(), 0U);
 }
 
 TEST_F(RouterTest, ABatchThatThrowsComesAgainWhole) {
@@ -410,7 +431,7 @@ TEST_F(RouterTest, ABatchThatThrowsComesAgainWhole) {
                                  done += static_cast<int>(items.size());
                                }));
   for (int i = 0; i < 4; ++i) publish("in", std::to_string(i));
-  ASSERT_OK(kit_.start());
+  ASSERT_OK(kit().start());
   quiet();
   EXPECT_EQ(done, 4);
 }
@@ -420,7 +441,7 @@ TEST_F(RouterTest, ABatchWaitsForMoreButNotLongerThanItsTime) {
   ASSERT_OK(router().add_batch(
       {.name = "h", .topics = {"in"}, .group = "g"}, {.max_messages = 100, .max_wait_ms = 20},
       [&](std::span<toolkit::BatchItem> items) { done += static_cast<int>(items.size()); }));
-  ASSERT_OK(kit_.start());
+  ASSERT_OK(kit().start());
   publish("in", "1");
   publish("in", "2");
   quiet();
@@ -438,7 +459,7 @@ TEST_F(RouterTest, DescribesWhoPublishesWhoHandlesAndWhatNobodyHandles) {
                            context.publish("audits", {.payload = "x"});
                            return {};
                          }));
-  ASSERT_OK(kit_.start());
+  ASSERT_OK(kit().start());
   publish("orders", "1");
   quiet();
   const auto description = router().describe();
@@ -450,6 +471,7 @@ TEST_F(RouterTest, DescribesWhoPublishesWhoHandlesAndWhatNobodyHandles) {
 }
 
 TEST_F(RouterTest, MiddlewaresWrapFromTheOutsideInAndTheirFailureIsTheHandlers) {
+  counts_calls();
   Strings order;
   const auto mark = [&](const std::string& name) {
     return toolkit::Middleware{
@@ -467,7 +489,7 @@ TEST_F(RouterTest, MiddlewaresWrapFromTheOutsideInAndTheirFailureIsTheHandlers) 
         order.emplace_back("handler");
         return {};
       }));
-  ASSERT_OK(kit_.start());
+  ASSERT_OK(kit().start());
   publish("in", "1");
   quiet();
   EXPECT_EQ(order, (Strings{"outer", "inner", "handler"}));
@@ -479,10 +501,10 @@ TEST_F(RouterTest, AnOutputThatCannotBePublishedIsAFailureOfItsMessage) {
                            context.publish("no/topic", {.payload = "x"});
                            return {};
                          }));
-  ASSERT_OK(kit_.start());
+  ASSERT_OK(kit().start());
   publish("in", "1");
   quiet();
-  const auto letters = kit_.published("in.g.dlq");
+  const auto letters = kit().published("in.g.dlq");
   ASSERT_EQ(letters.size(), 1U);
   EXPECT_EQ(letters[0]->header(toolkit::kDeadType), "BadTopicName");
 }
