@@ -1,11 +1,14 @@
 // kill -9 of a service at every visit of every crash point of database, relay, inbox, saga and
-// view: when it has been started again and is quiet, every effect is there once.
+// view: when it has been started again and is quiet, every effect is there once. The points of the
+// lake are lake/archiver_test.cpp's.
 #include <gtest/gtest.h>
 #include <signal.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <map>
+#include <regex>
 #include <set>
 
 #include "clients/toolkit/cqrs/buses.h"
@@ -13,6 +16,7 @@
 #include "tests/clients/toolkit/log_bus.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/text_file.h"
 
 namespace mallbots::test {
 namespace {
@@ -23,8 +27,22 @@ std::filesystem::path fast_folder() {
                                                    : std::filesystem::temp_directory_path();
 }
 
+constexpr const char* kPoints[] = {"toolkit.commit", "toolkit.committed", "relay.publish",
+                                   "relay.mark"};
+
 class CrashTest : public testing::TestWithParam<const char*> {
  protected:
+  static void TearDownTestSuite() {
+    std::printf("crash points run %zu, kills %d, violations %d\n", points_.size(), kills_,
+                violations_);
+  }
+  /// After a death and another start.
+  static void check(const TempDir& dir, int kills) {
+    points_.insert(GetParam());
+    kills_ += kills;
+    expect_everything_once(dir);
+    violations_ += HasFailure() ? 1 : 0;
+  }
   static void place_orders(const TempDir& dir) {
     LogBus log{dir / "log.db"};
     const toolkit::EventBus events{
@@ -66,15 +84,17 @@ class CrashTest : public testing::TestWithParam<const char*> {
       EXPECT_EQ(ids.size(), wanted) << topic;
     }
   }
+
+ private:
+  static inline std::set<std::string> points_;
+  static inline int kills_ = 0;
+  static inline int violations_ = 0;
 };
-INSTANTIATE_TEST_SUITE_P(At, CrashTest,
-                         testing::Values("toolkit.commit", "toolkit.committed", "relay.publish",
-                                         "relay.mark"),
-                         [](const auto& of) {
-                           std::string name = of.param;
-                           std::ranges::replace(name, '.', '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(At, CrashTest, testing::ValuesIn(kPoints), [](const auto& of) {
+  std::string name = of.param;
+  std::ranges::replace(name, '.', '_');
+  return name;
+});
 
 TEST_P(CrashTest, EveryEffectIsThereOnceWheneverItDied) {
   for (int nth = 1;; ++nth) {
@@ -90,7 +110,7 @@ TEST_P(CrashTest, EveryEffectIsThereOnceWheneverItDied) {
     }
     ASSERT_EQ(ended.signal, SIGKILL);
     ASSERT_EQ(run_shop(dir).exit_code, 0);
-    expect_everything_once(dir);
+    check(dir, 1);
     if (HasFailure()) return;
   }
 }
@@ -108,7 +128,25 @@ TEST_P(CrashTest, TheSameWhenItDiesAgainAndAgainAndEverythingComesTwice) {
     ++deaths;
   }
   EXPECT_GE(deaths, 5);
-  expect_everything_once(dir);
+  check(dir, deaths);
+}
+
+TEST(CrashPoints, AllOfTheToolkitAreRun) {
+  const std::regex point{R"re(\bCRASH_POINT\("([a-z._]+)"\))re"};
+  const std::string lake = text_of("tests/clients/toolkit/lake/archiver_test.cpp");
+  std::size_t found = 0;
+  for (const auto& file : std::filesystem::recursive_directory_iterator{"clients/toolkit"}) {
+    if (!file.is_regular_file()) continue;
+    const std::string text = text_of(file.path());
+    for (std::sregex_iterator at{text.begin(), text.end(), point}, end; at != end; ++at, ++found) {
+      const std::string name = (*at)[1];
+      EXPECT_TRUE(std::ranges::find(kPoints, name) != std::end(kPoints) ||
+                  (name.starts_with("lake.") && lake.contains('"' + name + '"')))
+          << name << " is killed nowhere";
+    }
+  }
+  std::printf("crash points found %zu\n", found);
+  EXPECT_GT(found, std::size(kPoints));
 }
 
 }  // namespace

@@ -80,7 +80,10 @@ TEST(OtlpFile, M19_1_EachTryOfAHandlerIsALine) {
   EXPECT_EQ(span.at("traceId"), "0af7651916cd43dd8448eb211c80319c");
   EXPECT_EQ(span.at("parentSpanId"), "b7ad6b7169203331");
   EXPECT_EQ(span.at("name"), "orders bill");
+  EXPECT_EQ(attribute(span, "topic"), "orders");
+  EXPECT_EQ(attribute(span, "handler"), "bill");
   EXPECT_EQ(attribute(span, "message.id"), "m1");
+  EXPECT_EQ(span.at("status").at("code"), 2);
   EXPECT_EQ(span.at("status").at("message"), "Down: once");
   EXPECT_EQ(span_in(lines[1]).at("status"), Json::object());
 }

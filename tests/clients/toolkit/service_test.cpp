@@ -2,8 +2,11 @@
 // chaos, and on a broker.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <mutex>
+#include <set>
 #include <thread>
 
 #include "clients/admin.h"
@@ -157,8 +160,101 @@ TEST(Service, EndsInTheSameStateWhateverTroubleItsHandlersHave) {
   shop.expect_everything_once();
 }
 
+TEST(Service, TwoOfEachKindShareARouterD10) {
+  struct Half {
+    explicit Half(const char* name, toolkit::Publisher& bus)
+        : relay(*database, *outbox, bus),
+          saga(toolkit::Saga<Order>{name}
+                   .step("make list", [](const Order& order,
+                                         SagaOut& out) { out.send(Do{order.id, "make list"}); })
+                   .plan(),
+               {*database, *inbox, *outbox}, {.service = "shop"}) {}
+    std::unique_ptr<toolkit::Database> database = toolkit::Database::open().value();
+    std::unique_ptr<toolkit::Inbox> inbox = toolkit::Inbox::open(*database).value();
+    std::unique_ptr<toolkit::Outbox> outbox = toolkit::Outbox::open(*database).value();
+    toolkit::Relay relay;
+    toolkit::SagaRunner saga;
+  };
+  toolkit::TestKit kit;
+  const toolkit::TopicNames names{.service = "shop"};
+  Half first{"first", kit.bus()};
+  Half second{"second", kit.bus()};
+  std::mutex mutex;
+  std::set<std::string> heard;
+  for (Half* half : {&first, &second}) {
+    ASSERT_TRUE(half->saga.open());
+    ASSERT_TRUE(add(kit.router(), half->saga.registration()));
+  }
+  for (const char* group : {"mails", "stats"})
+    ASSERT_TRUE(add(kit.router(), toolkit::EventGroup{group, names}
+                                      .on<OrderPlaced>([&, group](Context&, const OrderPlaced&) {
+                                        const std::scoped_lock lock{mutex};
+                                        heard.insert(group);
+                                        return Handled{};
+                                      })
+                                      .registration()));
+  EXPECT_FALSE(add(kit.router(), first.saga.registration())) << "the same one twice";
+  ASSERT_TRUE(kit.start());
+  for (Half* half : {&first, &second}) {
+    ASSERT_TRUE(half->database->transact([&](toolkit::Transaction& transaction) -> Result<void> {
+      EXPECT_TRUE(half->saga.begin(transaction, "1", Order{"1"}));
+      return {};
+    }));
+    EXPECT_EQ(half->relay.run_once(), 1U);
+  }
+  ASSERT_TRUE(toolkit::EventBus{names}.publish(kit.bus(), OrderPlaced{{"1"}}));
+  ASSERT_TRUE(kit.wait_until_quiet());
+  EXPECT_EQ(kit.published("commands.Do").size(), 2U);
+  EXPECT_EQ(heard, (std::set<std::string>{"mails", "stats"}));
+}
+
+TEST(Service, OnABrokerWhatIsCommittedIsThereWithin5sAndACommandIsHandledWithin1s) {
+  // M10.1, M11.1
+  Daemon daemon;
+  ASSERT_TRUE(daemon.start()) << daemon.log();
+  auto connection = client::Connection::open({.runtime_dir = daemon.runtime_dir()}).value();
+  for (const char* topic : {"events", "commands.Do"})
+    ASSERT_TRUE(client::Admin{*connection}.create_topic(topic, 1, {}));
+  toolkit::ShmBus bus{*connection};
+  const TempDir dir;
+  const auto database = toolkit::Database::open({.path = dir / "shop.db"}).value();
+  const auto outbox = toolkit::Outbox::open(*database).value();
+  toolkit::Relay relay{*database, *outbox, bus};
+  const std::jthread relaying{[&](const std::stop_token& stop) { relay.run(stop); }};
+  const auto reader = bus.subscribe({.topics = {"events"}, .group = "reader"}).value();
+  ASSERT_TRUE(database->transact([&](toolkit::Transaction& transaction) -> Result<void> {
+    MALLBOTS_TRY(outbox->add(transaction, "", {.payload = "whither?"}));
+    return outbox->add(transaction, "events", {.payload = "made", .id = "id-1"});
+  }));
+  auto there = reader->receive(Deadline::after_ms(5'000));
+  ASSERT_TRUE(there && *there) << relay.last_error();
+  EXPECT_EQ(Message{(*there)->message()}.id(), "id-1");
+  EXPECT_EQ((*there)->message().text(), "made");
+  EXPECT_TRUE((*there)->ack());
+  EXPECT_TRUE(eventually([&] { return outbox->backlog()->refused == 1; })) << "no topic, no bus";
+
+  const toolkit::TopicNames names{.service = "shop"};
+  toolkit::CommandProcessor processor{names};
+  std::atomic<int> handled{0};
+  ASSERT_TRUE(processor.handle<Do>([&](Context&, const Do&) -> Handled {
+    ++handled;
+    return {};
+  }));
+  toolkit::Router router{bus};
+  ASSERT_TRUE(add(router, processor.registrations()));
+  ASSERT_TRUE(router.start());
+  BootNanos fastest = toolkit::kNever;  // of five: the machine may have something else to do
+  for (int i = 1; i <= 5; ++i) {
+    const BootNanos begun = boot_now_ns();
+    ASSERT_TRUE(toolkit::CommandBus{names}.send(bus, Do{"1", "ship"}));
+    ASSERT_TRUE(eventually([&] { return handled >= i; }));
+    fastest = std::min(fastest, boot_now_ns() - begun);
+  }
+  EXPECT_LT(fastest, kSecond);
+  EXPECT_TRUE(router.close());
+}
+
 TEST(Service, OnABrokerOrdersGoThroughSagaOutboxAndView) {
-  // M10.1: what is committed is on its topic within 5 s.
   Daemon daemon;
   ASSERT_TRUE(daemon.start()) << daemon.log();
   auto connection = client::Connection::open({.runtime_dir = daemon.runtime_dir()}).value();

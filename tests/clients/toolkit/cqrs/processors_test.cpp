@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "tests/clients/toolkit/cqrs/messages.h"
 #include "tests/clients/toolkit/pump.h"
 #include "tests/clients/toolkit/reading.h"
@@ -57,19 +59,18 @@ TEST_F(ProcessorsTest, EveryGroupGetsEveryEventOnceAndHandlersOfAGroupInOrder) {
 }
 
 TEST_F(ProcessorsTest, OldVersionsAreHandledAsTheNewestAndBothTravelOnOneTopic) {
-  pump_.twice = false;  // calls are counted
   // M13.1, M11.5
-  std::vector<std::string> totals;
+  std::set<std::string> totals;
   pump_.add(EventGroup{"g", names_}
                 .on<OrderPlaced>([&](Context&, const OrderPlaced& event) -> Handled {
-                  totals.push_back(event.total);
+                  totals.insert(event.total);
                   return {};
                 })
                 .registration());
   ASSERT_TRUE(events_.publish(bus_, OrderPlacedV0{.id = "1", .euros = 3}));
   ASSERT_TRUE(events_.publish(bus_, OrderPlaced{.order_id = "2", .total = "4.50"}));
   pump_.run();
-  EXPECT_EQ(totals, (std::vector<std::string>{"3.00", "4.50"}));
+  EXPECT_EQ(totals, (std::set<std::string>{"3.00", "4.50"}));
 }
 
 TEST_F(ProcessorsTest, TheUnknownEventPolicyIsExplicit) {
@@ -95,12 +96,11 @@ TEST_F(ProcessorsTest, TheUnknownEventPolicyIsExplicit) {
 }
 
 TEST_F(ProcessorsTest, WhatDoesNotDecodeBecomesADeadLetterAndTheQueueGoesOn) {
-  pump_.twice = false;  // calls are counted
-  // M6.2
-  int handled = 0;
+  // M6.2, D9
+  std::set<std::string> handled;
   pump_.add(EventGroup{"g", names_}
-                .on<OrderPlaced>([&](Context&, const OrderPlaced&) -> Handled {
-                  ++handled;
+                .on<OrderPlaced>([&](Context&, const OrderPlaced& event) -> Handled {
+                  handled.insert(event.order_id);
                   return {};
                 })
                 .registration());
@@ -108,25 +108,24 @@ TEST_F(ProcessorsTest, WhatDoesNotDecodeBecomesADeadLetterAndTheQueueGoesOn) {
   ASSERT_TRUE(toolkit::publish(bus_, "events.OrderPlaced", {&broken, 1}));
   ASSERT_TRUE(events_.publish(bus_, OrderPlaced{.order_id = "2"}));
   pump_.run();
-  EXPECT_EQ(handled, 1);
+  EXPECT_EQ(handled, std::set<std::string>{"2"});
   EXPECT_EQ(read_all(bus_, "events.OrderPlaced.g.dlq").size(), 1U);
 }
 
 TEST_F(ProcessorsTest, ACommandRunsItsOneHandler) {
-  pump_.twice = false;  // calls are counted
   // M11.1
   CommandProcessor processor{names_};
-  std::vector<std::string> shipped;
+  std::set<std::string> shipped;
   ASSERT_TRUE(processor.handle<ShipOrder>([&](Context& context, const ShipOrder& command) {
-    shipped.push_back(command.order_id);
+    shipped.insert(command.order_id);
     events_.publish(context, StockCounted{.sku = "a"});
     return Handled{};
   }));
   pump_.add(processor.registrations());
   ASSERT_TRUE(commands_.send(bus_, ShipOrder{.order_id = "7"}, {.correlation_id = "request"}));
   pump_.run();
-  EXPECT_EQ(shipped, std::vector<std::string>{"7"});
-  const auto internal = read_all(bus_, "internal-events.orders.StockCounted");
+  EXPECT_EQ(shipped, std::set<std::string>{"7"});
+  const auto internal = once(read_all(bus_, "internal-events.orders.StockCounted"));
   ASSERT_EQ(internal.size(), 1U);
   EXPECT_EQ(toolkit::Message{internal[0].view()}.correlation_id(), "request");
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <random>
 #include <thread>
 
@@ -154,6 +155,7 @@ TEST_F(ArchiverTest, M17_2_KilledAtEveryStepNothingIsLostOrDoubled) {
   client::Admin admin{*connection};
   ASSERT_OK(admin.create_topic("events.Mail", 2, {}));
   int sent = 0;
+  int kills = 0;
   const auto start = [&](std::vector<std::pair<std::string, std::string>> environment) {
     return run({binary("toolkit_lake_child"), daemon_.runtime_dir(), lake(),
                 std::to_string(2 * sent)},
@@ -171,6 +173,7 @@ TEST_F(ArchiverTest, M17_2_KilledAtEveryStepNothingIsLostOrDoubled) {
       if (nth < 3) {
         EXPECT_EQ(ended.signal, SIGKILL);  // two partitions: at least two visits
       }
+      kills += ended.signal == SIGKILL ? 1 : 0;
       if (nth == 2) {
         EXPECT_EQ(start({}).exit_code, 0);
         expect_once(lake(), 2, sent);
@@ -179,6 +182,7 @@ TEST_F(ArchiverTest, M17_2_KilledAtEveryStepNothingIsLostOrDoubled) {
   }
   EXPECT_EQ(start({}).exit_code, 0);
   expect_once(lake(), 2, sent);
+  std::printf("crash points run 4, kills %d, violations %d\n", kills, HasFailure() ? 1 : 0);
 }
 #endif
 

@@ -177,6 +177,8 @@ TEST_P(ViewRunnerTest, EveryFieldIsExactAfterEachEvent) {
   // M16.1, M16.2, M13.3
   const auto view = runner();
   happens(Issued{.invoice = "a", .cents = 1'000});
+  catch_up(*view);
+  EXPECT_EQ(shown(), "a:0/1000 0; ");
   happens(Issued{.invoice = "b", .cents = 500});
   catch_up(*view);
   EXPECT_EQ(shown(), "a:0/1000 0; b:0/500 0; ");
@@ -184,6 +186,8 @@ TEST_P(ViewRunnerTest, EveryFieldIsExactAfterEachEvent) {
   catch_up(*view);
   EXPECT_EQ(shown(), "a:400/1000 20; b:0/500 0; ");
   happens(Paid{.invoice = "a", .payment = "p2", .cents = 600, .time = 10, .fully = true});
+  catch_up(*view);
+  EXPECT_EQ(shown(), "a:1000/1000 20 fully; b:0/500 0; ");
   happens(Voided{.invoice = "b"});
   catch_up(*view);
   EXPECT_EQ(shown(), "a:1000/1000 20 fully; b:0/500 0 voided; ");
