@@ -1,5 +1,5 @@
-// MiddlewareTest: one handler "h" of group "g" on topic "in", a clock in the test's hand, and the
-// lines that were logged.
+// KitTest: a kit that stands the chaos switch. MiddlewareTest: one handler "h" of group "g" on
+// topic "in", a clock in the test's hand, and the lines that were logged.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -22,7 +22,23 @@ namespace mallbots::test {
 
 using Strings = std::vector<std::string>;
 
-class MiddlewareTest : public testing::Test {
+class KitTest : public testing::Test {
+ protected:
+  /// Said first by a test that counts calls, which chaos changes; all others stand the switch.
+  void counts_calls() { stands_chaos_ = false; }
+  toolkit::TestKit& kit() {
+    if (!kit_)
+      kit_ = std::make_unique<toolkit::TestKit>(
+          toolkit::TestKitOptions{.stands_chaos = stands_chaos_});
+    return *kit_;
+  }
+
+ private:
+  bool stands_chaos_ = true;
+  std::unique_ptr<toolkit::TestKit> kit_;
+};
+
+class MiddlewareTest : public KitTest {
  protected:
   void add(std::vector<toolkit::Middleware> middlewares, toolkit::Handler handler,
            std::size_t workers = 1) {
@@ -47,25 +63,12 @@ class MiddlewareTest : public testing::Test {
   }
   [[nodiscard]] std::size_t dead() { return kit().published("in.g.dlq").size(); }
 
-  /// Said first by a test that counts calls, which chaos changes; all others stand the switch.
-  void counts_calls() { stands_chaos_ = false; }
-  toolkit::TestKit& kit() {
-    if (!kit_)
-      kit_ = std::make_unique<toolkit::TestKit>(
-          toolkit::TestKitOptions{.stands_chaos = stands_chaos_});
-    return *kit_;
-  }
-
   std::mutex mutex_;
   Strings lines_;
   toolkit::Log log_ = [this](const toolkit::LogLine& line) {
     const std::scoped_lock lock{mutex_};
     lines_.push_back(toolkit::as_text(line));
   };
-
- private:
-  bool stands_chaos_ = true;
-  std::unique_ptr<toolkit::TestKit> kit_;
 };
 
 }  // namespace mallbots::test

@@ -9,19 +9,11 @@
 #include <future>
 #include <latch>
 #include <map>
-#include <memory>
 #include <set>
 #include <thread>
 
 #include "clients/toolkit/dead_letter.h"
-#include "clients/toolkit/testkit/test_kit.h"
-#include "tests/clients/toolkit/reading.h"
-
-#define ASSERT_OK(result)                          \
-  if (const auto& outcome_ = (result); outcome_) { \
-  } else                                           \
-    FAIL() << #result << ": " << outcome_.error().sentence()
-#define EXPECT_OK(result) EXPECT_TRUE((result).has_value()) << (result).error().sentence()
+#include "tests/clients/toolkit/middleware_fixture.h"
 
 namespace mallbots::test {
 namespace {
@@ -29,8 +21,6 @@ namespace {
 using toolkit::Context;
 using toolkit::Handled;
 using toolkit::Message;
-using toolkit::TestKit;
-using Strings = std::vector<std::string>;
 
 /// A gate that stays open once it was opened.
 class Gate {
@@ -43,25 +33,13 @@ class Gate {
   std::shared_future<void> future_{promise_.get_future()};
 };
 
-class RouterTest : public testing::Test {
+class RouterTest : public KitTest {
  protected:
   toolkit::Router& router() { return kit().router(); }
   void publish(const std::string& topic, const std::string& text, const std::string& key = {}) {
     ASSERT_OK(kit().publish(topic, {.payload = text, .key = key, .id = text}));
   }
   void quiet() { ASSERT_OK(kit().wait_until_quiet()); }
-
-  /// Said first by a test that counts calls, which chaos changes; all others stand the switch.
-  void counts_calls() { stands_chaos_ = false; }
-  TestKit& kit() {
-    if (!kit_)
-      kit_ = std::make_unique<TestKit>(toolkit::TestKitOptions{.stands_chaos = stands_chaos_});
-    return *kit_;
-  }
-
- private:
-  bool stands_chaos_ = true;
-  std::unique_ptr<TestKit> kit_;
 };
 
 Handled nothing(Context& /*context*/, const Message& /*message*/) { return {}; }

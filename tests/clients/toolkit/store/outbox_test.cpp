@@ -32,7 +32,8 @@ class MoodyBus final : public toolkit::Publisher {
                        const toolkit::PublishOptions& options = {}) override {
     ++calls;
     last_acks = options.acks;
-    if (!closed_topic.empty() && topic == closed_topic) return fail(ErrorCode::kUnknownTopic, topic);
+    if (!closed_topic.empty() && topic == closed_topic)
+      return fail(ErrorCode::kUnknownTopic, topic);
     if (failures_to_come-- > 0) return fail(ErrorCode::kTimeout, "moody");
     std::size_t bytes = 0;
     for (const client::Record& record : records) bytes += record.payload.size();
