@@ -14,6 +14,7 @@
 #include "clients/toolkit/middleware/timeout.h"
 #include "clients/toolkit/middleware/tracing.h"
 #include "tests/clients/toolkit/middleware_fixture.h"
+#include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
 
 namespace mallbots::test {
@@ -206,6 +207,7 @@ TEST(TestKit, SaysWhatIsStillPending) {
   kit.also_wait_for("rows in the outbox", [] { return std::size_t{2}; });
   ASSERT_OK(kit.publish("in", {.payload = "x"}));
   ASSERT_OK(kit.start());
+  ASSERT_TRUE(eventually([&] { return kit.bus().backlog().groups.at(0).waiting == 1; }));
   const auto quiet = kit.wait_until_quiet({.patience_ms = 50, .may_move_time = false});
   ASSERT_FALSE(quiet);
   EXPECT_EQ(quiet.error().code, ErrorCode::kTimeout);
