@@ -162,6 +162,7 @@ class Board::Drawing {
   void happened(const std::string& order_id, Moment moment, const char* status = nullptr) {
     if (order_id.empty()) return;
     Order& order = orders_[order_id];
+    if (order.id.empty() && status == nullptr) meet_stranger(order_id);
     order.id = order_id;
     order.updated_ms = std::max(order.updated_ms, moment.at_ms);
     order.moments.push_back(std::move(moment));
@@ -181,18 +182,30 @@ class Board::Drawing {
   void close(const std::string& order_id) {
     closed_.push_back(order_id);
     while (closed_.size() > limits_.kept_closed) {
-      const std::string oldest = std::move(closed_.front());
+      drop(closed_.front());
       closed_.pop_front();
-      const auto found = orders_.find(oldest);
-      if (found == orders_.end()) continue;
-      const std::string list_id = found->second.shopping_id;
-      orders_.erase(found);
-      lists_.erase(list_id);
-      invoices_.erase(oldest);
-      changes(BoardTopic::kOrders).remove(oldest);
-      changes(BoardTopic::kLists).remove(list_id);
-      changes(BoardTopic::kInvoices).remove(oldest);
     }
+  }
+
+  void meet_stranger(const std::string& order_id) {
+    strangers_.push_back(order_id);
+    while (strangers_.size() > limits_.kept_strangers) {
+      const auto found = orders_.find(strangers_.front());
+      if (found != orders_.end() && found->second.status.empty()) drop(strangers_.front());
+      strangers_.pop_front();
+    }
+  }
+
+  void drop(const std::string& order_id) {
+    const auto found = orders_.find(order_id);
+    if (found == orders_.end()) return;
+    const std::string list_id = found->second.shopping_id;
+    orders_.erase(found);
+    lists_.erase(list_id);
+    invoices_.erase(order_id);
+    changes(BoardTopic::kLists).remove(list_id);
+    changes(BoardTopic::kInvoices).remove(order_id);
+    changes(BoardTopic::kOrders).remove(order_id);
   }
 
   // --- Shopping lists
@@ -200,8 +213,9 @@ class Board::Drawing {
   /// What a list's event says of its order, too.
   void list_happened(const std::string& id, Moment moment) {
     const List& list = lists_[id];
+    // Its beginning is not known, or not any more.
+    if (list.order_id.empty()) return static_cast<void>(lists_.erase(id));
     changes(BoardTopic::kLists).put(id, row_of(id, list, moment.at_ms));
-    if (list.order_id.empty()) return;
     Order& order = orders_[list.order_id];
     order.shopping_id = id;
     if (!list.bot_id.empty()) order.bot_id = list.bot_id;
@@ -400,25 +414,13 @@ class Board::Drawing {
   std::unordered_map<std::string, std::string> names_;          ///< of customers
   std::unordered_multimap<std::string, std::string> nameless_;  ///< customer, order
   std::deque<std::string> closed_;                              ///< orders, oldest first
+  std::deque<std::string> strangers_;  ///< orders that were not known to be created, the same
   BoardFigures figures_;
 };
 
 Board::Board(std::string run, const BoardLimits& limits)
     : drawing_(std::make_unique<Drawing>(std::move(run), limits)) {}
 Board::~Board() = default;
-
-std::vector<std::string> Board::event_topics() {
-  const auto topic = [](const toolkit::TopicNames& names, const toolkit::MessageType& type) {
-    return names.topic_of(type);
-  };
-  using toolkit::kMessageType;
-  return {topic(orders::topic_names(), kMessageType<ordersapi::OrderCreated>),
-          topic(depot::topic_names(), kMessageType<depotapi::ShoppingStarted>),
-          topic(depot::topic_names(), kMessageType<depotapi::BotCameOnline>),
-          topic(payments::topic_names(), kMessageType<paymentsapi::InvoiceCreated>),
-          topic(stores::topic_names(), kMessageType<storesapi::StoreCreated>),
-          topic(customers::topic_names(), kMessageType<customersapi::CustomerRegistered>)};
-}
 
 bool Board::take(std::string_view name, std::string_view payload, UnixMillis at_ms) {
   return drawing_->take(name, payload, at_ms);

@@ -6,7 +6,9 @@
 // is known to be created, whatever was heard of it before. Taking an event again changes a row back
 // for a moment only if later ones come again, too; the log gives each once.
 //
-// Closed orders go, with list and invoice, when there are kept_closed younger ones.
+// Closed orders go, with list and invoice, when there are kept_closed younger ones. What is heard
+// of an order that is not known to be created (yet, or any more) goes in the same way, when there
+// are kept_strangers younger ones; of a list whose beginning is not known nothing is kept.
 //
 // Who calls: any thread. Nobody waits for a viewer: a piece is copied out and sent elsewhere.
 #pragma once
@@ -28,6 +30,7 @@ inline constexpr std::size_t kBoardTopics = 6;
 
 struct BoardLimits {
   std::size_t kept_closed = 20'000;
+  std::size_t kept_strangers = 20'000;
   std::size_t kept_removals = 10'000;
 };
 

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <limits>
+
 #include "clients/toolkit/clock.h"
 #include "clients/toolkit/message.h"
 #include "services/gateways/fleet/fleet.pb.h"
@@ -38,11 +41,51 @@ Result<void> Feed::open() {
     // Gone meanwhile (memory, retention): the oldest that is kept, as assigned.
     (void)consumer_->seek({place.first, place.second}, client::Start::offset(next));
   }
+  note_history();
   return {};
 }
 
+void Feed::note_history() {
+  history_.clear();
+  for (const auto& partition : consumer_->assignment()) {
+    if (partition.topic == fleet::kPositionsTopic) continue;  // minutes, and only where robots are
+    if (const auto range = consumer_->range(partition)) {
+      history_[{partition.topic, partition.partition}] = {.end = range->end};
+    }
+  }
+  align_history();
+}
+
+/// Whoever is ahead of the one that is furthest back waits for it.
+void Feed::align_history() {
+  std::erase_if(history_, [this](const auto& entry) {
+    const auto position = consumer_->position({entry.first.first, entry.first.second});
+    return !position || position->offset >= entry.second.end;
+  });
+  UnixMillis oldest_ms = std::numeric_limits<UnixMillis>::max();
+  for (const auto& [place, history] : history_) oldest_ms = std::min(oldest_ms, history.at_ms);
+  for (auto& [place, history] : history_) {
+    const bool is_ahead = history.at_ms > oldest_ms;
+    if (is_ahead == history.is_paused) continue;
+    const client::TopicPartition partition{place.first, place.second};
+    const auto changed = is_ahead ? consumer_->pause(partition) : consumer_->resume(partition);
+    if (changed) history.is_paused = is_ahead;
+  }
+}
+
+void Feed::end_history() {
+  for (const auto& [place, history] : history_) {
+    if (history.is_paused) (void)consumer_->resume({place.first, place.second});
+  }
+  history_.clear();
+}
+
 void Feed::take(const client::Message& record) {
-  next_[{std::string(record.topic), record.partition}] = record.offset + 1;
+  const Place place{record.topic, record.partition};
+  next_[place] = record.offset + 1;
+  if (const auto history = history_.find(place); history != history_.end()) {
+    history->second.at_ms = record.timestamp_ms;
+  }
   if (record.topic == fleet::kPositionsTopic) {
     fleetpb::RobotAt at;
     if (!at.ParseFromArray(record.payload.data(), static_cast<int>(record.payload.size()))) return;
@@ -79,6 +122,9 @@ Result<void> Feed::read(const std::stop_token& stop) {
     if (records) {
       for (const client::Message& record : *records) take(record);
     }
+    // With nothing to read, whatever is furthest back stands still: nobody waits for that.
+    if (records && records->empty()) end_history();
+    if (!history_.empty()) align_history();
     if (const BootNanos now_ns = boot_now_ns(); now_ns - measured_ns > kMeasureNs) {
       measured_ns = now_ns;
       measure();

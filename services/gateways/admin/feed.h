@@ -1,6 +1,7 @@
 // Feed: reads the events of all contexts and the robots' positions into the board, from the oldest
-// on: first history, then what happens. A reader of its own, in no group: nothing of the broker
-// waits for it, and it keeps no position.
+// on: first history, then what happens. History is read in the order of its time, but for one
+// batch of each partition: else what is told of orders before they are created would be all of it.
+// A reader of its own, in no group: nothing of the broker waits for it, and it keeps no position.
 //
 // Who calls: run() one thread of the gateway; the rest any thread.
 #pragma once
@@ -37,6 +38,9 @@ class Feed {
   /// Until stopped, or an error that ends the reading.
   [[nodiscard]] Result<void> read(const std::stop_token& stop);
   void take(const client::Message& record);
+  void note_history();
+  void align_history();
+  void end_history();
   void measure();
 
   client::ConnectionOptions where_;
@@ -44,7 +48,15 @@ class Feed {
   toolkit::Log log_;
   std::unique_ptr<client::Connection> connection_;
   std::unique_ptr<client::Consumer> consumer_;
-  std::map<std::pair<std::string, PartitionIndex>, Offset> next_;
+  using Place = std::pair<std::string, PartitionIndex>;
+  /// A partition with records from before this reading.
+  struct History {
+    Offset end = 0;
+    UnixMillis at_ms = 0;  ///< how far it is read
+    bool is_paused = false;
+  };
+  std::map<Place, Offset> next_;
+  std::map<Place, History> history_;
   std::atomic<std::uint64_t> behind_ = 0;
   std::atomic<bool> is_connected_ = false;
   std::atomic<bool> has_caught_up_ = false;

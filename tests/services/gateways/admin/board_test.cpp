@@ -210,6 +210,56 @@ TEST_F(OnBoard, OldestClosedOrdersGoWithListAndInvoice) {
             std::string::npos);
 }
 
+// As after a start, when other topics are read behind the orders'.
+TEST_F(OnBoard, WhatIsHeardOfDroppedOrdersIsBounded) {
+  Board small("run2", {.kept_closed = 2, .kept_strangers = 3, .kept_removals = 10});
+  const auto tell_small = [&](const auto& event) {
+    small.take(toolkit::kMessageType<std::decay_t<decltype(event)>>.wire_name(),
+               event.SerializeAsString(), ++now_ms_);
+  };
+  const int orders = 50;
+  for (int i = 0; i < orders; ++i) {
+    ordersapi::OrderCreated created;
+    created.set_id("o" + std::to_string(i));
+    tell_small(created);
+    if (i == orders - 1) continue;  // still open
+    ordersapi::OrderCompleted completed;
+    completed.set_id(created.id());
+    tell_small(completed);
+  }
+  for (int i = 0; i < orders; ++i) {
+    paymentsapi::InvoiceCreated invoice;
+    invoice.set_id("o" + std::to_string(i));
+    invoice.set_order_id(invoice.id());
+    tell_small(invoice);
+    depotapi::ShoppingListAvailable list;
+    list.set_id("l" + std::to_string(i));
+    list.set_order_id(invoice.id());
+    tell_small(list);
+    depotapi::BotArrivedAtDepot arrived;
+    arrived.set_id(list.id());
+    tell_small(arrived);
+  }
+  // Two that are closed, the open one, three strangers.
+  for (const BoardTopic topic : {BoardTopic::kInvoices, BoardTopic::kLists}) {
+    const json all = json::parse(small.message_for({topic, "t", {}}, {}).text)["rows"];
+    EXPECT_EQ(all.size(), 6U) << all;
+  }
+  const json order =
+      json::parse(small.message_for({BoardTopic::kOrders, "t", {}}, {}).text)["rows"];
+  ASSERT_EQ(order.size(), 3U);
+  for (const json& row : order) EXPECT_EQ(row["invoice_state"], "pending");
+}
+
+// Its beginning is not kept any more: without an order it would stay for good.
+TEST_F(OnBoard, ListsWithoutABeginningAreNoRows) {
+  depotapi::BotArrivedAtStore arrived;
+  arrived.set_id("l1");
+  arrived.set_store_id("s1");
+  tell(arrived);
+  EXPECT_TRUE(rows(BoardTopic::kLists).empty());
+}
+
 TEST_F(OnBoard, UnknownNamesAndBrokenPayloadsChangeNothing) {
   create("o1");
   const auto before = board_.version();
