@@ -11,6 +11,7 @@ namespace mallbots::fleet {
 namespace {
 
 constexpr std::chrono::milliseconds kPatience{5'000};
+constexpr std::int64_t kFullMs = 5'000;  ///< until a Hello is looked at again
 
 }  // namespace
 
@@ -23,13 +24,19 @@ class LocalDoor::Channel final : public Line {
     outgoing_.add(kDirectivesTopic, bot_id_, message.SerializeAsString());
     return true;
   }
-  void end(Ending) override { is_over_ = true; }
+  void end(Ending why) override {
+    is_full_ = why == Ending::kFull;
+    is_over_ = true;
+  }
   [[nodiscard]] bool is_over() const noexcept { return is_over_; }
+  /// It is over because there are as many robots as may be.
+  [[nodiscard]] bool is_full() const noexcept { return is_full_; }
 
  private:
   Outgoing& outgoing_;
   std::string bot_id_;
   std::atomic<bool> is_over_ = false;
+  std::atomic<bool> is_full_ = false;
 };
 
 LocalDoor::Known LocalDoor::open(const std::string& bot_id) {
@@ -65,7 +72,7 @@ toolkit::Handled LocalDoor::handle(const toolkit::Message& record) {
       return {};
     }
     known = open(bot_id);
-    if (!known.session) return toolkit::not_now("Full", "as many robots as may be", 5'000);
+    if (!known.session) return toolkit::not_now("Closing", "the gateway ends", kFullMs);
   } else {
     const std::lock_guard lock(mutex_);
     const auto found = known_.find(bot_id);
@@ -84,9 +91,13 @@ toolkit::Handled LocalDoor::handle(const toolkit::Message& record) {
   if (!known.channel->is_over()) return {};
   // Nobody has answered, unless it was the Hello that was refused.
   if (!message.has_hello()) say_hello(bot_id, message);
-  const std::lock_guard lock(mutex_);
-  const auto found = known_.find(bot_id);
-  if (found != known_.end() && found->second.channel == known.channel) known_.erase(found);
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = known_.find(bot_id);
+    if (found != known_.end() && found->second.channel == known.channel) known_.erase(found);
+  }
+  if (known.channel->is_full())
+    return toolkit::not_now("Full", "as many robots as may be", kFullMs);
   return {};
 }
 

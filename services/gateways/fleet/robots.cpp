@@ -32,14 +32,20 @@ void Robots::locked(const Body& body) {
 // --- From the doors
 
 std::shared_ptr<Session> Robots::open(std::shared_ptr<Line> line, bool is_local) {
-  const std::lock_guard lock(mutex_);
-  if (is_closed_ || sessions_.size() >= options_.max_robots) return nullptr;
-  auto session = std::make_shared<Session>();
-  session->line = std::move(line);
-  session->is_local = is_local;
-  session->heard_ns = ports_.now_ns();
-  session->silent_after_ns = options_.hello_ms * kMillisecond;
-  sessions_.insert(session);
+  Ref session;
+  locked([&](After& after) {
+    if (is_closed_) return;
+    if (strangers_.size() >= options_.max_strangers) {
+      end(strangers_.begin()->second->shared_from_this(), Ending::kFull, after);
+    }
+    session = std::make_shared<Session>();
+    session->line = std::move(line);
+    session->is_local = is_local;
+    session->heard_ns = ports_.now_ns();
+    session->silent_after_ns = options_.hello_ms * kMillisecond;
+    become_stranger(*session);
+    sessions_.insert(session);
+  });
   return session;
 }
 
@@ -92,6 +98,8 @@ void Robots::on_hello(const Ref& session, const fleetpb::Hello& hello, bool is_a
       !id || *id != hello.bot_id()) {
     return reject(session, 0, {fleetpb::INVALID, "that is no robot's id"}, after);
   }
+  if (!has_room_for(hello.bot_id())) return end(session, Ending::kFull, after);
+  strangers_.erase(std::exchange(session->stranger, 0));
   session->bot_id = hello.bot_id();
   session->hello = hello;
   session->hello.clear_secret();
@@ -170,7 +178,7 @@ void Robots::on_welcome(const Ref& session,
     if (answer) {
       admit(session, *answer, after);
     } else if (answer.error().is_refusal()) {
-      session->state = State::kNew;
+      become_stranger(*session);
       reject(session, 0, answer.error(), after);
     } else {
       try_later(*session);
@@ -381,6 +389,7 @@ void Robots::end(const Ref& session, Ending why, After& after) {
   session->state = State::kOver;
   set_told(session, {}, false);
   sessions_.erase(session);
+  strangers_.erase(session->stranger);
   ++numbers_.ended[why];
   for (Pending& report : session->pending) after.push_back(std::move(report.done));
   session->pending.clear();
@@ -424,7 +433,9 @@ void Robots::tick() {
 void Robots::watch(const Ref& session, BootNanos now, After& after) {
   // Whom we do not read we cannot hear.
   const bool is_read = session->pending.size() < kMaxPending;
-  if (is_read && now - session->heard_ns > session->silent_after_ns) {
+  const bool is_silent = is_read && now - session->heard_ns > session->silent_after_ns;
+  const bool is_new = session->state == State::kNew;
+  if (is_silent || (is_new && now - session->stranger_ns > options_.hello_ms * kMillisecond)) {
     return end(session, Ending::kSilent, after);
   }
   if (!session->unacked.empty() && now - session->told_ns > options_.resend_ms * kMillisecond) {

@@ -26,7 +26,8 @@
 namespace mallbots::fleet {
 
 struct RobotsOptions {
-  std::size_t max_robots = 10'000;
+  std::size_t max_robots = 10'000;     ///< that have said Hello
+  std::size_t max_strangers = 1'000;   ///< that have not
   std::int64_t hello_ms = 10'000;      ///< until a connection has said Hello
   std::int64_t resend_ms = 2'000;      ///< until a directive without Ack is sent again
   std::int64_t retry_ms = 500;         ///< until the depot is asked again after a failure
@@ -63,7 +64,8 @@ class Robots {
 
   Robots(Ports ports, const RobotsOptions& options) : ports_(std::move(ports)), options_(options) {}
 
-  /// Null: there are as many as may be.
+  /// A stranger until its Hello; where there are as many as may be, the oldest of them ends. Null:
+  /// closed.
   [[nodiscard]] std::shared_ptr<Session> open(std::shared_ptr<Line> line, bool is_local);
   /// `done` when the message needs nothing more: answered, or its connection is over.
   void heard(const std::shared_ptr<Session>& session, fleetpb::FromRobot message,
@@ -97,6 +99,16 @@ class Robots {
   void on_list(const Ref& session, const std::expected<depotpb::ShoppingList, CallFailure>& list);
   void on_heartbeats(const std::expected<depotpb::HeartbeatsResponse, CallFailure>& response);
 
+  void become_stranger(Session& session) {
+    session.state = Session::State::kNew;
+    session.stranger = ++last_stranger_;
+    session.stranger_ns = ports_.now_ns();
+    strangers_.emplace(session.stranger, &session);
+  }
+  /// Where it has an older connection, that one is about to end.
+  [[nodiscard]] bool has_room_for(const std::string& bot_id) const {
+    return sessions_.size() - strangers_.size() < options_.max_robots || by_bot_.contains(bot_id);
+  }
   void pump(const Ref& session, After& after);
   void say_hello(const Ref& session, After& after);
   void report(const Ref& session, After& after);
@@ -115,6 +127,8 @@ class Robots {
   RobotsOptions options_;
   mutable std::mutex mutex_;
   std::set<Ref> sessions_;
+  std::map<std::uint64_t, Session*> strangers_;  ///< those of them that are new, oldest first
+  std::uint64_t last_stranger_ = 0;
   std::unordered_map<std::string, Ref> by_bot_;   ///< open ones
   std::unordered_map<std::string, Ref> by_list_;  ///< by told_list
   FleetNumbers numbers_;

@@ -23,7 +23,7 @@ enum class Ending : std::uint8_t {
   kSlow,         ///< it does not read what it is told
   kSilent,       ///< no Hello in time, or three heartbeats missed
   kOffline,      ///< the depot counts it as offline: it has to say Hello
-  kFull,         ///< there are as many as may be
+  kFull,         ///< there are as many robots, or streams without Hello, as may be
   kClosing,      ///< the gateway ends
 };
 
@@ -43,12 +43,14 @@ struct Pending {
   std::function<void()> done;
 };
 
-struct Session {
+struct Session : std::enable_shared_from_this<Session> {
   enum class State : std::uint8_t { kNew, kGreeting, kOpen, kOver };
 
   std::shared_ptr<Line> line;
   bool is_local = false;
   State state = State::kNew;
+  std::uint64_t stranger = 0;  ///< new: it was the how manieth; else 0
+  BootNanos stranger_ns = 0;   ///< new: since then
   std::string bot_id;
   fleetpb::Hello hello;
   std::uint64_t epoch = 0;

@@ -207,7 +207,7 @@ class StreamDoor::Impl::Stream final : public Reactor {
         session_(robots.open(pipe_, false)) {}
   /// After it was given to gRPC's care.
   void start() {
-    if (session_ == nullptr) return pipe_->end(Ending::kFull);
+    if (session_ == nullptr) return pipe_->end(Ending::kClosing);
     StartRead(&in_);
   }
   [[nodiscard]] const std::shared_ptr<Pipe>& pipe() const noexcept { return pipe_; }
@@ -279,6 +279,8 @@ Result<void> StreamDoor::Impl::listen(const StreamDoorOptions& options) {
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, options.handshake_ms);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, options.idle_ms);
   server_ = builder.BuildAndStart();
   if (!server_ || port_ == 0) {
     const std::string pem = fmt::format(

@@ -25,6 +25,8 @@ struct StreamDoorOptions {
   std::int64_t port = 0;          ///< 0: any free one
   std::string tls_certificate{};  ///< PEM file, the chain; empty: no TLS
   std::string tls_key{};          ///< PEM file
+  int handshake_ms = 10'000;      ///< until a connection that is no HTTP/2 (and TLS) is closed
+  int idle_ms = 30'000;           ///< until one without a stream is
 };
 
 class StreamDoor {
