@@ -27,8 +27,8 @@ struct Place {
   std::vector<std::string> settings;  ///< NAME=VALUE
 
   void add_options(CLI::App& command);
-  /// Empty folders become what user and machine say. BadConfig: neither tells, or a setting is no
-  /// NAME=VALUE.
+  /// Empty folders become what user and machine say. BadConfig: neither tells, a setting is no
+  /// NAME=VALUE or has another name now.
   [[nodiscard]] Result<HostOptions> host_options(std::string name) const;
 };
 

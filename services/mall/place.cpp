@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "services/mall/command.h"
+#include "services/runtime/settings.h"
 
 namespace mallbots::mall {
 namespace {
@@ -52,6 +53,7 @@ Result<HostOptions> Place::host_options(std::string name) const {
       return fail(ErrorCode::kBadConfig, "--set " + setting + ": it takes NAME=VALUE");
     options.settings[setting.substr(0, equals)] = setting.substr(equals + 1);
   }
+  MALLBOTS_TRY(refuse_old_names(options.settings));
   return options;
 }
 

@@ -19,6 +19,7 @@
 #include "services/runtime/outboxes.h"
 #include "services/runtime/rpc_server.h"
 #include "services/runtime/service_log.h"
+#include "services/runtime/settings.h"
 #include "services/runtime/spans.h"
 #include "services/runtime/worker_pool.h"
 #include "shm/base/check.h"
@@ -132,6 +133,7 @@ class Host::Impl {
 // --- Opening
 
 Result<std::unique_ptr<Host>> Host::open(HostOptions options) {
+  MALLBOTS_TRY(refuse_old_names(options.settings));
   if (options.runtime_dir.empty())
     options.runtime_dir = client::default_runtime_dir(options.instance);
   if (options.socket_dir.empty()) options.socket_dir = options.runtime_dir + "/mall";

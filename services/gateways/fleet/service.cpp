@@ -112,8 +112,8 @@ Result<void> Fleet::start(Host& host) {
   auto door =
       StreamDoor::open(robots_, {.bind = host.setting("fleet.bind", "127.0.0.1"),
                                  .port = *port,
-                                 .tls_certificate = host.setting("fleet.tls.certificate", ""),
-                                 .tls_key = host.setting("fleet.tls.key", "")});
+                                 .tls_certificate = host.setting("fleet.tls_certificate", ""),
+                                 .tls_key = host.setting("fleet.tls_key", "")});
   if (!door) return std::unexpected(std::move(door).error());
   door_ = std::move(*door);
   MALLBOTS_TRY(host.ensure_topics(topics()));

@@ -251,7 +251,7 @@ Result<void> StreamDoor::Impl::listen(const StreamDoorOptions& options) {
   if (!is_loopback && !has_tls) {
     return fail(ErrorCode::kBadConfig,
                 fmt::format("fleet.bind={} is open to the network without TLS: set"
-                            " fleet.tls.certificate and fleet.tls.key to PEM files, or bind to"
+                            " fleet.tls_certificate and fleet.tls_key to PEM files, or bind to"
                             " 127.0.0.1",
                             options.bind));
   }
@@ -259,7 +259,7 @@ Result<void> StreamDoor::Impl::listen(const StreamDoorOptions& options) {
   if (has_tls) {
     if (options.tls_certificate.empty() || options.tls_key.empty()) {
       return fail(ErrorCode::kBadConfig,
-                  "TLS needs both fleet.tls.certificate and fleet.tls.key: one of them is not set");
+                  "TLS needs both fleet.tls_certificate and fleet.tls_key: one of them is not set");
     }
     const auto certificate = read_file(options.tls_certificate);
     if (!certificate) return std::unexpected(certificate.error());
@@ -284,7 +284,7 @@ Result<void> StreamDoor::Impl::listen(const StreamDoorOptions& options) {
   server_ = builder.BuildAndStart();
   if (!server_ || port_ == 0) {
     const std::string pem = fmt::format(
-        ", or fleet.tls.certificate={} and fleet.tls.key={} are no PEM certificate and its key",
+        ", or fleet.tls_certificate={} and fleet.tls_key={} are no PEM certificate and its key",
         options.tls_certificate, options.tls_key);
     return fail(ErrorCode::kBadConfig,
                 fmt::format("fleet.bind={} fleet.port={}: the address or the port is not free{}",

@@ -63,7 +63,7 @@ Result<SimulatorOptions> options_of(const Host& host) {
 Result<StreamLines::Options> gateway_of(const Host& host) {
   StreamLines::Options gateway{.address =
                                    host.setting("bots.fleet", "unix:" + host.socket_of("fleet"))};
-  const std::string roots = host.setting("bots.tls.roots", "");
+  const std::string roots = host.setting("bots.tls_roots", "");
   if (roots.empty()) return gateway;
   auto pem = read_file(roots);
   if (!pem) return std::unexpected(std::move(pem).error());

@@ -6,6 +6,7 @@
 
 #include "clients/toolkit/cqrs/buses.h"
 #include "clients/toolkit/cqrs/processors.h"
+#include "services/runtime/settings.h"
 #include "tests/support/daemon.h"
 
 namespace mallbots {
@@ -88,6 +89,19 @@ TEST_F(HostTest, ASettingThatIsNoNumberIsNamed) {
   EXPECT_NE(refused.error().sentence().find("bots=many"), std::string::npos);
   EXPECT_EQ(host->number("lists", 4).value(), 4);
   EXPECT_EQ(host->setting("bots", ""), "many");
+}
+
+TEST(Host, RefusesASettingOfAnOldNameAndSaysTheNewOne) {
+  EXPECT_TRUE(refuse_old_names({{"fleet.tls_key", "x"}}));
+  for (const auto& [old, name] : {std::pair{"fleet.tls.certificate", "fleet.tls_certificate"},
+                                  {"fleet.tls.key", "fleet.tls_key"},
+                                  {"bots.tls.roots", "bots.tls_roots"}}) {
+    const auto host = Host::open({.settings = {{old, "x"}}, .log = [](const auto&) {}});
+    ASSERT_FALSE(host) << old;
+    EXPECT_EQ(host.error().code, ErrorCode::kBadConfig);
+    EXPECT_NE(host.error().detail.find(old), std::string::npos);
+    EXPECT_NE(host.error().detail.find(name), std::string::npos);
+  }
 }
 
 TEST(Host, SaysWhichBrokerIsNotThere) {

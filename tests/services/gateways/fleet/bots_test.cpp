@@ -137,13 +137,13 @@ TEST_F(BotsTest, RobotsOverTlsFetchAList) {
   const std::string key = daemon_.folder() / "key.pem";
   gateways::make_certificate(certificate, key);
   stop_gateway();
-  fleet_settings_ = {{"fleet.tls.certificate", certificate}, {"fleet.tls.key", key}};
+  fleet_settings_ = {{"fleet.tls_certificate", certificate}, {"fleet.tls_key", key}};
   start_gateway();
   start_bots({{"bots.count", "2"},
               {"bots.local_percent", "0"},
               {"bots.speed", "200"},
               {"bots.fleet", "localhost:" + std::to_string(fleet_->port())},
-              {"bots.tls.roots", certificate}});
+              {"bots.tls_roots", certificate}});
   const std::vector<std::string> lists = {list_of("o1")};
   EXPECT_TRUE(wait_until([&] { return all_completed(lists); }));
 }

@@ -16,7 +16,7 @@ class DoorTest : public FleetTest {
     gateways::make_certificate(other_certificate_, other_key_);
   }
   [[nodiscard]] Settings with_tls() const {
-    return {{"fleet.tls.certificate", certificate_}, {"fleet.tls.key", key_}};
+    return {{"fleet.tls_certificate", certificate_}, {"fleet.tls_key", key_}};
   }
   void restart_gateway(const Settings& settings) {
     stop_gateway();
@@ -78,7 +78,7 @@ TEST_F(DoorTest, AnOpenAddressNeedsTlsAndTheRefusalSaysHow) {
     const Error error = refusal({{"fleet.bind", bind}});
     EXPECT_EQ(error.code, ErrorCode::kBadConfig);
     EXPECT_NE(error.detail.find(bind), std::string::npos) << error.detail;
-    EXPECT_NE(error.detail.find("fleet.tls.certificate"), std::string::npos) << error.detail;
+    EXPECT_NE(error.detail.find("fleet.tls_certificate"), std::string::npos) << error.detail;
     EXPECT_NE(error.detail.find("127.0.0.1"), std::string::npos) << error.detail;
   }
   Settings open = with_tls();
@@ -98,18 +98,18 @@ TEST_F(DoorTest, PemFilesThatAreNoneAreRefusedAndNamed) {
     ErrorCode code;
     std::string named;
   } rows[] = {
-      {"no key", certificate_, "", ErrorCode::kBadConfig, "fleet.tls.key"},
-      {"no certificate", "", key_, ErrorCode::kBadConfig, "fleet.tls.certificate"},
+      {"no key", certificate_, "", ErrorCode::kBadConfig, "fleet.tls_key"},
+      {"no certificate", "", key_, ErrorCode::kBadConfig, "fleet.tls_certificate"},
       {"a file that is not there", missing, key_, ErrorCode::kIo, missing},
       {"a key that is not there", certificate_, missing, ErrorCode::kIo, missing},
-      {"a certificate that is none", junk, key_, ErrorCode::kBadConfig, "fleet.tls.certificate"},
-      {"a key that is none", certificate_, junk, ErrorCode::kBadConfig, "fleet.tls.key"},
-      {"the key of another", certificate_, other_key_, ErrorCode::kBadConfig, "fleet.tls.key"},
+      {"a certificate that is none", junk, key_, ErrorCode::kBadConfig, "fleet.tls_certificate"},
+      {"a key that is none", certificate_, junk, ErrorCode::kBadConfig, "fleet.tls_key"},
+      {"the key of another", certificate_, other_key_, ErrorCode::kBadConfig, "fleet.tls_key"},
   };
   for (const auto& row : rows) {
     SCOPED_TRACE(row.what);
     const Error error =
-        refusal({{"fleet.tls.certificate", row.certificate}, {"fleet.tls.key", row.key}});
+        refusal({{"fleet.tls_certificate", row.certificate}, {"fleet.tls_key", row.key}});
     EXPECT_EQ(error.code, row.code) << error.sentence();
     EXPECT_NE(error.detail.find(row.named), std::string::npos) << error.detail;
   }
