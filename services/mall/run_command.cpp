@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "services/mall/command.h"
+#include "services/mall/metrics_page.h"
 #include "services/mall/registry.h"
 #include "services/runtime/service_log.h"
 
@@ -77,6 +78,8 @@ Done run(const Options& options) {
     }
     services.push_back(*std::move(service));
   }
+  const auto metrics = serve_metrics(**host);
+  if (!metrics) return std::unexpected(metrics.error());
   MALLBOTS_TRY((*host)->start());
   (*log)({toolkit::Severity::kInfo, "ready", {{"pid", std::to_string(getpid())}}});
   int signal = 0;

@@ -11,6 +11,7 @@
 
 #include "services/mall/children.h"
 #include "services/mall/command.h"
+#include "services/mall/metrics_page.h"
 #include "services/mall/registry.h"
 #include "services/runtime/rpc_server.h"
 
@@ -21,6 +22,7 @@ namespace {
 constexpr std::int64_t kIdleMs = 5'000;
 constexpr std::int64_t kBusyMs = 50;
 constexpr std::string_view kBots = "bots";
+constexpr const char* kTogether = "mall";  ///< the process that has all services
 
 struct Options {
   Place place;
@@ -52,6 +54,7 @@ class Mall {
   template <class Condition>
   [[nodiscard]] Result<void> wait_until(const std::string& what, const Condition& condition);
   [[nodiscard]] bool signal_came(std::int64_t wait_ms);
+  [[nodiscard]] std::string address_of(const std::string& name) const;
   void show() const;
   void show_first_link(const std::string& address) const;
   [[nodiscard]] std::string log_of(const std::string& name) const {
@@ -84,7 +87,9 @@ Result<void> Mall::prepare() {
   if (refused)
     return fail(ErrorCode::kIo, "folder '" + where_.data_dir + "/log': " + refused.message());
   for (const std::string& name : names_)  // of the run before
-    std::filesystem::remove(where_.socket_dir + "/" + name + ".address", refused);
+    for (const std::string& of : {name, "metrics." + name})
+      std::filesystem::remove(where_.socket_dir + "/" + of + ".address", refused);
+  std::filesystem::remove(where_.socket_dir + "/metrics." + kTogether + ".address", refused);
   return {};
 }
 
@@ -113,7 +118,14 @@ Result<void> Mall::start_process(const std::string& name,
       program("mall"),     "run",        "--instance",    where_.instance, "--runtime-dir",
       where_.runtime_dir,  "--data-dir", where_.data_dir, "--socket-dir",  where_.socket_dir,
       "--ends-with-parent"};
-  for (const auto& [key, value] : where_.settings)
+  auto settings = where_.settings;
+  if (const auto port = settings.find("metrics.port");
+      port != settings.end() && name != kTogether) {
+    const auto own = metrics_port_of(name, port->second);
+    if (!own) return std::unexpected(own.error());
+    port->second = *own;
+  }
+  for (const auto& [key, value] : settings)
     words.insert(words.end(), {"--set", std::string{key}.append("=").append(value)});
   words.insert(words.end(), services.begin(), services.end());
   return children_.start({name, std::move(words), log_of(name)});
@@ -121,7 +133,7 @@ Result<void> Mall::start_process(const std::string& name,
 
 Result<void> Mall::start_services() {
   if (!options_.separate) {
-    MALLBOTS_TRY(start_process("mall", names_));
+    MALLBOTS_TRY(start_process(kTogether, names_));
   } else {
     for (const std::string& name : names_) MALLBOTS_TRY(start_process(name, {name}));
   }
@@ -162,17 +174,28 @@ void Mall::show_first_link(const std::string& address) const {
   }
 }
 
+/// Empty: it has published none.
+std::string Mall::address_of(const std::string& name) const {
+  std::ifstream file{where_.socket_dir + "/" + name + ".address"};
+  std::string address;
+  std::getline(file, address);
+  return address;
+}
+
 void Mall::show() const {
   std::cout << "The mall is open: " << names_.size() << " services in "
             << (options_.separate ? names_.size() : 1) << " process"
             << (options_.separate ? "es" : "") << ", logs in " << where_.data_dir << "/log\n";
   for (const std::string& name : names_) {
-    std::ifstream file{where_.socket_dir + "/" + name + ".address"};
-    std::string address;
-    if (!std::getline(file, address)) continue;
+    const std::string address = address_of(name);
+    if (address.empty()) continue;
     std::cout << "  " << name << "  " << address << '\n';
     if (name == "admin") show_first_link(address);
   }
+  const bool has_name = options_.separate || names_.size() == 1;  // `mall run` names itself so
+  for (const std::string& name : has_name ? names_ : std::vector<std::string>{kTogether})
+    if (const std::string address = address_of("metrics." + name); !address.empty())
+      std::cout << "  metrics of " << name << "  " << address << '\n';
   std::cout << "Ctrl-C closes it.\n" << std::flush;
 }
 

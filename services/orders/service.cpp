@@ -5,6 +5,7 @@
 #include "services/orders/adapters/grpc.h"
 #include "services/orders/adapters/streams.h"
 #include "services/orders/app/create_order.h"
+#include "services/runtime/figures.h"
 #include "services/runtime/spans.h"
 #include "services/runtime/wiring.h"
 
@@ -50,7 +51,9 @@ Result<void> OrdersService::open(Host& host, const toolkit::ServiceStore& store)
   spans = std::move(*traced);
   saga = std::make_unique<toolkit::SagaRunner>(create_order_saga().plan(), store, topic_names(),
                                                spans.get());
-  return saga->open();
+  MALLBOTS_TRY(saga->open());
+  add_figures(host, *saga);
+  return {};
 }
 
 /// These change aggregates, which know by themselves what came before: no transaction, no inbox.

@@ -1,5 +1,7 @@
 #include "services/runtime/hosted_view.h"
 
+#include "services/runtime/figures.h"
+
 namespace mallbots {
 namespace {
 
@@ -35,6 +37,7 @@ Result<std::unique_ptr<toolkit::ViewRunner>> keep_view(Host& host, const toolkit
   MALLBOTS_TRY(runner->open());
   MALLBOTS_TRY(tidy_builds(*runner, host.setting(view.name() + ".rebuild", "no") == "yes"));
   host.declare_reader(view.name(), topics);
+  add_figures(host, view.name(), *runner);
   host.run_beside(view.name(),
                   [runner = runner.get()](const std::stop_token& stop) { runner->run(stop); });
   return runner;
