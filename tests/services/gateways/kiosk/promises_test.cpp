@@ -1,8 +1,12 @@
 // What the kiosk promises when many ask at a time: once, never a stale total, back-pressure that
 // costs no cart.
+#include <poll.h>
+
+#include <atomic>
 #include <latch>
 #include <thread>
 
+#include "services/customers/api.grpc.pb.h"
 #include "services/gateways/kiosk/answers.h"
 #include "tests/services/gateways/kiosk/kiosk_fixture.h"
 
@@ -90,14 +94,52 @@ TEST_F(PromisesTest, WhoeverWritesReadsWhatWasWritten) {
   EXPECT_EQ(order(cart_).body["status"], "cancelled");
 }
 
+/// Stands still while somebody asks it, until it is let go; then it fails.
+class StuckCustomers final : public customerspb::CustomersService::Service {
+ public:
+  explicit StuckCustomers(const std::string& socket) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("unix:" + socket, grpc::InsecureServerCredentials());
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  ~StuckCustomers() override { let_go(); }
+  grpc::Status FindOrRegister(grpc::ServerContext*, const customerspb::FindOrRegisterRequest*,
+                              customerspb::CustomerRequest*) override {
+    is_asked = true;
+    is_free_.wait(false);
+    return {grpc::StatusCode::INTERNAL, "stuck"};
+  }
+  void let_go() {
+    is_free_ = true;
+    is_free_.notify_all();
+  }
+
+  std::atomic<bool> is_asked = false;
+
+ private:
+  std::atomic<bool> is_free_ = false;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+/// So many of them have something to read.
+int answered(const std::vector<std::unique_ptr<RawClient>>& line) {
+  std::vector<pollfd> all;
+  for (const auto& client : line) all.push_back({client->descriptor(), POLLIN, 0});
+  return ::poll(all.data(), all.size(), 0);
+}
+
 TEST_F(PromisesTest, FullGatewaySaysWhenToComeAgainAndKeepsTheCart) {
-  // One worker, and a context that it waits for: the line behind it fills up.
+  // One worker, and a context that stands still: the line behind it fills up.
   open({stores::make_stores, orders::make_orders},
-       {{"kiosk.workers", "1"}, {"kiosk.timeout_ms", "2000"}});
+       {{"kiosk.workers", "1"}, {"kiosk.timeout_ms", "60000"}});
   fill();
+  StuckCustomers customers(daemon_.runtime_dir() + "/mall/customers.sock");
   Told waiting;
   std::jthread first([&] { waiting = submit(cart_, kKey, 699); });
-  constexpr int kInLine = 300;  // more than wait
+  ASSERT_TRUE(test::eventually([&] { return customers.is_asked.load(); }));
+  constexpr int kWait = 256;
+  constexpr int kInLine = kWait + 44;
   std::vector<std::unique_ptr<RawClient>> line;
   const std::string look =
       "GET " + path_of(cart_) + " HTTP/1.1\r\nHost: localhost\r\n" + with(cart_) + "\r\n";
@@ -105,6 +147,8 @@ TEST_F(PromisesTest, FullGatewaySaysWhenToComeAgainAndKeepsTheCart) {
     line.push_back(std::make_unique<RawClient>(mall_->kiosk().port()));
     line.back()->say(look);
   }
+  EXPECT_TRUE(test::eventually([&] { return answered(line) == kInLine - kWait; }));
+  customers.let_go();
   int refused = 0;
   for (const auto& client : line) {
     const RawAnswer answer = client->answer();
@@ -114,8 +158,7 @@ TEST_F(PromisesTest, FullGatewaySaysWhenToComeAgainAndKeepsTheCart) {
     EXPECT_TRUE(answer.has("Retry-After: 1"));
     EXPECT_THAT(answer.body, HasSubstr("urn:mallbots:problem:unavailable"));
   }
-  EXPECT_GT(refused, 0);
-  EXPECT_LT(refused, kInLine);
+  EXPECT_EQ(refused, kInLine - kWait);
   first.join();
   EXPECT_EQ(waiting.status, 503);
   const Told kept = ask("GET", path_of(cart_), nullptr, with(cart_));
