@@ -75,11 +75,14 @@ Result<void> Rings::restore() {
     if (!topic->settings().sequenced) continue;
     for (PartitionIndex i = 0; i < topic->partitions(); ++i) serve_left(*topic, i);
   }
-  // The partition went with its topic.
+  // The partition went with its topic, or cannot be appended to. The sequencer never had them.
   std::vector<std::uint32_t> lost;
   for (const auto& [place, ring] : rings_)
     if (!sequencer_knows_.contains(ring.partition)) lost.push_back(place);
-  for (const std::uint32_t place : lost) drop(place, false);
+  for (const std::uint32_t place : lost) {
+    shm::close_ring(*rings_.at(place).memory->as<shm::IngestRing>());
+    drop(place, false);
+  }
   if (sequencer_knows_.empty()) return {};
   return sequencer_->serve();
 }
@@ -99,8 +102,14 @@ void Rings::serve_left(Topic& topic, PartitionIndex partition) {
   read_history(topic.partition(partition).ring(), history);
   if (history.empty()) return;
   if (const auto known = know_partition(topic, partition); !known) {
-    // Their rings go, as those of a partition that is no more; it is said, and said when one opens.
-    log_error(Level::kError, "ingest rings dropped", known.error());
+    // Their rings are closed, as those of a partition that is no more; it is said, and said when
+    // one opens. An entry that a predecessor appended has no answer that could be told any more.
+    log_error(Level::kError, "ingest rings closed", known.error());
+    for (const auto& [place, ring] : rings_)
+      if (ring.partition == id && history[ring.producer_id].found)
+        shm::answer(*ring.memory->as<shm::IngestRing>(),
+                    shm::first_unanswered(*ring.memory->as<shm::IngestRing>()),
+                    {.code = static_cast<std::uint32_t>(ErrorCode::kInDoubt)});
     return;
   }
   for (const auto& [place, ring] : rings_) {
