@@ -319,11 +319,20 @@ std::optional<Offset> QueueDriver::append_letter(Topic& letters, const Topic& so
   return std::nullopt;
 }
 
-bool QueueDriver::is_letter_durable(const QueueIdentity& queue, Offset letter) {
+Topic* QueueDriver::known_letters_of(const QueueIdentity& queue) {
   const Topic* const source = parts_.topics.find(queue.topic);
-  if (source == nullptr) return true;
-  Topic* const letters = parts_.topics.find(dead_letter_topic(source->name(), queue.group));
-  return letters == nullptr || letters->partition(0).durable_offset() > letter;
+  if (source == nullptr) return nullptr;
+  return parts_.topics.find(dead_letter_topic(source->name(), queue.group));
+}
+
+bool QueueDriver::is_letter_durable(const QueueIdentity& queue, Offset letter) {
+  Topic* const letters = known_letters_of(queue);
+  return letters != nullptr && letters->partition(0).durable_offset() > letter;
+}
+
+bool QueueDriver::has_letter(const QueueIdentity& queue, Offset letter) {
+  Topic* const letters = known_letters_of(queue);
+  return letters != nullptr && letters->partition(0).end_offset() > letter;
 }
 
 }  // namespace mallbots::broker

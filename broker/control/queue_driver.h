@@ -81,6 +81,7 @@ class QueueDriver final : private QueueHost {
   void send(SessionIndex session, const shm::Settled& settled) override;
   std::optional<Offset> write_letter(const LetterOrder& order) override;
   bool is_letter_durable(const QueueIdentity& queue, Offset letter) override;
+  bool has_letter(const QueueIdentity& queue, Offset letter) override;
   bool is_alive(const Holder& holder) override;
   UnixMillis wall_ms() override { return wall_now_ms(); }
   void report(const QueueIdentity& queue, const std::string& sentence) override;
@@ -92,6 +93,7 @@ class QueueDriver final : private QueueHost {
   [[nodiscard]] std::optional<Offset> append_letter(Topic& letters, const Topic& source,
                                                     const LetterOrder& order,
                                                     const shm::RecordView& record);
+  [[nodiscard]] Topic* known_letters_of(const QueueIdentity& queue);
   void complain(const QueueIdentity& queue, const std::string& sentence);
 
   Parts parts_;

@@ -231,9 +231,17 @@ void Queues::fail_item(Group& group, Queue& queue, const ItemView& item, Deliver
 }
 
 void Queues::topic_deleted(TopicId topic) {
-  topics_.erase(topic);
+  const auto known = topics_.extract(topic);
+  const std::string deleted = known.empty() ? std::string{} : known.mapped().name;
   bool any = false;
   for (const auto& [name, group] : groups_) {
+    for (const auto& [key, queue] : group->queues) {
+      const auto source = topics_.find(key.first);
+      if (source == topics_.end() || dead_letter_topic(source->second.name, name) != deleted)
+        continue;
+      for (const ItemView& item : queue->state.all_in(ItemState::kBuried))
+        lose_letter(*queue, item);
+    }
     std::erase_if(group->queues, [&](const auto& one) {
       if (one.first.first != topic) return false;
       for (const ItemView& item : one.second->state.all_in(ItemState::kHeld))

@@ -81,6 +81,8 @@ class QueueHost {
   /// The letter's offset; nothing: not now. kNoOffset: the record cannot be read any more.
   [[nodiscard]] virtual std::optional<Offset> write_letter(const LetterOrder& order) = 0;
   [[nodiscard]] virtual bool is_letter_durable(const QueueIdentity& queue, Offset letter) = 0;
+  /// Durable or not, it is in the topic of the queue's dead letters.
+  [[nodiscard]] virtual bool has_letter(const QueueIdentity& queue, Offset letter) = 0;
   [[nodiscard]] virtual bool is_alive(const Holder& holder) = 0;
   [[nodiscard]] virtual UnixMillis wall_ms() = 0;
   /// Log it.
@@ -248,6 +250,7 @@ class Queues {
 
   void expire(Group& group, Queue& queue, BootNanos now);
   void write_letters(Group& group, Queue& queue, BootNanos now);
+  void lose_letter(Queue& queue, const ItemView& item);
   void forget_lost(Group& group, Queue& queue);
   [[nodiscard]] bool fill(Queue& queue, std::size_t& budget);
   [[nodiscard]] Member* pick(Group& group, TopicId topic, bool alone);

@@ -98,6 +98,12 @@ void Queues::write_letters(Group& /*group*/, Queue& queue, BootNanos now) {
   }
 }
 
+/// It is not in its topic any more and was not known to be durable: it is written again.
+void Queues::lose_letter(Queue& queue, const ItemView& item) {
+  writer_.died(queue.number, item.offset, item.reason, nullptr);
+  queue.state.die(item.offset, item.reason, nullptr);
+}
+
 // Granting
 // -----------------------------------------------------------------------------------------
 

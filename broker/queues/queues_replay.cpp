@@ -149,10 +149,8 @@ void Queues::started(bool memory_kept, BootNanos now) {
       }
       queue->epoch = log.epoch;
       for (const ItemView& item : queue->state.all_in(ItemState::kBuried)) {
-        if (memory_kept || host_.is_letter_durable(queue->identity, item.letter)) continue;
-        // The power took the letter, not the journal's word of it: it dies again.
-        writer_.died(queue->number, item.offset, item.reason, nullptr);
-        queue->state.die(item.offset, item.reason, nullptr);
+        // The power took the letter, or its topic was deleted, and not the journal's word of it.
+        if (!host_.has_letter(queue->identity, item.letter)) lose_letter(*queue, item);
       }
       for (const ItemView& item : queue->state.all_in(ItemState::kHeld)) {
         if (!memory_kept) {

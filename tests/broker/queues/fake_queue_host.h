@@ -40,6 +40,9 @@ class FakeQueueHost final : public broker::QueueHost {
   bool is_letter_durable(const broker::QueueIdentity&, Offset letter) override {
     return letter < durable_letters;
   }
+  bool has_letter(const broker::QueueIdentity&, Offset letter) override {
+    return letter < kept_letters;
+  }
   bool is_alive(const broker::Holder& holder) override {
     return alive.contains({holder.session, holder.token});
   }
@@ -57,6 +60,7 @@ class FakeQueueHost final : public broker::QueueHost {
   std::vector<broker::LetterOrder> letters;
   bool letters_fail = false;
   Offset durable_letters = kNoOffset;
+  Offset kept_letters = kNoOffset;
   std::set<std::pair<SessionIndex, std::uint64_t>> alive;
   UnixMillis wall = 1'000'000;
   std::vector<std::string> reports;

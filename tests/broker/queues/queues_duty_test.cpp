@@ -46,6 +46,53 @@ TEST_F(QueuesTest, AfterTheLastAttemptComesADeadLetterWithItsStory) {
   EXPECT_EQ(host_.letters.size(), 1U);
 }
 
+TEST_F(QueuesTest, ALetterThatGoesWithItsTopicIsWrittenAgain) {
+  topic({.id = TopicId{78}, .name = "t.g.dlq", .partitions = 1});
+  append(2);
+  const auto group = join(1);
+  granted(1);
+  host_.durable_letters = 0;
+  settle(1, group, 0, 1, Outcome::kReject);
+  ASSERT_EQ(host_.letters.size(), 1U);
+  queues_->topic_deleted(TopicId{78});
+  duty();
+  ASSERT_EQ(host_.letters.size(), 2U);
+  EXPECT_EQ(host_.letters[1].offset, 0U);
+  EXPECT_EQ(host_.letters[1].reason, DeathReason::kRejected);
+  EXPECT_EQ(host_.letters[1].note.last.text, "x");  // its story is not lost with it
+  EXPECT_EQ(queues_->consumed(kTopic, 0), 0U);
+  host_.durable_letters = 2;
+  duty();
+  EXPECT_EQ(queues_->consumed(kTopic, 0), 1U);
+}
+
+TEST_F(QueuesTest, AnotherTopicThatIsDeletedTakesNoLetters) {
+  topic({.id = TopicId{78}, .name = "t.h.dlq", .partitions = 1});
+  append(1);
+  const auto group = join(1);
+  granted(1);
+  host_.durable_letters = 0;
+  settle(1, group, 0, 1, Outcome::kReject);
+  queues_->topic_deleted(TopicId{78});
+  duty();
+  EXPECT_EQ(host_.letters.size(), 1U);
+}
+
+TEST_F(QueuesTest, AnHeirWritesLettersAgainWhoseTopicWasDeleted) {
+  append(1);
+  const auto group = join(1);
+  granted(1);
+  host_.durable_letters = 0;
+  settle(1, group, 0, 1, Outcome::kReject);
+  restart();
+  duty();
+  EXPECT_EQ(host_.letters.size(), 1U);
+  host_.kept_letters = 0;  // the predecessor deleted it and died before it could say so
+  restart();
+  duty();
+  EXPECT_EQ(host_.letters.size(), 2U);
+}
+
 TEST_F(QueuesTest, ARejectedMessageIsADeadLetterAtOnce) {
   append(1);
   const auto group = join(1);
