@@ -180,11 +180,12 @@ class Admin {
   /// The same, its mode and the members of a queue.
   [[nodiscard]] Result<GroupDescription> describe_whole_group(const std::string& group,
                                                               Deadline deadline = usual());
-  /// Without `execute` it only tells what would be. Errors: UnknownGroup, GroupBusy.
+  /// Without `execute` it only tells what would be; with it the positions are durable when it
+  /// returns. Errors: UnknownGroup, GroupBusy; Timeout: moved, and not known to be durable.
   [[nodiscard]] Result<std::vector<GroupMove>> seek_group(const std::string& group,
                                                           const GroupSeek& to, bool execute,
                                                           Deadline deadline = usual());
-  /// Errors: UnknownGroup, GroupBusy.
+  /// Durable when it returns. Errors: UnknownGroup, GroupBusy; Timeout as of seek_group.
   [[nodiscard]] Result<void> delete_group(const std::string& group, Deadline deadline = usual());
 
   /// Pending delayed records, oldest id first, of one topic or (empty) of all that this user may

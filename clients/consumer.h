@@ -120,8 +120,9 @@ class Consumer {
 
   /// Joins the group; partitions come with the polls that follow. `instance` names a static member,
   /// which gets its old partitions back if it returns within 10 s. Again with other topics: changes
-  /// them. Each member of a group needs a Connection of its own: the broker judges sessions, by
-  /// their polls and their deaths. Errors: UnknownTopic, NotPermitted, BadGroupName, BadArgument
+  /// them. A new group begins where the topics' `reset` says; a power cut within some 20 ms lets it
+  /// begin anew. Each member of a group needs a Connection of its own: the broker judges sessions,
+  /// by their polls and their deaths. Errors: UnknownTopic, NotPermitted, BadGroupName, BadArgument
   /// (also: another consumer of the connection is in the group), ConnectionLost.
   [[nodiscard]] Result<void> subscribe(std::span<const std::string> topics,
                                        const std::string& group, const std::string& instance = {});

@@ -112,6 +112,22 @@ Result<Reply> Commands::goodbye(const Request& request, const shm::Goodbye& /*me
   return Reply{.later = true};
 }
 
+Reply Commands::answer_when(const Request& request, Reply reply, std::function<bool()> is_durable) {
+  waiting_.push_back({request.who.index, request.who.entry->token, std::move(reply.packet),
+                      std::move(is_durable)});
+  return Reply{.later = true};
+}
+
+void Commands::duty() {
+  std::erase_if(waiting_, [this](Waiting& one) {
+    if (!one.is_durable()) return false;
+    Session* const session = parts_.sessions.find(one.session);
+    if (session != nullptr && session->entry->token == one.token)
+      parts_.sessions.send(*session, std::move(one.packet), {});
+    return true;
+  });
+}
+
 bool Commands::may(const Session& who, const Topic& topic, shm::Intent intent) {
   const std::string& text = intent == shm::Intent::kProduce ? topic.settings().produce_allow
                                                             : topic.settings().consume_allow;

@@ -16,12 +16,12 @@
 // Control thread.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "broker/config.h"
 #include "broker/control/allow_list.h"
@@ -111,6 +111,7 @@ class Commands {
                                              const shm::DescribeGroup& message);
   [[nodiscard]] Result<Reply> seek_group(const Request& request, const shm::SeekGroup& message);
   [[nodiscard]] Result<Reply> delete_group(const Request& request, const shm::DeleteGroup& message);
+  [[nodiscard]] Reply when_groups_are_durable(const Request& request, Reply reply, bool is_queue);
   // queue_commands.cpp
   [[nodiscard]] Result<Reply> join_queue(const Request& request, const shm::JoinQueue& message);
   [[nodiscard]] Result<Reply> leave_queue(const Request& request, const shm::LeaveQueue& message);
@@ -143,16 +144,18 @@ class Commands {
   [[nodiscard]] Result<void> administrator(const Session& who, const char* what) const;
   [[nodiscard]] Result<void> not_draining() const;
 
-  /// A cancelled record, until the journal is on the disk so far.
-  struct Cancelled {
+  /// The answer is sent once the disk has what it says.
+  [[nodiscard]] Reply answer_when(const Request& request, Reply reply,
+                                  std::function<bool()> is_durable);
+  struct Waiting {
     SessionIndex session = 0;
     std::uint64_t token = 0;
-    std::uint32_t request_id = 0;
-    Offset journal_offset = 0;
+    std::vector<std::byte> packet;
+    std::function<bool()> is_durable;
   };
 
   Parts parts_;
-  std::deque<Cancelled> cancelled_;
+  std::vector<Waiting> waiting_;
   std::map<std::string, AllowList> allow_lists_;  ///< by the setting's text
   bool draining_ = false;
 };

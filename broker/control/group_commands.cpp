@@ -107,18 +107,32 @@ Result<Reply> Commands::describe_group(const Request& request, const shm::Descri
 Result<Reply> Commands::seek_group(const Request& request, const shm::SeekGroup& message) {
   MALLBOTS_TRY(administrator(request.who, "moving a group"));
   if (message.execute) MALLBOTS_TRY(not_draining());
-  auto rows =
-      parts_.queues.has(message.group) ? parts_.queues.seek(message) : parts_.groups.seek(message);
+  const bool is_queue = parts_.queues.has(message.group);
+  auto rows = is_queue ? parts_.queues.seek(message) : parts_.groups.seek(message);
   if (!rows) return std::unexpected(std::move(rows).error());
-  return reply_with(request.id, shm::SeekGroupReply{.rows = std::move(*rows)});
+  Reply reply = reply_with(request.id, shm::SeekGroupReply{.rows = std::move(*rows)});
+  return message.execute ? when_groups_are_durable(request, std::move(reply), is_queue)
+                         : std::move(reply);
 }
 
 Result<Reply> Commands::delete_group(const Request& request, const shm::DeleteGroup& message) {
   MALLBOTS_TRY(administrator(request.who, "deleting a group"));
   MALLBOTS_TRY(not_draining());
-  MALLBOTS_TRY(parts_.queues.has(message.group) ? parts_.queues.remove(message.group)
-                                                : parts_.groups.remove(message.group));
-  return reply_with(request.id, shm::Empty{});
+  const bool is_queue = parts_.queues.has(message.group);
+  MALLBOTS_TRY(is_queue ? parts_.queues.remove(message.group)
+                        : parts_.groups.remove(message.group));
+  return when_groups_are_durable(request, reply_with(request.id, shm::Empty{}), is_queue);
+}
+
+/// Who moved or deleted a group begins to rely on it with the answer.
+Reply Commands::when_groups_are_durable(const Request& request, Reply reply, bool is_queue) {
+  if (is_queue)
+    return answer_when(request, std::move(reply), [this, changes = parts_.queues.changes()] {
+      return parts_.queues.is_durable(changes);
+    });
+  return answer_when(request, std::move(reply), [this, changes = parts_.groups.changes()] {
+    return parts_.groups.is_durable(changes);
+  });
 }
 
 }  // namespace mallbots::broker

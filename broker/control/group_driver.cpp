@@ -159,9 +159,7 @@ Result<void> GroupDriver::commit_durable(SessionIndex session, std::uint64_t gro
   auto actions = coordinator_->commit_durable(session, group_id, request_id);
   if (!actions) return std::unexpected(std::move(actions).error());
   execute(*actions);
-  start_flush();
-  flush_pause_ = kFirstPause;  // what waits for the log's own flush is looked at again soon
-  next_flush_ = std::min(next_flush_, boot_now_ns() + kFlushAtLeast);
+  flush_soon();
   return {};
 }
 
@@ -177,7 +175,7 @@ Result<std::vector<shm::SeekRow>> GroupDriver::seek(const shm::SeekGroup& reques
   auto sought = coordinator_->seek(request);
   if (!sought) return std::unexpected(std::move(sought).error());
   execute(sought->actions);
-  start_flush();
+  flush_soon();
   return std::move(sought->rows);
 }
 
@@ -185,7 +183,7 @@ Result<void> GroupDriver::remove(const std::string& group) {
   auto actions = coordinator_->delete_group(group);
   if (!actions) return std::unexpected(std::move(actions).error());
   execute(*actions);
-  start_flush();
+  flush_soon();
   return {};
 }
 
@@ -248,12 +246,21 @@ bool GroupDriver::drain() {
   return store_->flush() == 0 && !store_->busy();
 }
 
+/// Somebody waits for it. What cannot go now, or waits for the log's own flush, is looked at again.
+void GroupDriver::flush_soon() {
+  start_flush();
+  flush_pause_ = kFirstPause;
+  next_flush_ = std::min(next_flush_, boot_now_ns() + kFlushAtLeast);
+}
+
+void GroupDriver::synced(std::uint64_t sequence) {
+  synced_sequence_ = std::max(synced_sequence_, sequence);
+  execute(coordinator_->positions_synced(sequence));
+}
+
 void GroupDriver::start_flush() {
   if (store_->busy()) return;
-  if (!store_->dirty()) {
-    execute(coordinator_->positions_synced(set_sequence_));
-    return;
-  }
+  if (!store_->dirty()) return synced(set_sequence_);
   const std::uint64_t sequence = set_sequence_;
   if (const std::uint64_t ticket = store_->flush(); ticket != 0) tickets_[ticket] = sequence;
 }
@@ -266,7 +273,7 @@ void GroupDriver::flush_done(std::uint64_t ticket, const Error* error) {
     log_error(Level::kError, "positions of groups not written, will try again", *error);
     return;
   }
-  if (sequence != 0) execute(coordinator_->positions_synced(sequence));
+  if (sequence != 0) synced(sequence);
 }
 
 // Actions

@@ -55,6 +55,11 @@ class GroupDriver final : private GroupHost, private GroupStoreListener {
   [[nodiscard]] Result<GroupView> describe(const std::string& group);
   [[nodiscard]] Result<std::vector<shm::SeekRow>> seek(const shm::SeekGroup& request);
   [[nodiscard]] Result<void> remove(const std::string& group);
+  /// What was done so far is durable once is_durable() of this is true.
+  [[nodiscard]] std::uint64_t changes() const noexcept { return set_sequence_; }
+  [[nodiscard]] bool is_durable(std::uint64_t changes) const noexcept {
+    return synced_sequence_ >= changes;
+  }
 
   /// Lag of one row of a view, and the end that it counts to.
   struct Behind {
@@ -94,6 +99,8 @@ class GroupDriver final : private GroupHost, private GroupStoreListener {
   void run(const AnswerCommit& action);
   void run(const ReportSetBack& action);
   void start_flush();
+  void flush_soon();
+  void synced(std::uint64_t sequence);
 
   Parts parts_;
   std::unique_ptr<GroupCoordinator> coordinator_;
@@ -102,6 +109,7 @@ class GroupDriver final : private GroupHost, private GroupStoreListener {
   std::map<PartitionId, std::vector<EpochStart>> epoch_starts_;
   std::map<std::string, std::uint32_t> generations_;  ///< highest of each group, for the disk
   std::uint64_t set_sequence_ = 0;                    ///< of the last row handed to the store
+  std::uint64_t synced_sequence_ = 0;                 ///< up to this all is on the disk
   std::map<std::uint64_t, std::uint64_t> tickets_;    ///< flush ticket -> sequence it covers
   BootNanos next_flush_ = 0;
   BootNanos flush_pause_ = 0;

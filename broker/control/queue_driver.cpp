@@ -215,6 +215,11 @@ Offset QueueDriver::journal_end() {
   return partition == nullptr ? 0 : partition->end_offset();
 }
 
+bool QueueDriver::is_durable(Offset changes) {
+  const Partition* const partition = find(journal_, 0);
+  return partition == nullptr || partition->durable_offset() >= changes;
+}
+
 void QueueDriver::journal_covered(Offset floor, Offset end) {
   covered_ = {.floor = floor, .end = end};
 }

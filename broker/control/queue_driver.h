@@ -65,6 +65,9 @@ class QueueDriver final : private QueueHost {
   [[nodiscard]] std::optional<Offset> consumed(TopicId topic, PartitionIndex partition) const {
     return queues_.consumed(topic, partition);
   }
+  /// What was done so far is durable once is_durable() of this is true.
+  [[nodiscard]] Offset changes() { return queues_.journal_now(); }
+  [[nodiscard]] bool is_durable(Offset changes);
   /// Age of the oldest record that is not done; 0 if there is none.
   [[nodiscard]] std::int64_t age_ms(const QueueView& row);
 

@@ -70,18 +70,8 @@ Result<Reply> Commands::cancel_delayed(const Request& request, const shm::Cancel
   }
   const auto at = parts_.schedule.cancel(message.id);
   if (!at) return std::unexpected(at.error());
-  cancelled_.push_back({request.who.index, request.who.entry->token, request.id, *at});
-  return Reply{.later = true};
-}
-
-void Commands::duty() {
-  for (; !cancelled_.empty() && parts_.schedule.is_durable(cancelled_.front().journal_offset);
-       cancelled_.pop_front()) {
-    const Cancelled& one = cancelled_.front();
-    Session* const session = parts_.sessions.find(one.session);
-    if (session != nullptr && session->entry->token == one.token)
-      parts_.sessions.send(*session, reply_with(one.request_id, shm::Empty{}).packet, {});
-  }
+  return answer_when(request, reply_with(request.id, shm::Empty{}),
+                     [this, at = *at] { return parts_.schedule.is_durable(at); });
 }
 
 }  // namespace mallbots::broker

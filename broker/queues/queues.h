@@ -184,6 +184,8 @@ class Queues {
   [[nodiscard]] bool waits_for(TopicId topic) const;
   /// The journal has everything.
   [[nodiscard]] bool idle() const;
+  /// Journals what was done since the last duty(). Where the journal ends once it has all of it.
+  [[nodiscard]] Offset journal_now();
 
   [[nodiscard]] bool has(const std::string& group) const;
   [[nodiscard]] std::vector<std::string> names() const;

@@ -299,6 +299,11 @@ void Queues::commit() {
     std::visit([&](const auto& message) { host_.send(push.session, message); }, push.message);
 }
 
+Offset Queues::journal_now() {
+  commit();
+  return host_.journal_end() + backlog_.size();  // a record each
+}
+
 bool Queues::idle() const { return backlog_.empty() && writer_.empty() && outbox_.empty(); }
 
 }  // namespace mallbots::broker

@@ -167,6 +167,7 @@ class Rig {
     static_cast<void>(topics_->duty(boot_now_ns()));
     static_cast<void>(groups_->duty(boot_now_ns(), true));
     static_cast<void>(queues_->duty());
+    commands_->duty();
     disk_->kick();
     std::vector<SessionIndex> all;
     for (const auto& [index, session] : sessions_->all()) all.push_back(index);
