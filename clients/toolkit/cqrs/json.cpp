@@ -109,6 +109,9 @@ std::string to_text(const Json& json) {
 }
 
 Result<Json> parse_json(std::string_view text) {
+  // The library takes it for the end of the text and looks at nothing behind it.
+  if (const auto at = text.find('\0'); at != std::string_view::npos)
+    return fail(ErrorCode::kUndecodable, "no JSON at byte " + std::to_string(at));
   Json root;
   Builder builder{root};
   if (!Library::sax_parse(text, &builder)) return fail(ErrorCode::kUndecodable, builder.reason());

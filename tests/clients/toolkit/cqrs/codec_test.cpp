@@ -89,6 +89,13 @@ TEST(Codec, WhatDoesNotReadSaysWhatAndWhere) {
     EXPECT_EQ(decoded.error().code, ErrorCode::kUndecodable);
     EXPECT_NE(decoded.error().detail.find(one.said), std::string::npos) << decoded.error().detail;
   }
+  using namespace std::string_literals;
+  for (const std::string& cut : {"{}\0"s, "{}\0{\"order_id\":7}"s, "{\0}"s}) {
+    const Read read{json("OrderPlaced_v2", cut)};
+    const auto decoded = toolkit::decode<OrderPlaced>(read.message());
+    ASSERT_FALSE(decoded);
+    EXPECT_NE(decoded.error().detail.find("no JSON at byte"), std::string::npos);
+  }
   const Read deep{json("OrderPlaced_v2", std::string(1000, '['))};
   EXPECT_NE(toolkit::decode<OrderPlaced>(deep.message()).error().detail.find("too deep"),
             std::string::npos);
