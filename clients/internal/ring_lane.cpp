@@ -71,7 +71,13 @@ Result<std::shared_ptr<RingLane>> RingLane::open(const TopicMemory& topic,
   lane->next_ = header.answered.load();
   while (shm::look_at(lane->ring(), lane->next_)) ++lane->next_;
   lane->oldest_ = lane->next_;
-  if (lane->next_ != 0) lane->wait(lane->next_ - 1, shm::WaitStrategy::kBlock, deadline);
+  if (lane->next_ != 0) {
+    lane->wait(lane->next_ - 1, shm::WaitStrategy::kBlock, deadline);
+    if (lane->sleeps(lane->next_ - 1))
+      return fail(ErrorCode::kTimeout,
+                  topic.place(wanted.partition) +
+                      ": what was handed in before as this producer has no answer yet");
+  }
   lane->accepted_ = lane->assigned_ = reply->last_sequence;
   return lane;
 }

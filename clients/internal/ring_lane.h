@@ -30,7 +30,8 @@ struct RingRequest {
 
 class RingLane {
  public:
-  /// `producer_id` 0: a new identity. Errors: as the broker answers OpenRing, Corrupt, BadMessage.
+  /// `producer_id` 0: a new identity. Waits until what an earlier owner of the same identity handed
+  /// in has its answers. Errors: as the broker answers OpenRing, Timeout, Corrupt, BadMessage.
   [[nodiscard]] static Result<std::shared_ptr<RingLane>> open(const TopicMemory& topic,
                                                               const shm::OpenRing& wanted,
                                                               Deadline deadline);

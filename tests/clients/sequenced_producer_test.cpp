@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "clients/internal/link.h"
+#include "clients/internal/ring_lane.h"
 #include "clients/internal/ring_sender.h"
 #include "clients/internal/topic_memory.h"
 #include "tests/clients/fixture.h"
@@ -186,19 +187,24 @@ TEST_F(SequencedProducerTest, TryAppendDoesNotAllocate) {
   const std::string pose(200, 'p');
   const client::Header headers[] = {{"robot", "r2"}};
   std::uint64_t appended = 0;
-  const Deadline limit = Deadline::after_ms(20'000);
-  while (appended < 3'000 && !limit.has_passed()) {
+  std::uint64_t in_doubt = 0;  // the sequencer had it in its hands and did not get the processor
+  const Deadline limit = Deadline::after_ms(60'000);
+  while (appended < 1'000 && !limit.has_passed()) {
     const std::uint64_t before = allocations();
-    for (int i = 0; i < 100; ++i)
-      if (own->try_append({.payload = as_bytes(pose), .headers = headers})) ++appended;
+    for (int i = 0; i < 100; ++i) {
+      const auto tried = own->try_append({.payload = as_bytes(pose), .headers = headers});
+      if (tried) ++appended;
+      if (tried.code == ErrorCode::kInDoubt) ++in_doubt;
+    }
     EXPECT_EQ(allocations(), before);
     ASSERT_OK(own->tend());
   }
-  EXPECT_GE(appended, 3'000U);
+  EXPECT_GE(appended, 1'000U);
   const auto after =
       own->append({.payload = as_bytes("y")});  // waits until all before it have offsets
   ASSERT_OK(after);
-  EXPECT_EQ(after->offset, static_cast<Offset>(appended));
+  EXPECT_GE(after->offset, static_cast<Offset>(appended));
+  EXPECT_LE(after->offset, static_cast<Offset>(appended + in_doubt));
 }
 
 TEST_F(SequencedProducerTest, RidesOutTheDeathOfTheBrokerAndDoublesNothing) {
@@ -275,6 +281,30 @@ TEST_F(SequencedProducerTest, NobodyIsGivenASlotToWriteIn) {
       shm::OpenProducer{(*memory)->topic_id(), 0, 0}, Deadline::after_ms(5'000));
   ASSERT_FALSE(seat.has_value());
   EXPECT_EQ(seat.error().code, ErrorCode::kBadArgument);
+}
+
+TEST_F(SequencedProducerTest, ARingWithEntriesOfAnEarlierOwnerUnderWayIsNotOpenedByTheDeadline) {
+  create(*connection_, "t");
+  const Deadline deadline = Deadline::after_ms(10'000);
+  const auto topic =
+      client::TopicMemory::open(connection_->link(), "t", shm::Intent::kProduce, deadline);
+  ASSERT_OK(topic);
+  std::vector<shm::UniqueFd> fds;
+  const auto reply = connection_->link().ask<shm::OpenRingReply>(
+      shm::OpenRing{.topic_id = (*topic)->topic_id()}, deadline, &fds);
+  ASSERT_OK(reply);
+  const auto memory = shm::Mapping::of(fds[0].get(), shm::ingest_ring_bytes(reply->data_bytes),
+                                       shm::Access::kReadWrite);
+  ASSERT_OK(memory);
+  // Taken, and not answered: as while the broker has no room for it.
+  shm::IngestRing& ring = *memory->as<shm::IngestRing>();
+  shm::entry_of(ring, 0).state.store(shm::ingest_word(0, shm::IngestState::kTaken));
+  const shm::OpenRing wanted{.topic_id = (*topic)->topic_id(), .producer_id = reply->producer_id};
+  const auto early = client::RingLane::open(**topic, wanted, Deadline::after_ms(50));
+  ASSERT_FALSE(early.has_value());
+  EXPECT_EQ(early.error().code, ErrorCode::kTimeout) << early.error().sentence();
+  shm::answer(ring, 0, {});
+  EXPECT_OK(client::RingLane::open(**topic, wanted, deadline));
 }
 
 TEST_F(SequencedProducerTest, KindsThatTheTopicDoesNotKnowAreRefused) {
