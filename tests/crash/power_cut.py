@@ -18,8 +18,8 @@ second lives on some of its cuts: recovery, records of the same sizes in the pla
 cut again. Checked per state: acknowledged records and those read with read=durable are there with
 their bytes, order and offset; no batch is half there; nothing that nobody sent, nothing that was
 gone after the first cut; positions committed durably are kept and none lies above the end. Streams
-of events: versions dense, appends whole, the index as the log. A queue: what was settled a second
-ago does not come again, all else does; what was rejected has its letter. Delayed records are
+of events: versions dense, appends whole, the index as the log. A queue: what was settled, when
+its journal is on the disk, does not come again, all else does; what was rejected has its letter. Delayed records are
 delivered once or still wait. A producer's name has each sequence once, and the broker its last.
 """
 import argparse

@@ -6,19 +6,17 @@
 //   power_cut_client RUNTIME_DIR commits GROUP TOPIC...    one line per position that is durable:
 //                                                          TOPIC PARTITION OFFSET
 //   power_cut_client RUNTIME_DIR events TOPIC NAME SEED    one line per durable event: PARTITION
-//   OFFSET
-//                                                          PAYLOAD; each append expects a version
+//                                                          OFFSET PAYLOAD; each append expects a
+//                                                          version
 //   power_cut_client RUNTIME_DIR named TOPIC NAME          the same of a producer with a name
 //   power_cut_client RUNTIME_DIR queue TOPIC GROUP         `ask PARTITION OFFSET` before it settles
-//   a
-//                                                          record, then `done`, `dead` or `back`
-//                                                          PARTITION OFFSET when that is confirmed
+//                                                          a record, then `done`, `dead` or `back`
+//                                                          PARTITION OFFSET when that is durable
 //
 // All go on until they are killed, but for these two, which look at what a cut has left:
 //
 //   power_cut_client RUNTIME_DIR last TOPIC NAME           per partition the last sequence of a
-//   name:
-//                                                          PARTITION SEQUENCE
+//                                                          name: PARTITION SEQUENCE
 //   power_cut_client RUNTIME_DIR drain TOPIC GROUP COUNT   takes so many records of a queue:
 //                                                          PARTITION OFFSET ATTEMPT
 //

@@ -39,9 +39,6 @@ STREAMS = (("d", "durable", (20, 2200), 12), ("c", "committed", (200, 200), 20),
            ("r", "durable", (300, 300), 12), ("q", "durable", (40, 400), 4),
            ("w", "durable", (40, 400), 3))
 DELAY = "400ms"  # of the records of the topic w
-# A settlement is safe after the broker's next flush, which nobody is told of. It takes 5 ms, and
-# the time of a restart; this much must be enough.
-SAFE_AFTER_S = 1.0
 PAUSE_S = 0.02
 LIMIT_S = 60
 
@@ -192,7 +189,6 @@ class Workload:
         self.dice = random.Random(seed)
         self.generation = generation
         self.history = history or History()
-        self.young = collections.deque()  # settled, and not yet long enough ago
         self.streams = []
         self.processes = []
         self.ended = threading.Event()
@@ -264,9 +260,6 @@ class Workload:
 
     def _read(self):
         while not self.ended.is_set():
-            while self.young and self.young[0][0] < time.monotonic() - SAFE_AFTER_S:
-                _, settled = self.young.popleft()
-                self.history.settled.append(settled._replace(moment=self.moment()))
             for key, _ in self.selector.select(0.1):
                 if not self._take(key):
                     time.sleep(0.001)  # a named pipe whose writer has not come yet
@@ -314,15 +307,11 @@ class Workload:
 
     def _settled(self, line):
         how, partition, offset = line.split()
-        settled = Settled(self.since, how, int(partition), int(offset))
+        place = int(partition), int(offset)
         if how == "ask":
-            self.history.asked.append(settled)
+            self.history.asked.append(Settled(self.since, how, *place))
         else:
-            self.young.append((time.monotonic(), settled))
-
-    def memory_lost(self):
-        """What was settled just now, nobody has promised to keep."""
-        self.young.clear()
+            self.history.settled.append(Settled(self.now, how, *place))
 
     def _committed(self, line):
         topic, partition, offset = line.split()
@@ -350,10 +339,8 @@ def first_life(instance, workload, pace):
     instance.terminate()
     instance.start()
     time.sleep(0.8 * pace)
-    workload.memory_lost()
     instance.kill()
     instance.start()
-    workload.memory_lost()
     time.sleep(0.8 * pace)
     workload.stop()
     instance.kill()
