@@ -49,9 +49,6 @@ void add_instance(MetricsSnapshot& all, const MetricsSources& from) {
                        number(from.topics.disk_bytes())));
   all.push_back(single("mallbots_damaged_ranges", "Ranges of offsets known to be damaged",
                        MetricKind::kGauge, number(from.topics.damaged_ranges())));
-  all.push_back(single("mallbots_overwritten_slots",
-                       "Slots whose header a producer had overwritten when this broker started",
-                       MetricKind::kGauge, number(from.topics.overwritten_slots())));
   all.push_back(single("mallbots_readonly_partitions", "Partitions that refuse appends",
                        MetricKind::kGauge, number(from.topics.readonly_partitions())));
 }

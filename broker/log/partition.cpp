@@ -104,14 +104,7 @@ Result<void> Partition::start(const std::string& folder, RecoveredPartition reco
 }
 
 Result<void> Partition::take_over(const std::string& folder, RecoveredPartition recovered) {
-  const shm::LogEnd kept = parts_.disk == nullptr
-                               ? shm::LogEnd{parts_.board.start_offset.load(), 0}
-                               : shm::LogEnd{recovered.end.offset,
-                                             std::max<UnixMillis>(recovered.end.running_max_ms, 0)};
-  const auto overwritten = ring_.take_over(kept);
-  if (!overwritten) return std::unexpected(overwritten.error());
-  for (const SlotGen slot_gen : *overwritten)
-    parts_.events.slot_overwritten(identity_.topic, identity_.index, slot_gen);
+  MALLBOTS_TRY(ring_.take_over());
   // The predecessor died before the partition had its first slot.
   if (ring_.slots().empty()) return start(folder, std::move(recovered));
   // What made the predecessor refuse appends is for this broker to find out again.

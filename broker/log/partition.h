@@ -23,8 +23,6 @@ class PartitionEvents {
   virtual void bad_producer(std::uint64_t producer_id, const std::string& reason) = 0;
   /// For log and metrics.
   virtual void damaged(TopicId topic, PartitionIndex partition, const BadRecords& bad) = 0;
-  /// At a take-over: a producer overwrote what slot `slot_gen` says of itself.
-  virtual void slot_overwritten(TopicId topic, PartitionIndex partition, SlotGen slot_gen) = 0;
   virtual void health_changed(TopicId topic, PartitionIndex partition, StoreHealth health,
                               const Error& error) = 0;
 

@@ -55,8 +55,7 @@ Result<void> SlotRing::start(shm::LogEnd base) {
   return {};
 }
 
-Result<std::vector<SlotGen>> SlotRing::take_over(shm::LogEnd kept) {
-  std::vector<SlotGen> overwritten;
+Result<void> SlotRing::take_over() {
   for (std::uint32_t i = 0; i < options_.slots; ++i) {
     const shm::SlotEntry& entry = board_.entries[i];
     HotSlot slot;
@@ -72,11 +71,9 @@ Result<std::vector<SlotGen>> SlotRing::take_over(shm::LogEnd kept) {
     if (!mapping) return std::unexpected(std::move(mapping).error());
     slot.mapping = std::move(*mapping);
     if (!shm::is_slot_of(slot.header(), options_.partition_id, data_units()) ||
-        shm::load_slot_gen(slot.header()) != slot.slot_gen) {
-      shm::mend_identity(slot.header(), {slot.slot_gen, options_.partition_id, options_.log_epoch,
-                                         data_units(), std::nullopt});
-      overwritten.push_back(slot.slot_gen);
-    }
+        shm::load_slot_gen(slot.header()) != slot.slot_gen)
+      return fail(ErrorCode::kCorrupt,
+                  "the header of slot " + std::to_string(slot.slot_gen) + " contradicts the board");
     shm::unmark_retiring(slot.header());
     // The predecessor itself may have died as the holder. Its cells went with it.
     static_cast<void>(
@@ -92,24 +89,7 @@ Result<std::vector<SlotGen>> SlotRing::take_over(shm::LogEnd kept) {
       return fail(ErrorCode::kCorrupt, "slots of the partition are not in sequence");
   if (!slots_.empty()) open_ = slots_.front().slot_gen;
   drop_stale_notes();
-  std::ranges::sort(overwritten);
-  for (const SlotGen slot_gen : overwritten) quarantine(*find(slot_gen), kept);
-  return overwritten;
-}
-
-/// Whoever overwrote its header may have it mapped still: nothing more is appended to the slot, and
-/// its memory is never initialised in place. What is committed in it is for the persister to judge.
-void SlotRing::quarantine(HotSlot& slot, shm::LogEnd kept) {
-  slot.fenced = true;
-  HotSlot* const before = slot.slot_gen > 0 ? find(slot.slot_gen - 1) : nullptr;
-  const bool empty = shm::load_word_seq_cst(slot.header()).tail_units() == 0;
-  // Not its turn yet: it has nothing that could be damaged, and gets its base like any other.
-  if (before != nullptr && !is_sealed(*before) && empty) return;
-  if (before != nullptr) static_cast<void>(pass_base(*before));
-  const auto end = shm::log_end(slot.header(), slot.slot_gen);
-  if (!end || (empty && end->next_offset < kept.next_offset))
-    shm::store_base(slot.header(), slot.slot_gen, kept);
-  fence_slot(slot);
+  return {};
 }
 
 HotSlot* SlotRing::find(SlotGen slot_gen) noexcept {

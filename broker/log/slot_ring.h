@@ -63,11 +63,8 @@ class SlotRing {
 
   /// A partition without memory: slot 0 begins at `base`. Errors: MemoryFull, LimitReached.
   [[nodiscard]] Result<void> start(shm::LogEnd base);
-  /// A predecessor's memory, as the board and the keeper have it. A slot that contradicts the board
-  /// was overwritten by a producer: it is what the board says, and sealed at its tail; those are
-  /// returned. `kept` is where the log ends for sure, for a slot of which nothing else tells it.
-  /// Corrupt: board and keeper contradict each other.
-  [[nodiscard]] Result<std::vector<SlotGen>> take_over(shm::LogEnd kept);
+  /// A predecessor's memory, as the board and the keeper have it. Corrupt: it contradicts itself.
+  [[nodiscard]] Result<void> take_over();
 
   /// Sets bases behind sealed slots, keeps a slot READY behind the open one, retires what
   /// `may_retire` allows. True if the board changed (knock `room` and `data`). `may_retire(n)`:
@@ -130,7 +127,6 @@ class SlotRing {
   bool release_orphans();
   void fence_slot(HotSlot& slot);
   bool pass_base(HotSlot& from);
-  void quarantine(HotSlot& slot, shm::LogEnd kept);
   [[nodiscard]] std::uint32_t data_units() const noexcept {
     return static_cast<std::uint32_t>(options_.slot_bytes / shm::kUnitBytes);
   }

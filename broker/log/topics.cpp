@@ -397,16 +397,6 @@ void Topics::damaged(TopicId topic, PartitionIndex partition, const BadRecords& 
          std::to_string(bad.end_offset) + " are damaged: " + bad.reason);
 }
 
-void Topics::slot_overwritten(TopicId topic, PartitionIndex partition, SlotGen slot_gen) {
-  ++overwritten_slots_;
-  const Topic* const found = find(topic);
-  if (say_)
-    say_((found != nullptr ? found->name_ : std::string{"a deleted topic"}) + "[" +
-         std::to_string(partition) + "]: a producer overwrote the header of slot " +
-         std::to_string(slot_gen) +
-         " in memory; the slot is closed, what checks out of it is kept");
-}
-
 void Topics::health_changed(TopicId topic, PartitionIndex partition, StoreHealth health,
                             const Error& error) {
   const Topic* const found = find(topic);

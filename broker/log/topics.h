@@ -152,8 +152,6 @@ class Topics final : private PartitionEvents {
   [[nodiscard]] std::uint64_t orphan_bytes() const;
   [[nodiscard]] std::uint64_t disk_bytes() const;
   [[nodiscard]] std::uint64_t damaged_ranges() const noexcept { return damaged_ranges_; }
-  /// Found by start().
-  [[nodiscard]] std::uint64_t overwritten_slots() const noexcept { return overwritten_slots_; }
   [[nodiscard]] std::uint64_t readonly_partitions() const;
 
   /// retention=consumed: below what it says every group is done with the partition; nothing if no
@@ -167,7 +165,6 @@ class Topics final : private PartitionEvents {
  private:
   void bad_producer(std::uint64_t producer_id, const std::string& reason) override;
   void damaged(TopicId topic, PartitionIndex partition, const BadRecords& bad) override;
-  void slot_overwritten(TopicId topic, PartitionIndex partition, SlotGen slot_gen) override;
   void health_changed(TopicId topic, PartitionIndex partition, StoreHealth health,
                       const Error& error) override;
 
@@ -221,7 +218,6 @@ class Topics final : private PartitionEvents {
   BootNanos drain_since_ = 0;
   bool disk_full_ = false;
   std::uint64_t damaged_ranges_ = 0;
-  std::uint64_t overwritten_slots_ = 0;
   std::function<void(const std::string&)> say_;
   Consumed consumed_;
 };

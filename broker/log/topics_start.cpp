@@ -68,8 +68,8 @@ Result<void> Topics::start(bool memory_kept,
     MALLBOTS_TRY(epochs_->raise(parts_.disk, newest, ends));
   for (Found& item : found) {
     Topic& topic = *item.topic;
-    by_id_[topic.id_] = &topic;
     MALLBOTS_TRY(open_partitions(topic, item.kept, std::move(item.recovered)));
+    by_id_[topic.id_] = &topic;
     topics_[topic.name_] = std::move(item.topic);
   }
   if (memory_kept) restore_producers();

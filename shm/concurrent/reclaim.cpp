@@ -47,18 +47,6 @@ bool is_slot_of(const SlotHeader& slot, PartitionId partition_id,
          identity.data_units == data_units;
 }
 
-void mend_identity(SlotHeader& slot, const SlotInit& init) noexcept {
-  SlotIdentity& identity = slot.identity;
-  identity.magic = kSlotMagic;
-  identity.layout_version = kLayoutVersion;
-  identity.partition_id = static_cast<std::uint64_t>(init.partition_id);
-  identity.log_epoch = init.log_epoch;
-  identity.data_units = init.data_units;
-  // no crash point: a death before this store leaves the contradiction to the next broker
-  // SYNC generation: seq_cst here, last; seq_cst load after an acquire or a pin.
-  identity.slot_gen.store(init.slot_gen, std::memory_order_seq_cst);
-}
-
 void mark_retiring(SlotHeader& slot, SlotGen slot_gen) noexcept {
   CRASH_POINT("reclaim.mark_retiring");
   // SYNC retire: seq_cst store before the pin scan; seq_cst load after the pin.

@@ -29,10 +29,6 @@ void init_slot(SlotHeader& slot, const SlotInit& init) noexcept;
 [[nodiscard]] bool is_slot_of(const SlotHeader& slot, PartitionId partition_id,
                               std::uint32_t data_units) noexcept;
 
-/// A posted slot whose header contradicts the board: line 4 says again which slot it is. Word,
-/// pairs, publication and data stay. Only a producer's damage leads here; seal the slot after it.
-void mend_identity(SlotHeader& slot, const SlotInit& init) noexcept;
-
 /// Before the pins are scanned; a reader that comes later sees the mark and goes cold.
 void mark_retiring(SlotHeader& slot, SlotGen slot_gen) noexcept;
 /// A pin was found: readers may come again.

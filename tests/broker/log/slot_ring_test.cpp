@@ -1,10 +1,6 @@
 #include "broker/log/slot_ring.h"
 
-#include <cstring>
-#include <tuple>
-
 #include "shm/concurrent/cells.h"
-#include "shm/concurrent/reclaim.h"
 #include "tests/broker/log/log_instance.h"
 
 namespace mallbots::test {
@@ -197,109 +193,6 @@ TEST(SlotRing, MemorySealedUnderAPredecessorIsNotInitialisedInPlace) {
   shm::Appender appender{next->parts, next->seat};
   append_all(instance, appender, 3, 10'000, 100);
   EXPECT_EQ(shm::load_slot_gen(*memory.header), 0U);
-}
-
-template <class Part>
-void fill(Part& part, int byte) {
-  std::memset(static_cast<void*>(&part), byte, sizeof part);
-}
-
-/// What a producer may do to the header of a slot that it has mapped.
-using Overwrite = void (*)(shm::SlotHeader&);
-class OverwrittenHeader : public testing::TestWithParam<std::tuple<Overwrite, bool>> {};
-
-TEST_P(OverwrittenHeader, ClosesItsSlotAloneAndTheTakeOverGoesOn) {
-  const auto [overwrite, in_memory] = GetParam();
-  LogInstance instance;
-  broker::Topic& topic = instance.make("t", in_memory ? kInMemory : kShared);
-  broker::Topic& other = instance.make("other", kShared);
-  const auto client = instance.attach(topic);
-  const auto neighbour = instance.attach(other);
-  {
-    shm::Appender appender{client->parts, client->seat};
-    append_all(instance, appender, 0, 900, 100);  // into the second slot
-    shm::Appender beside{neighbour->parts, neighbour->seat};
-    append_all(instance, beside, 0, 3);
-  }
-  instance.settle();
-  const shm::SlotMemory memory =
-      client->slots->map_slot(topic.partition(0).ring().find(1)->slot_id);
-  overwrite(*memory.header);
-  instance.restart_broker();
-  EXPECT_EQ(instance.topics().overwritten_slots(), 1U);
-  ASSERT_FALSE(instance.troubles.empty());
-  EXPECT_NE(instance.troubles.front().find("t[0]"), std::string::npos) << instance.troubles.front();
-  EXPECT_NE(instance.troubles.front().find("slot 1"), std::string::npos);
-  EXPECT_TRUE(shm::load_word(*memory.header).sealed());
-  EXPECT_EQ(instance.topic("other").partition(0).end_offset(), 3U);
-  {
-    const auto next = instance.attach(instance.topic("t"));
-    shm::Appender appender{next->parts, next->seat};
-    append_all(instance, appender, 900, 4'000, 100);  // round the ring
-  }
-  instance.settle();
-  EXPECT_EQ(shm::load_slot_gen(*memory.header), 1U);  // never initialised in place
-  EXPECT_TRUE(instance.sessions().expelled.empty());
-  EXPECT_EQ(instance.topics().damaged_ranges(), 0U);
-  instance.restart_broker();
-  EXPECT_EQ(instance.topics().overwritten_slots(), 0U);
-  EXPECT_EQ(instance.topic("t").partition(0).end_offset(), 4'000U);
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    SlotRing, OverwrittenHeader,
-    testing::Combine(testing::Values([](shm::SlotHeader& slot) { slot.identity.magic = 0; },
-                                     [](shm::SlotHeader& slot) {
-                                       slot.identity.slot_gen.store(77);
-                                     },
-                                     [](shm::SlotHeader& slot) { slot.identity.data_units = 1; },
-                                     [](shm::SlotHeader& slot) { fill(slot.identity, 0); },
-                                     [](shm::SlotHeader& slot) { fill(slot.identity, 0xA5); }),
-                     testing::Bool()));
-
-TEST(SlotRing, AHeaderThatIsGoneAltogetherCostsNoneOfWhatIsOnDisk) {
-  for (const SlotGen slot_gen : {SlotGen{0}, SlotGen{1}, SlotGen{2}}) {  // sealed, open, ready
-    LogInstance instance;
-    broker::Topic& topic = instance.make("t", kShared);
-    const auto client = instance.attach(topic);
-    {
-      shm::Appender appender{client->parts, client->seat};
-      append_all(instance, appender, 0, 900, 100);
-    }
-    instance.settle();
-    const shm::SlotMemory memory =
-        client->slots->map_slot(topic.partition(0).ring().find(slot_gen)->slot_id);
-    fill(*memory.header, 0);
-    instance.restart_broker();
-    EXPECT_EQ(instance.topics().overwritten_slots(), 1U);
-    const auto next = instance.attach(instance.topic("t"));
-    shm::Appender appender{next->parts, next->seat};
-    append_all(instance, appender, 900, 3'000, 100);
-    instance.settle();
-    EXPECT_EQ(instance.topic("t").partition(0).durable_offset(), 3'000U) << slot_gen;
-    EXPECT_TRUE(instance.sessions().expelled.empty());
-    instance.crash_and_start();
-    EXPECT_EQ(instance.topic("t").partition(0).end_offset(), 3'000U) << slot_gen;
-    EXPECT_EQ(instance.topics().damaged_ranges(), 0U) << slot_gen;
-  }
-}
-
-TEST(SlotRing, AnOverwrittenFirstSlotWithoutRecordsIsReplaced) {
-  for (const auto& settings : {kShared, kInMemory}) {
-    LogInstance instance;
-    broker::Topic& topic = instance.make("t", settings);
-    const auto client = instance.attach(topic);
-    const shm::SlotMemory memory =
-        client->slots->map_slot(topic.partition(0).ring().find(0)->slot_id);
-    fill(memory.header->identity, 0);
-    instance.restart_broker();
-    const auto next = instance.attach(instance.topic("t"));
-    shm::Appender appender{next->parts, next->seat};
-    append_all(instance, appender, 0, 5);
-    instance.settle();
-    EXPECT_EQ(instance.topic("t").partition(0).end_offset(), 5U);
-    EXPECT_TRUE(shm::load_word(*memory.header).sealed());
-  }
 }
 
 TEST(SlotRing, NotesGoWithTheirTopic) {
