@@ -181,11 +181,14 @@ class Admin {
   [[nodiscard]] Result<GroupDescription> describe_whole_group(const std::string& group,
                                                               Deadline deadline = usual());
   /// Without `execute` it only tells what would be; with it the positions are durable when it
-  /// returns. Errors: UnknownGroup, GroupBusy; Timeout: moved, and not known to be durable.
+  /// returns, and until then the Connection's other calls to the broker wait. Errors: UnknownGroup,
+  /// GroupBusy, LimitReached (moved; more partitions than an answer can name); Timeout,
+  /// ConnectionLost: moved, and not known to be durable.
   [[nodiscard]] Result<std::vector<GroupMove>> seek_group(const std::string& group,
                                                           const GroupSeek& to, bool execute,
                                                           Deadline deadline = usual());
-  /// Durable when it returns. Errors: UnknownGroup, GroupBusy; Timeout as of seek_group.
+  /// Durable when it returns. Errors: UnknownGroup, GroupBusy; Timeout, ConnectionLost as of
+  /// seek_group.
   [[nodiscard]] Result<void> delete_group(const std::string& group, Deadline deadline = usual());
 
   /// Pending delayed records, oldest id first, of one topic or (empty) of all that this user may

@@ -113,6 +113,9 @@ Result<Reply> Commands::goodbye(const Request& request, const shm::Goodbye& /*me
 }
 
 Reply Commands::answer_when(const Request& request, Reply reply, std::function<bool()> is_durable) {
+  if (reply.packet.size() > shm::kMaxMessageBytes)
+    reply.packet = error_packet(
+        request.id, {ErrorCode::kLimitReached, "it is done, and the answer is too long"});
   waiting_.push_back({request.who.index, request.who.entry->token, std::move(reply.packet),
                       std::move(is_durable)});
   return Reply{.later = true};
@@ -120,10 +123,10 @@ Reply Commands::answer_when(const Request& request, Reply reply, std::function<b
 
 void Commands::duty() {
   std::erase_if(waiting_, [this](Waiting& one) {
-    if (!one.is_durable()) return false;
     Session* const session = parts_.sessions.find(one.session);
-    if (session != nullptr && session->entry->token == one.token)
-      parts_.sessions.send(*session, std::move(one.packet), {});
+    if (session == nullptr || session->entry->token != one.token) return true;
+    if (!one.is_durable()) return false;
+    parts_.sessions.send(*session, std::move(one.packet), {});
     return true;
   });
 }

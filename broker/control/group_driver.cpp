@@ -242,8 +242,8 @@ BootNanos GroupDriver::duty(BootNanos now, bool log_flushed) {
 bool GroupDriver::drain() {
   if (store_->busy()) return false;
   execute(coordinator_->flush());
-  if (!store_->dirty()) return true;
-  return store_->flush() == 0 && !store_->busy();
+  start_flush();  // whoever waits for it is answered
+  return !store_->busy();
 }
 
 /// Somebody waits for it. What cannot go now, or waits for the log's own flush, is looked at again.

@@ -316,12 +316,12 @@ void GroupStore::io_done(std::uint64_t tag, int error) {
   if (result) {
     file_bytes_ += tag;
     if (making_file_) snapshot_bytes_ = tag;
-    fresh_needed_ = false;
+    fresh_needed_ = failed_ = false;
     in_flight_.clear();
     listener_.flush_done(ticket_, nullptr);
     return;
   }
-  fresh_needed_ = true;  // this file is never flushed again
+  fresh_needed_ = failed_ = true;  // this file is never flushed again
   pending_.merge(in_flight_);
   in_flight_.clear();
   listener_.flush_done(ticket_, &result.error());

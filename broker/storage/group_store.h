@@ -68,8 +68,10 @@ class GroupStore final : private IoHandler {
   void remove_group(const std::string& group);
   void remove_topic(TopicId topic);
 
-  /// True if something was set since the last flush().
-  [[nodiscard]] bool dirty() const noexcept { return !pending_.empty() || !removed_.empty(); }
+  /// True if something was set since the last flush(), or that one failed.
+  [[nodiscard]] bool dirty() const noexcept {
+    return !pending_.empty() || !removed_.empty() || failed_;
+  }
   [[nodiscard]] bool busy() const noexcept { return busy_; }
   /// Starts writing what changed; the ticket, or 0 if there was nothing or a flush is on its way.
   std::uint64_t flush();
@@ -104,6 +106,8 @@ class GroupStore final : private IoHandler {
   std::uint64_t sequence_ = 0;
   AlignedBuffer blocks_;
   bool busy_ = false;
+  /// What was removed is in no list any more, only missing in the next snapshot.
+  bool failed_ = false;
   bool making_file_ = false;
   bool fresh_needed_ = true;
   std::uint64_t ticket_ = 0;

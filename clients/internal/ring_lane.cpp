@@ -78,7 +78,9 @@ Result<std::shared_ptr<RingLane>> RingLane::open(const TopicMemory& topic,
                   topic.place(wanted.partition) +
                       ": what was handed in before as this producer has no answer yet");
   }
-  lane->accepted_ = lane->assigned_ = reply->last_sequence;
+  // What was waited for has moved it.
+  lane->accepted_ = lane->assigned_ =
+      std::max<std::uint64_t>(reply->last_sequence, header.last_sequence.load());
   return lane;
 }
 

@@ -357,6 +357,10 @@ def main():
                 print(f"    {text}", flush=True)
         if not series.lie:
             total.update(tally)
+    for kind in ("events", "sequences", "settled", "delayed"):
+        if total["states"] >= LIE_STATES and not total[kind]:
+            failed += 1
+            print(f"    nothing was checked: {kind}", flush=True)
     print(f"{total['states']} states, {total['acknowledged']} acknowledged records checked, "
           f"{total['events']} events, {total['sequences']} sequences of a name, "
           f"{total['settled']} settlements, {total['delayed']} delayed; "

@@ -134,6 +134,22 @@ TEST_F(Groups, AFailedFlushIsSaidNotRepeatedAndMadeGoodInAFreshFile) {
   EXPECT_EQ(disk.flushes_after_failure(), 0U);
 }
 
+TEST_F(Groups, ARemovalWhoseFlushFailedIsNotForgotten) {
+  auto store = open();
+  for (const auto effect : {Fault::kError, Fault::kErrorAfter, Fault::kTornError}) {
+    store->set({"till", kTopic, 0}, {1, 1}, 1000);
+    flush(*store);
+    disk.clear_faults();
+    disk.add({Fault::kWrites, disk.writes() + 1, disk.writes() + 1, effect, EIO});
+    store->remove_group("till");
+    flush(*store);
+    EXPECT_TRUE(store->dirty());
+    flush(*store);
+    EXPECT_FALSE(store->dirty());
+    EXPECT_TRUE(open()->groups().empty());
+  }
+}
+
 TEST_F(Groups, ATornLastBlockLosesItsChangesOnly) {
   auto store = open();
   store->set({"till", kTopic, 0}, {1, 1}, 1000);
