@@ -238,10 +238,7 @@ Response Api::Impl::run_call(const Call& call, Asker& asker, const Request& requ
   // Its digest: bodies of 10,000 commands would be gigabytes.
   const std::string fingerprint = gateways::digest_of(
       fmt::format("{} {} {}", gateways::name_of(call.method), request.path, request.body));
-  return commands_.run(asker.request_id, fingerprint, [&](bool is_again) {
-    asker.is_again = is_again;
-    return call.handle(asker, request);
-  });
+  return commands_.run(asker.request_id, fingerprint, [&] { return call.handle(asker, request); });
 }
 
 // --- The socket

@@ -34,7 +34,6 @@ struct Asker {
   gateways::StaffMember member;
   gateways::Scope scope = gateways::Scope::kNone;  ///< of the call's permission
   std::string request_id;
-  bool is_again = false;  ///< of a command: its key came before, and got no answer that is kept
 };
 
 struct Call {

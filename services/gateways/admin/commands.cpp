@@ -25,14 +25,13 @@ std::shared_ptr<Entry> entry_of(std::unordered_map<std::string, std::shared_ptr<
 }  // namespace
 
 Response Commands::run(const std::string& key, const std::string& fingerprint,
-                       const std::function<Response(bool is_again)>& body) {
+                       const std::function<Response()>& body) {
   const auto entry = [&] {
     const std::scoped_lock lock(mutex_);
     return entry_of(entries_, order_, key);
   }();
   const std::scoped_lock lock(entry->mutex);
-  const bool is_again = !entry->fingerprint.empty();
-  if (is_again && entry->fingerprint != fingerprint) {
+  if (!entry->fingerprint.empty() && entry->fingerprint != fingerprint) {
     return gateways::problem({.status = 422,
                               .name = "key-reused",
                               .detail = "the Idempotency-Key came before with another request",
@@ -40,7 +39,7 @@ Response Commands::run(const std::string& key, const std::string& fingerprint,
   }
   entry->fingerprint = fingerprint;
   if (entry->is_done) return entry->response;
-  Response response = body(is_again);
+  Response response = body();
   const bool is_final = response.status < 500 && response.status != 429;
   if (is_final) {
     entry->response = response;

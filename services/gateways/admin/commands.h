@@ -25,10 +25,9 @@ inline constexpr std::size_t kKept = 10'000;
 class Commands {
  public:
   /// The answer of the first time, or 422 if `fingerprint` is another. What may be tried again
-  /// (429, 5xx) is not kept: then `body` is called again, with `is_again`, because the command may
-  /// have had its effect.
+  /// (429, 5xx) is not kept.
   [[nodiscard]] Response run(const std::string& key, const std::string& fingerprint,
-                             const std::function<Response(bool is_again)>& body);
+                             const std::function<Response()>& body);
 
  private:
   struct Entry {

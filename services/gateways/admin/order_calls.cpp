@@ -124,10 +124,6 @@ Response timeline(Contexts& contexts, const gateways::Board& board, const Asker&
   return answer_of({{"moments", moments}});
 }
 
-// A command that comes again (Asker::is_again) may have had its effect when what was to be told of
-// it could not be read: said to its context again it changes nothing, and its answer is what is so
-// now. That another member of the staff was first is known by the claim.
-
 Response cancel_order(Contexts& contexts, Claims& claims, const Asker& asker,
                       const Request& request) {
   JsonBody body(request);
@@ -140,7 +136,7 @@ Response cancel_order(Contexts& contexts, Claims& claims, const Asker& asker,
   return claims.run("cancel:" + asked.id(), deed, asker.member.name, [&] {
     const auto before = get(*contexts.orders, &Orders::GetOrder, asked.id(), asker);
     if (!before) return refusal_of(before.error());
-    if (before->status() == "cancelled" && !asker.is_again) {
+    if (before->status() == "cancelled") {
       return done_already(
           fmt::format("order {} is cancelled already: {}", asked.id(), before->reason()));
     }
@@ -185,7 +181,7 @@ Response take_inventory(Contexts& contexts, Claims& claims, const Asker& asker,
   return claims.run("inventory:" + asked.list_id(), deed, asker.member.name, [&] {
     const auto before = get(*contexts.depot, &Depot::GetList, asked.list_id(), asker);
     if (!before) return refusal_of(before.error());
-    if (before->status() == "completed" && !asker.is_again) {
+    if (before->status() == "completed") {
       return done_already(fmt::format("list {} was counted already", asked.list_id()));
     }
     const auto done = ask(*contexts.depot, &Depot::TakeInventory, asked, asker);
@@ -285,7 +281,7 @@ Response take_payment(Contexts& contexts, Claims& claims, const Asker& asker,
   return claims.run("payment:" + asked.invoice_id(), deed, asker.member.name, [&] {
     const auto before = get(*contexts.payments, &Payments::GetInvoice, asked.invoice_id(), asker);
     if (!before) return refusal_of(before.error());
-    if (before->state() == "paid" && !(asker.is_again && before->paid_by() == asked.by())) {
+    if (before->state() == "paid") {
       return done_already(
           fmt::format("order {} was paid already, by {}", asked.invoice_id(), before->paid_by()));
     }
@@ -301,7 +297,7 @@ Response release(Contexts& contexts, Claims& claims, const Asker& asker, const R
   return claims.run("release:" + asked.id(), deed, asker.member.name, [&] {
     const auto before = ask(*contexts.orders, &Orders::GetOrder, asked, asker);
     if (!before) return refusal_of(before.error());
-    if (before->status() == "completed" && !asker.is_again) {
+    if (before->status() == "completed") {
       return done_already(fmt::format("order {} was released already", asked.id()));
     }
     const auto done = ask(*contexts.orders, &Orders::ReleaseOrder, asked, asker);

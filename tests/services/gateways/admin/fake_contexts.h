@@ -25,19 +25,6 @@ using grpc::ServerContext;
 using grpc::Status;
 using grpc::StatusCode;
 
-/// Goes away behind the next change, for one read.
-class Absence {
- public:
-  void behind_next_change() { is_due_ = true; }
-  void changed() { is_away_ = is_due_.exchange(false); }
-  [[nodiscard]] bool comes() { return is_away_.exchange(false); }
-  [[nodiscard]] static Status status() { return {StatusCode::UNAVAILABLE, "away"}; }
-
- private:
-  std::atomic<bool> is_due_ = false;
-  std::atomic<bool> is_away_ = false;
-};
-
 inline Status unknown_thing() { return {StatusCode::NOT_FOUND, "there is no such thing"}; }
 
 class FakeStores final : public storespb::StoresService::Service {
@@ -103,7 +90,6 @@ class FakeOrders final : public orderspb::OrdersService::Service {
     if (actor != context->client_metadata().end()) {
       last_actor.assign(actor->second.data(), actor->second.size());
     }
-    if (absence.comes()) return Absence::status();
     const auto found = orders.find(asked->id());
     if (found == orders.end()) return unknown_thing();
     *answer = found->second;
@@ -118,7 +104,6 @@ class FakeOrders final : public orderspb::OrdersService::Service {
     }
     order.set_status("completed");
     ++released;
-    absence.changed();
     return Status::OK;
   }
   Status CancelOrder(ServerContext*, const orderspb::CancelRequest* asked, Empty*) override {
@@ -129,17 +114,13 @@ class FakeOrders final : public orderspb::OrdersService::Service {
     }
     order.set_status("cancelled");
     order.set_reason(asked->reason());
-    ++canceled;
-    absence.changed();
     return Status::OK;
   }
 
-  Absence absence;
   std::mutex mutex;
   std::map<std::string, orderspb::Order> orders;
   std::string last_actor;
   int released = 0;
-  int canceled = 0;
 };
 
 class FakePayments final : public paymentspb::PaymentsService::Service {
@@ -147,7 +128,6 @@ class FakePayments final : public paymentspb::PaymentsService::Service {
   Status GetInvoice(ServerContext*, const paymentspb::InvoiceRequest* asked,
                     paymentspb::Invoice* answer) override {
     const std::scoped_lock lock(mutex);
-    if (absence.comes()) return Absence::status();
     const auto found = invoices.find(asked->id());
     if (found == invoices.end()) return unknown_thing();
     *answer = found->second;
@@ -158,12 +138,10 @@ class FakePayments final : public paymentspb::PaymentsService::Service {
     auto& invoice = invoices[asked->invoice_id()];
     if (invoice.state() == "pending") ++paid;
     invoice.set_state("paid");
-    if (invoice.paid_by().empty()) invoice.set_paid_by(asked->by());
-    absence.changed();
+    invoice.set_paid_by(asked->by());
     return Status::OK;
   }
 
-  Absence absence;
   std::mutex mutex;
   std::map<std::string, paymentspb::Invoice> invoices;
   int paid = 0;
@@ -179,33 +157,6 @@ class FakeCustomers final : public customerspb::CustomersService::Service {
     answer->set_enabled(true);
     return Status::OK;
   }
-};
-
-class FakeDepot final : public depotpb::DepotService::Service {
- public:
-  Status GetList(ServerContext*, const depotpb::ListRequest* asked,
-                 depotpb::ShoppingList* answer) override {
-    const std::scoped_lock lock(mutex);
-    if (absence.comes()) return Absence::status();
-    const auto found = lists.find(asked->id());
-    if (found == lists.end()) return {StatusCode::UNIMPLEMENTED, "as if it were away"};
-    *answer = found->second;
-    return Status::OK;
-  }
-  Status TakeInventory(ServerContext*, const depotpb::TakeInventoryRequest* asked,
-                       Empty*) override {
-    const std::scoped_lock lock(mutex);
-    auto& list = lists[asked->list_id()];
-    if (list.status() != "completed") ++counted;
-    list.set_status("completed");
-    absence.changed();
-    return Status::OK;
-  }
-
-  Absence absence;
-  std::mutex mutex;
-  std::map<std::string, depotpb::ShoppingList> lists;
-  int counted = 0;
 };
 
 class FakeContexts {
@@ -227,8 +178,8 @@ class FakeContexts {
   FakeOrders orders;
   FakePayments payments;
   FakeCustomers customers;
-  FakeDepot depot;
-  searchpb::SearchService::Service search;  ///< answers UNIMPLEMENTED: as if it were away
+  depotpb::DepotService::Service depot;     ///< answers UNIMPLEMENTED
+  searchpb::SearchService::Service search;  ///< the same: as if it were away
 
  private:
   std::unique_ptr<grpc::Server> server_;
