@@ -15,7 +15,7 @@ Result<std::uint16_t> port_in(const std::string& text, std::size_t further) {
   std::size_t port = 0;
   const auto read = std::from_chars(text.data(), text.data() + text.size(), port);
   const bool is_number = read.ec == std::errc{} && read.ptr == text.data() + text.size();
-  if (is_number && (port == 0 || port + further <= 65'535))
+  if (is_number && (port == 0 || (port <= 65'535 && port + further <= 65'535)))
     return static_cast<std::uint16_t>(port == 0 ? 0 : port + further);
   return fail(ErrorCode::kBadConfig,
               std::string{kPort} + " = " + text + ": a port is wanted, at most " +

@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -50,8 +51,17 @@ sigset_t block_ends() {
   return ends;
 }
 
+/// One for each robot, kiosk and page that is connected (docs/LIMITS.md).
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 Done run(const Options& options) {
   const sigset_t ends = block_ends();
+  raise_descriptor_limit();
   if (options.ends_with_parent) {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() == 1) return {};  // gone already

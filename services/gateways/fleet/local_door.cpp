@@ -96,7 +96,7 @@ toolkit::Handled LocalDoor::handle(const toolkit::Message& record) {
     const auto found = known_.find(bot_id);
     if (found != known_.end() && found->second.channel == known.channel) known_.erase(found);
   }
-  if (known.channel->is_full())
+  if (message.has_hello() && known.channel->is_full())
     return toolkit::not_now("Full", "as many robots as may be", kFullMs);
   return {};
 }

@@ -14,6 +14,7 @@
 
 #include "clients/toolkit/dead_letter.h"
 #include "tests/clients/toolkit/middleware_fixture.h"
+#include "tests/clients/toolkit/twice.h"
 
 namespace mallbots::test {
 namespace {
@@ -131,7 +132,10 @@ TEST_F(RouterTest, M9_5_ARedeliveryPublishesUnderTheSameIds) {
   publish("in", "a");
   quiet();
   const auto outputs = kit().published("out");
-  EXPECT_GE(outputs.size(), 6U);
+  if (is_everything_twice())
+    EXPECT_GE(outputs.size(), 6U);
+  else
+    EXPECT_EQ(outputs.size(), 6U);
   for (const auto& one : outputs) ids.insert(Message{one.view()}.id());
   EXPECT_EQ(ids.size(), 2U);
 }
