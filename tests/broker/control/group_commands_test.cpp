@@ -72,10 +72,7 @@ class AnsweredIsDurable : public Commands {
     admin_.emplace(daemon_.socket_path());
     ASSERT_TRUE(admin_->hello("admin"));
   }
-};
-
-TEST_F(AnsweredIsDurable, ASeekSurvivesTheLossOfTheMemoryRightBehindItsAnswer) {
-  for (const char* const name : {"q", "g"}) {
+  void seek_and_lose_the_memory(const char* name) {
     const auto sought = ask<shm::SeekGroupReply>(
         shm::SeekGroup{.group = name, .to = shm::SeekTo::kEnd, .execute = true});
     ASSERT_EQ(sought.rows.size(), 1U);
@@ -83,8 +80,16 @@ TEST_F(AnsweredIsDurable, ASeekSurvivesTheLossOfTheMemoryRightBehindItsAnswer) {
     lose_the_memory();
     const auto found = ask<shm::DescribeGroupReply>(shm::DescribeGroup{.group = name});
     ASSERT_EQ(found.rows.size(), 1U);
-    EXPECT_EQ(found.rows[0].current_offset, 5U) << name;
+    EXPECT_EQ(found.rows[0].current_offset, 5U);
   }
+};
+
+TEST_F(AnsweredIsDurable, ASeekOfAGroupSurvivesTheLossOfTheMemoryRightBehindItsAnswer) {
+  seek_and_lose_the_memory("g");
+}
+
+TEST_F(AnsweredIsDurable, ASeekOfAQueueSurvivesTheLossOfTheMemoryRightBehindItsAnswer) {
+  seek_and_lose_the_memory("q");
 }
 
 TEST_F(AnsweredIsDurable, ADeletedGroupIsNotBackAfterTheLossOfTheMemory) {
