@@ -69,7 +69,7 @@ endef
 .PHONY: demo demo-build up down reset
 demo:
 	@echo "make demo installs what is missing of the Debian packages of group 'build' in packaging/debian-packages.txt, builds into build/demo"
-	@echo "(the first time about 10 minutes on 2 cores), and then opens the mall for 2 to 5 minutes. Ctrl-C ends it at any time."
+	@echo "(the first time 20 to 30 minutes on 2 cores), and then opens the mall for 2 to 5 minutes. Ctrl-C ends it at any time."
 	@$(MAKE) --no-print-directory demo-build
 	@BIN=build/demo/bin packaging/demo/run.sh
 demo-build: | setup-build
