@@ -11,6 +11,6 @@ if ! grep -qE "^(tests_$label): " <<<"$targets"; then
   exit 77
 fi
 cmake --build "build/$preset" -j "${JOBS:-$(nproc)}" --target "${wanted[@]}"
-without=(-LE '^(check|full)$')
+without=(-LE '^check$')
 [ "$bound" = quick ] || without=()
 MALLBOTS_CHECK=$bound exec tests/check/ctest.sh "$preset" -L "^$label\$" "${without[@]}"

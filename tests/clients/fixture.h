@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "clients/admin.h"
@@ -22,6 +23,7 @@ namespace mallbots::test {
 
 class ClientTest : public testing::Test {
  protected:
+  explicit ClientTest(DaemonOptions options = {}) : daemon_(std::move(options)) {}
   void SetUp() override { ASSERT_TRUE(daemon_.start()) << daemon_.log(); }
 
   [[nodiscard]] std::unique_ptr<client::Connection> connect(

@@ -114,6 +114,8 @@ class Hostile {
 
 class HostileProducerTest : public ClientTest {
  protected:
+  HostileProducerTest()
+      : ClientTest({.process = {.limit_s = static_cast<double>(seconds()) + 180}}) {}
   void SetUp() override {
     ClientTest::SetUp();
     ASSERT_EQ(::chmod(std::string{daemon_.folder() / ""}.c_str(), 0711), 0);

@@ -97,7 +97,7 @@ TEST(Streams, SixteenWritersOfAHundredLoseNoUpdateWhileTheBrokerIsKilled) {
   constexpr int kWriters = 16;
   constexpr int kStreams = 100;
   const std::int64_t run_ms = effort() == 2 ? 60'000 : effort() == 1 ? 8'000 : 3'000;
-  Daemon daemon;
+  Daemon daemon{{.process = {.limit_s = static_cast<double>(run_ms) / 1000 + 120}}};
   ASSERT_TRUE(daemon.start()) << daemon.log();
   const auto connection = connect(daemon);
   ASSERT_OK(client::Admin{*connection}.create_topic(
@@ -213,7 +213,7 @@ void check_some(const Daemon& daemon, std::uint64_t streams, const char* when) {
 
 TEST(Streams, AMillionAreKnownAfterAStartWithTheirCheckpointAndWithout) {
   const std::uint64_t streams = effort() == 2 ? 1'000'000 : effort() == 1 ? 100'000 : 20'000;
-  Daemon daemon;
+  Daemon daemon{{.process = {.limit_s = 240}}};
   ASSERT_TRUE(daemon.start()) << daemon.log();
   {
     const auto connection = connect(daemon);

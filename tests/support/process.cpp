@@ -1,6 +1,7 @@
 #include "tests/support/process.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -116,17 +117,21 @@ void Process::start_watchdog(double limit_s) {
   int ends[2];
   CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
   leash_ = shm::UniqueFd{ends[1]};
+  const std::string bark =
+      fmt::format("watchdog: process {} ran for {} s and is killed\n", pid_, limit_s);
   watchdog_ = fork();
   CHECK(watchdog_ >= 0);
   if (watchdog_ == 0) {
     setsid();
     // A copy of another process's leash would keep that watchdog from seeing the test's end.
-    if (ends[0] > 0) close_range(0, static_cast<unsigned>(ends[0]) - 1, 0);
+    if (ends[0] > STDERR_FILENO + 1)
+      close_range(STDERR_FILENO + 1, static_cast<unsigned>(ends[0]) - 1, 0);
     close_range(static_cast<unsigned>(ends[0]) + 1, ~0U, 0);
     pollfd leash{ends[0], POLLIN, 0};
     const int ready = poll(&leash, 1, static_cast<int>(limit_s * 1000));
     char let_go = 0;
     if (ready <= 0 || read(ends[0], &let_go, 1) != 1) kill(-pid_, SIGKILL);
+    if (ready == 0 && write(STDERR_FILENO, bark.data(), bark.size()) < 0) _exit(1);
     _exit(0);
   }
   close(ends[0]);
