@@ -33,6 +33,9 @@ async function ask(method, url, body, headers = {}) {
   }
 }
 
+/** What no order leaves again. */
+const kOver = ["rejected", "completed", "cancelled"];
+
 export class RealMall {
   static async open({bots = 40, speed = 200} = {}) {
     const mall = new RealMall();
@@ -42,7 +45,8 @@ export class RealMall {
     mall.place = ["--runtime-dir", join(mall.dir, "run"), "--data-dir", join(mall.dir, "mall")];
     for (const role of kRoles) mall.hire(role, role, ...(role === "store-owner" ? ["--store", "owners-store"] : []));
     // It ends with this process, however that ends.
-    mall.child = spawn("setpriv", ["--pdeathsig", "TERM", join(mall.bin, "mall"), "up", ...mall.place, "--bots", String(bots), "--speed", String(speed)]);
+    mall.child = spawn("setpriv", ["--pdeathsig", "TERM", join(mall.bin, "mall"), "up", ...mall.place, "--bots", String(bots), "--speed", String(speed),
+      "--set", "bots.unavailable=0"]); // else one order in a hundred finds nothing and is cancelled
     let said = "";
     mall.ended = new Promise((resolve) => mall.child.on("exit", resolve));
     await new Promise((resolve, reject) => {
@@ -109,7 +113,7 @@ export class RealMall {
     for (const end = Date.now() + patience_ms; ; await pause(250)) {
       const order = await this.orderNow(id).catch((refused) => ({status: refused.message}));
       if (order.status === status) return order;
-      if (Date.now() > end) throw new Error(`order ${id} is ${order.status}, not ${status}`);
+      if (Date.now() > end || kOver.includes(order.status)) throw new Error(`order ${id} is ${order.status}, not ${status}`);
     }
   }
 
