@@ -184,7 +184,8 @@ Cursor::State Cursor::read_hot(std::vector<Message>& out, std::size_t room) {
     // Rolling gives the old slot's pin back, and with it the views: only before the first.
     const ReadStatus status = first ? reader_.next(view) : reader_.next_in_slot(view);
     if (status != ReadStatus::kRecord) {
-      if (!first && status == ReadStatus::kEmpty) return State::kMore;
+      // What it means may end the views of this call: the next one meets it first.
+      if (!first && status != ReadStatus::kExpired) return State::kMore;
       if (status == ReadStatus::kExpired && out.size() > before) {
         // What this call has gathered may be overwritten already: it is given again.
         next_ = out[before].offset;

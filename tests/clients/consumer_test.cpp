@@ -338,6 +338,26 @@ TEST_F(ConsumerTest, ADeletedTopicEndsItsReadingOnly) {
   EXPECT_EQ(read(*reader, 3), numbers(0, 3));
 }
 
+TEST_F(ConsumerTest, WhatIsGivenOfADeletedTopicIsReadableUntilTheNextPoll) {
+  create(*connection_, "t", 1, {{"flush.interval", "1m"}});
+  const auto own = producer(*connection_, "t");
+  append_numbers(*own, 0, 4);
+  ASSERT_OK(own->append({.payload = as_bytes("4")}, {.acks = client::Acks::kDurable}));
+  const auto reader = consumer(*connection_, {.read = ReadLevel::kDurable});
+  ASSERT_OK(reader->assign("t", {}, Start::oldest()));
+  append_numbers(*own, 5, 5);  // committed only: at them the reader sees that no more comes
+  EXPECT_EQ(read(*reader, 1), numbers(0, 1));
+  ASSERT_OK(client::Admin{*connection_}.delete_topic("t"));
+  const auto batch = reader->poll(Deadline::after_ms(5'000));
+  ASSERT_OK(batch);
+  std::vector<std::string> texts;
+  for (const Message& message : *batch) texts.emplace_back(message.text());
+  EXPECT_EQ(texts, numbers(1, 4));
+  const auto gone = reader->poll(Deadline::after_ms(5'000));
+  ASSERT_FALSE(gone.has_value());
+  EXPECT_EQ(gone.error().code, ErrorCode::kTopicGone);
+}
+
 TEST_F(ConsumerTest, ATopicMadeAnewCanBeAssignedOnceTheOldOneIsToldAsGone) {
   create(*connection_, "t");
   const auto reader = consumer(*connection_);
