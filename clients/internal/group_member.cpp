@@ -144,21 +144,26 @@ Result<void> GroupMember::apply(const shm::Assignment& assignment, Deadline dead
     if (assigned.partition >= topic->partitions())
       return fail(ErrorCode::kBadMessage, "the broker assigned a partition that is not there");
     const Reading* reading = readings_->find(assigned.topic_id, assigned.partition);
-    if (reading == nullptr || !reading->in_group)
+    if (assigned.offset != kNoOffset && (reading == nullptr || !reading->in_group))
       gained.push_back({topic->name(), assigned.partition});
   }
   if (options_->on_assignment && (!gained.empty() || !lost.empty()))
     options_->on_assignment(gained, lost);
   drop_lost(assignment);
+  Result<void> complete;
   for (const auto& assigned : assignment.partitions) {
     TopicMemory* const known = readings_->known_topic(assigned.topic_id);
     if (known == nullptr || readings_->find(assigned.topic_id, assigned.partition) != nullptr)
       continue;
     TopicMemory& topic = *known;
-    if (assigned.offset == kNoOffset)
-      return fail(ErrorCode::kBadPosition, "group " + group_ + " has no position in " +
-                                               topic.place(assigned.partition) +
-                                               ", which has reset=fail; seek the group first");
+    if (assigned.offset == kNoOffset) {
+      if (complete)
+        complete =
+            fail(ErrorCode::kBadPosition, "group " + group_ + " has no position in " +
+                                              topic.place(assigned.partition) +
+                                              ", which has reset=fail; seek the group first");
+      continue;
+    }
     Reading& reading = readings_->add(topic, assigned.partition, assigned.offset);
     reading.in_group = true;
     reading.group_cell = assigned.cell;
@@ -166,7 +171,7 @@ Result<void> GroupMember::apply(const shm::Assignment& assignment, Deadline dead
   }
   const auto done = readings_->link().ask_once<shm::Empty>(
       shm::AssignmentDone{.group_id = group_id_, .number = assignment.number}, deadline);
-  if (done || done.error().code == ErrorCode::kFenced) return {};
+  if (done || done.error().code == ErrorCode::kFenced) return complete;
   // Lost on the way: the next broker hears of it when this member joins again.
   join_due_ = true;
   return std::unexpected(done.error());

@@ -6,7 +6,9 @@
 //    └── Notice Fenced, or a cell taken (expelled), leave ┘
 //
 // An assignment is the whole of what the member has from then on. What is not in it any more: its
-// reading ends, its position is in its cell, and only then AssignmentDone lets another have it.
+// reading ends, its position is in its cell, and only then AssignmentDone lets another have it. A
+// partition where the group has no position (reset=fail) is not read; the others are, and tend()
+// says BadPosition once for each such assignment.
 //
 // Whoever is expelled sees it in its own page too (LAYOUT.md, "Session page"), whether a broker
 // serves or not: a commit that returned without an error counts.

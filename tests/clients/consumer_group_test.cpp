@@ -289,6 +289,53 @@ TEST_F(ConsumerGroupTest, AMemberThatHeardOfTheEndReadsTheTopicMadeAnew) {
   EXPECT_EQ(share_anew(*member, 20), all(0, 20));
 }
 
+TEST_F(ConsumerGroupTest, APartitionWithoutPositionHoldsUpNoOther) {
+  create(*connection_, "strict", 4, {{"reset", "fail"}});
+  create(*connection_, "later");
+  const std::string topics[] = {"t", "strict", "later"};
+  const auto later = producer(*connection_, "later");
+  append(20);
+  append_numbers(*later, next_, 5);
+  next_ += 5;
+  std::multiset<int> seen;
+  int refusals = 0;
+  const auto poll = [&](Consumer& member) {
+    const auto batch = member.poll(Deadline::after_ms(5));
+    if (!batch) {
+      EXPECT_EQ(batch.error().code, ErrorCode::kBadPosition) << batch.error().sentence();
+      ++refusals;
+      return;
+    }
+    for (const auto& message : *batch) seen.insert(std::stoi(std::string{message.text()}));
+    EXPECT_OK(member.commit());
+  };
+  const auto first = consumer(*connection_);
+  ASSERT_OK(first->subscribe(topics, "g"));
+  EXPECT_TRUE(eventually([&] {
+    poll(*first);
+    return seen.size() >= 25;
+  }));
+  EXPECT_EQ(seen, all(0, 25));
+  EXPECT_EQ(refusals, 1);
+  // Nor does it keep the heir of another one waiting.
+  const auto other = connect();
+  const auto second = consumer(*other);
+  ASSERT_OK(second->subscribe(topics, "g"));
+  EXPECT_TRUE(eventually([&] {
+    poll(*first);
+    poll(*second);
+    return !second->assignment().empty() &&
+           first->assignment().size() + second->assignment().size() == 5;
+  }));
+  append(20);
+  EXPECT_TRUE(eventually([&] {
+    poll(*first);
+    poll(*second);
+    return seen.size() >= 45;
+  }));
+  EXPECT_EQ(seen, all(0, 45));
+}
+
 TEST_F(ConsumerGroupTest, RefusesBadNames) {
   const auto own = consumer(*connection_);
   EXPECT_EQ(own->subscribe(kTopics, "").error().code, ErrorCode::kBadGroupName);
