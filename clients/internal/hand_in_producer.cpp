@@ -78,17 +78,34 @@ TryReceipt HandInProducer::try_append(PartitionIndex partition, const shm::Recor
                                   : TryReceipt{code};
 }
 
-/// What was posted without waiting has its answers; the last of it counts for flush().
+Receipt HandInProducer::receipt_of(PartitionIndex partition,
+                                   const RingLane::LastRecord& last) const noexcept {
+  return {.partition = partition,
+          .offset = last.offset,
+          .records = 1,
+          .timestamp_ms = last.timestamp_ms,
+          .log_epoch = last.log_epoch};
+}
+
+/// What was posted without waiting has its answers, what rings had that are no more is durable; the
+/// last of what there is counts for flush().
 Result<void> HandInProducer::settle(PartitionIndex partition, Deadline deadline) {
   const auto last = sender_.settle(partition, deadline);
   if (!last) return std::unexpected(last.error());
-  if (last->offset == kNoOffset) return {};
-  last_[partition] = {.partition = partition,
-                      .offset = last->offset,
-                      .records = 1,
-                      .timestamp_ms = last->timestamp_ms,
-                      .log_epoch = topic_->board(partition).log_epoch};
-  return {};
+  if (last->offset != kNoOffset) last_[partition] = receipt_of(partition, *last);
+  Result<void> all;
+  const auto all_ended = sender_.take_ended(partition);
+  for (const RingLane::LastRecord& ended : all_ended) {
+    const auto kept = wait_durable(receipt_of(partition, ended), deadline);
+    if (kept) continue;
+    if (kept.error().code != ErrorCode::kTruncated) {
+      for (const RingLane::LastRecord& again : all_ended) sender_.put_back(partition, again);
+      return kept;
+    }
+    if (last_[partition].log_epoch == ended.log_epoch) last_[partition] = {};
+    all = kept;
+  }
+  return all;
 }
 
 Result<void> HandInProducer::wait_durable(const Receipt& receipt, Deadline deadline) {

@@ -2,7 +2,8 @@
 // calls, promises and errors are those of clients/producer.h.
 //
 // Its owner's thread. `acks=none` does not wait for answers: the receipt has no offset, and what
-// was refused is not told; wait_durable() and flush() wait for the answers first.
+// was refused is not told; wait_durable() and flush() wait for the answers first. Truncated from
+// them: some of it was lost with the memory or its ring; told once, however often it happened.
 #pragma once
 
 #include <vector>
@@ -33,6 +34,8 @@ class HandInProducer {
  private:
   [[nodiscard]] Receipt accept(PartitionIndex partition, std::uint32_t count,
                                const shm::AppendOutcome& outcome);
+  [[nodiscard]] Receipt receipt_of(PartitionIndex partition,
+                                   const RingLane::LastRecord& last) const noexcept;
   void look_now_and_then();
   [[nodiscard]] Result<void> settle(PartitionIndex partition, Deadline deadline);
 

@@ -67,6 +67,7 @@ class RingLane {
   struct LastRecord {
     Offset offset = kNoOffset;
     UnixMillis timestamp_ms = 0;
+    LogEpoch log_epoch = 0;  ///< of the memory that the ring belongs to
   };
   [[nodiscard]] LastRecord last_record() const noexcept { return last_; }
 

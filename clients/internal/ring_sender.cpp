@@ -1,5 +1,7 @@
 #include "clients/internal/ring_sender.h"
 
+#include <algorithm>
+
 #include "clients/internal/appending.h"
 
 namespace mallbots::client {
@@ -18,6 +20,9 @@ RingSender::RingSender(TopicMemory& topic, std::uint64_t wanted_id)
       wanted_id_(wanted_id),
       lanes_(topic.partitions()),
       ids_(topic.partitions(), 0),
+      posted_(topic.partitions(), 0),
+      lost_(topic.partitions(), 0),
+      ended_(topic.partitions()),
       missed_(topic.partitions(), 0) {}
 
 RingSender::~RingSender() {
@@ -41,7 +46,27 @@ void RingSender::pause(Deadline deadline) const noexcept {
             deadline.remaining_ns() < kMillisecond ? deadline : Deadline::after_ms(1));
 }
 
+/// The ring goes, what it knew of the past stays.
+void RingSender::drop(PartitionIndex partition) {
+  const auto lane = std::exchange(lanes_[partition], nullptr);
+  if (!lane) return;
+  if (!lane->harvest() && lane->oldest() < posted_[partition]) lost_[partition] = 1;
+  posted_[partition] = 0;
+  put_back(partition, lane->last_record());
+}
+
+void RingSender::put_back(PartitionIndex partition, const RingLane::LastRecord& last) {
+  if (last.offset == kNoOffset) return;
+  auto& ended = ended_[partition];
+  const auto same = std::ranges::find(ended, last.log_epoch, &RingLane::LastRecord::log_epoch);
+  if (same == ended.end())
+    ended.push_back(last);
+  else if (same->offset < last.offset)
+    *same = last;
+}
+
 Result<void> RingSender::prepare(PartitionIndex partition, Deadline deadline) {
+  if (lanes_[partition] && lanes_[partition]->is_closed()) drop(partition);
   while (!lanes_[partition]) {
     MALLBOTS_TRY(refresh(deadline));
     if (!topic_->link().is_attached()) MALLBOTS_TRY(topic_->link().ensure(deadline));
@@ -80,13 +105,16 @@ Result<void> RingSender::refresh(Deadline deadline) {
   if (*reopened == TopicMemory::Reopened::kSame) return {};
   for (PartitionIndex i = 0; i < lanes_.size(); ++i) {
     if (!lanes_[i]) continue;
-    lanes_[i].reset();
+    drop(i);
     missed_[i] = 1;
     any_missed_ = true;
   }
   topic_->release_old();
   lanes_.resize(topic_->partitions());
   ids_.resize(topic_->partitions(), 0);
+  posted_.resize(topic_->partitions(), 0);
+  lost_.resize(topic_->partitions(), 0);
+  ended_.resize(topic_->partitions());
   missed_.resize(topic_->partitions(), 0);
   return {};
 }
@@ -97,7 +125,7 @@ Result<void> RingSender::tend() {
   if (topic_->is_stale()) MALLBOTS_TRY(refresh(deadline));
   if (any_missed_ && topic_->link().is_attached()) {
     for (PartitionIndex i = 0; i < missed_.size(); ++i)
-      if (missed_[i] != 0 && !lanes_[i]) MALLBOTS_TRY(prepare(i, deadline));
+      if (missed_[i] != 0) MALLBOTS_TRY(prepare(i, deadline));
     any_missed_ = false;
   }
   if (topic_->state() == shm::BoardState::kGone) return fail(ErrorCode::kTopicGone, topic_->name());
@@ -111,7 +139,7 @@ Result<std::shared_ptr<RingLane>> RingSender::hand_in(PartitionIndex partition,
                                                       std::uint64_t& number) {
   for (bool first = true;; first = false) {
     if (topic_->link().is_memory_lost() || !lanes_[partition]) {
-      lanes_[partition].reset();
+      drop(partition);
       MALLBOTS_TRY(prepare(partition, deadline));
     }
     const std::shared_ptr<RingLane> lane = lanes_[partition];
@@ -128,7 +156,7 @@ Result<std::shared_ptr<RingLane>> RingSender::hand_in(PartitionIndex partition,
       case RingLane::Step::kClosed:
         if (topic_->state() == shm::BoardState::kGone)
           return fail(ErrorCode::kTopicGone, topic_->name());
-        lanes_[partition].reset();
+        drop(partition);
         if (!first && deadline.has_passed())
           return fail(ErrorCode::kTimeout, topic_->place(partition) + ": the ring was closed");
         break;
@@ -204,6 +232,7 @@ Result<void> RingSender::post(PartitionIndex partition, const RingRequest& reque
   std::uint64_t number = 0;
   const auto lane = hand_in(partition, request, deadline, number);
   if (!lane) return std::unexpected(lane.error());
+  posted_[partition] = number + 1;
   return {};
 }
 
@@ -217,7 +246,6 @@ RingSender::Tried RingSender::try_send(PartitionIndex partition,
   if (step == RingLane::Step::kFull) return {};
   if (step == RingLane::Step::kClosed) {
     if (topic_->state() == shm::BoardState::kGone) return {ErrorCode::kTopicGone};
-    lanes_[partition].reset();
     missed_[partition] = 1;
     any_missed_ = true;
     return {};
@@ -246,19 +274,25 @@ bool RingSender::ask_for_flush(PartitionIndex partition) noexcept {
 }
 
 Result<RingLane::LastRecord> RingSender::settle(PartitionIndex partition, Deadline deadline) {
-  const std::shared_ptr<RingLane> lane = lanes_[partition];
-  if (!lane) return RingLane::LastRecord{};
-  while (!lane->harvest()) {
-    if (lane->is_closed() || lanes_[partition] != lane || topic_->link().is_memory_lost())
-      return fail(ErrorCode::kTruncated,
-                  topic_->place(partition) + ": the ring was closed before all was appended");
+  while (const std::shared_ptr<RingLane> lane = lanes_[partition]) {
+    if (lane->harvest()) break;
+    if (lane->is_closed() || topic_->link().is_memory_lost()) {
+      drop(partition);
+      break;
+    }
     if (deadline.has_passed())
       return fail(ErrorCode::kNotDurable,
                   topic_->place(partition) + ": not everything handed in was appended yet");
     lane->wait(lane->oldest(), topic_->link().strategy(), attempt_of(deadline));
     MALLBOTS_TRY(refresh(deadline));
   }
-  return lane->last_record();
+  if (std::exchange(lost_[partition], 0) != 0) {
+    const LogEpoch now = topic_->board(partition).log_epoch;
+    std::erase_if(ended_[partition], [now](const auto& last) { return last.log_epoch != now; });
+    return fail(ErrorCode::kTruncated,
+                topic_->place(partition) + ": the ring was closed before all was appended");
+  }
+  return lanes_[partition] ? lanes_[partition]->last_record() : RingLane::LastRecord{};
 }
 
 }  // namespace mallbots::client

@@ -12,6 +12,7 @@
 
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "clients/internal/ring_lane.h"
@@ -42,8 +43,16 @@ class RingSender {
   /// Asks the broker to flush soon what is appended; false: the ring is full, or there is none.
   bool ask_for_flush(PartitionIndex partition) noexcept;
   /// Waits until everything posted to the partition has its answer; the last record known to be in
-  /// the log.
+  /// the log. Truncated: the ring was closed, or its memory lost, before all was appended; told
+  /// once.
   [[nodiscard]] Result<RingLane::LastRecord> settle(PartitionIndex partition, Deadline deadline);
+  /// The last records of the partition's rings that are no more, since the last call and the last
+  /// Truncated: at most one of a log epoch. Whether they survived is for the caller to find out.
+  [[nodiscard]] std::vector<RingLane::LastRecord> take_ended(PartitionIndex partition) {
+    return std::exchange(ended_[partition], {});
+  }
+  /// Not found out: take_ended() gives it again.
+  void put_back(PartitionIndex partition, const RingLane::LastRecord& last);
 
   /// A ring for that partition; nothing to do if there is one.
   [[nodiscard]] Result<void> prepare(PartitionIndex partition, Deadline deadline);
@@ -70,11 +79,15 @@ class RingSender {
                                                           Deadline deadline, std::uint64_t& number);
   [[nodiscard]] std::unexpected<Error> in_doubt(PartitionIndex partition) const;
   void pause(Deadline deadline) const noexcept;
+  void drop(PartitionIndex partition);
 
   TopicMemory* topic_;
   std::uint64_t wanted_id_;
   std::vector<std::shared_ptr<RingLane>> lanes_;
   std::vector<std::uint64_t> ids_;
+  std::vector<std::uint64_t> posted_;  ///< behind the last entry that nobody waited for
+  std::vector<char> lost_;             ///< something posted had no answer when its ring ended
+  std::vector<std::vector<RingLane::LastRecord>> ended_;
   std::vector<char> missed_;  ///< partitions that try_send had no ring for
   bool any_missed_ = false;
 };

@@ -236,6 +236,39 @@ TEST_F(SequencedProducerTest, GoesOnAfterTheMemoryWasLost) {
   EXPECT_EQ(read_all("t", 2), numbers(0, 2));
 }
 
+TEST_F(SequencedProducerTest, FlushTellsOnceThatWhatWasHandedInNeverReachedTheLog) {
+  create(*connection_, "t");
+  const auto own = producer(*connection_, "t");
+  ASSERT_OK(own->append({.payload = as_bytes("0")}, {.acks = Acks::kDurable}));
+  ASSERT_TRUE(daemon_.stop_broker());
+  for (int i = 0; i < 100; ++i)
+    ASSERT_OK(own->append({.payload = as_bytes("lost")}, {.acks = Acks::kNone}));
+  daemon_.process().kill_all();
+  ASSERT_TRUE(daemon_.start()) << daemon_.log();
+  ASSERT_OK(own->append({.payload = as_bytes("1")}, {.acks = Acks::kDurable}));
+  const auto flushed = own->flush(Deadline::after_ms(10'000));
+  ASSERT_FALSE(flushed.has_value());
+  EXPECT_EQ(flushed.error().code, ErrorCode::kTruncated) << flushed.error().sentence();
+  EXPECT_OK(own->flush(Deadline::after_ms(10'000)));
+  EXPECT_EQ(read_all("t", 2), numbers(0, 2));
+}
+
+TEST_F(SequencedProducerTest, FlushTellsOnceThatWhatWasAppendedWentWithTheMemory) {
+  create(*connection_, "t", {{"flush.interval", "1m"}});
+  const auto own = producer(*connection_, "t");
+  for (int i = 0; i < 10; ++i)
+    ASSERT_OK(own->append({.payload = as_bytes("lost")}, {.acks = Acks::kNone}));
+  EXPECT_EQ(read_all("t", 10).size(), 10U);
+  daemon_.process().kill_all();
+  ASSERT_TRUE(daemon_.start()) << daemon_.log();
+  ASSERT_OK(own->append({.payload = as_bytes("0")}, {.acks = Acks::kDurable}));
+  const auto flushed = own->flush(Deadline::after_ms(10'000));
+  ASSERT_FALSE(flushed.has_value());
+  EXPECT_EQ(flushed.error().code, ErrorCode::kTruncated) << flushed.error().sentence();
+  EXPECT_OK(own->flush(Deadline::after_ms(10'000)));
+  EXPECT_EQ(read_all("t", 1), numbers(0, 1));
+}
+
 TEST_F(SequencedProducerTest, ADeletedTopicIsGone) {
   create(*connection_, "t");
   const auto own = producer(*connection_, "t");
