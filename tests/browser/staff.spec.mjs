@@ -24,6 +24,41 @@ test("a wrong password is said, the right one lets in, signing out ends it", asy
   await expect(page.getByRole("heading", {name: "MallBots staff"})).toBeVisible();
 });
 
+test("light or dark is kept in this browser, and nothing is drawn in the other one first", async ({page, mock, browser}) => {
+  await signIn(page, mock);
+  const light = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  await page.getByRole("button", {name: "Light or dark"}).click();
+  const dark = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  expect(dark).not.toBe(light);
+  await page.addInitScript(() => {
+    window.__drawn = [];
+    const look = () => {
+      if (document.body) window.__drawn.push(getComputedStyle(document.body).backgroundColor);
+      requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+  });
+  // The page's program is held back until pictures were drawn without it.
+  let release;
+  const released = new Promise((resolve) => { release = resolve; });
+  await page.route("**/main.js", async (route) => { await released; await route.continue(); });
+  await page.reload({waitUntil: "commit"});
+  await expect.poll(() => page.evaluate(() => window.__drawn?.length ?? 0)).toBeGreaterThan(3);
+  release();
+  await expect(page.locator(".pill")).toHaveText("Live");
+  expect(new Set(await page.evaluate(() => window.__drawn))).toEqual(new Set([dark]));
+  await page.getByRole("button", {name: "Light or dark"}).click();
+  await page.getByRole("button", {name: "Sign out"}).click();
+  await page.reload();
+  await expect(page.getByRole("heading", {name: "MallBots staff"})).toBeVisible();
+  expect(await page.evaluate(() => getComputedStyle(document.body).backgroundColor)).toBe(light);
+  const other = await browser.newPage({colorScheme: "dark"});
+  await other.goto(`${mock.admin}/`);
+  await expect(other.getByRole("heading", {name: "MallBots staff"})).toBeVisible();
+  expect(await other.evaluate(() => getComputedStyle(document.body).backgroundColor)).toBe(dark);
+  await other.close();
+});
+
 const kTables = {
   "store-owner": ["Floor", "Stores"], "store-admin": ["Floor", "Stores"], "depot-staff": ["Floor", "Orders", "Depot", "Pickup", "Stores"],
   "depot-admin": ["Floor", "Orders", "Depot", "Pickup", "Stores", "Customers", "Operations"],

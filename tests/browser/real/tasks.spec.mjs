@@ -174,6 +174,9 @@ for (const [kind, handsOf] of Object.entries(kHands)) {
       await expect(page.locator(".pill")).toHaveText("Live", {timeout: 20_000});
       await hands.press(button(page, "Light or dark"));
       expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe("dark");
+      await page.reload();
+      await expect(page.locator(".pill")).toHaveText("Live", {timeout: 20_000});
+      expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe("dark");
       await hands.press(button(page, "Sign out"));
       await expect(page.getByRole("heading", {name: "MallBots staff"})).toBeVisible();
     });

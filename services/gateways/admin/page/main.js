@@ -48,11 +48,16 @@ function placeIn(hash) {
 function shell(me) {
   const nav = h("nav", {"aria-label": "Views"}, h("ul", {}, Object.entries(kViews).filter(([, view]) => me.permissions.includes(view.permission)).map(([name, {label, symbol}]) =>
     h("li", {}, h("a.nav-link", {href: `#${name}`, "data-view": name}, icon(symbol), h("span.nav-word", {}, label), h("span.badge.num", {hidden: true}))))));
+  const {dataset} = document.documentElement; // theme.js has set what was chosen before
   const theme = h("button.button.plain.side-button", {type: "button", on: {click: () => {
-    const isDark = (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
-    document.documentElement.dataset.theme = isDark ? "light" : "dark";
-    fill(theme, icon(isDark ? "moon" : "sun"), h("span.nav-word", {}, isDark ? "Dark" : "Light"));
-  }}, "aria-label": "Light or dark"}, icon("sun"), h("span.nav-word", {}, "Light or dark"));
+    const isDark = (dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+    dataset.theme = isDark ? "light" : "dark";
+    try { localStorage.setItem("theme", dataset.theme); } catch { /* kept from pages: it holds until the page is left */ }
+    nameTheme();
+  }}, "aria-label": "Light or dark"});
+  const nameTheme = () => fill(theme, icon(dataset.theme === "light" ? "moon" : "sun"),
+    h("span.nav-word", {}, {light: "Dark", dark: "Light"}[dataset.theme] ?? "Light or dark"));
+  nameTheme();
   const out = h("button.button.plain.side-button", {type: "button", "aria-label": "Sign out", on: {click: async () => {
     await api.ask("DELETE", "/admin/v1/session").catch(() => null);
     signedOut();

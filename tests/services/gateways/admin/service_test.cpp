@@ -135,7 +135,7 @@ TEST_F(AdminService, OverTlsTheCookieIsSecureAndTheSocketOpens) {
 
 TEST_F(AdminService, PageIsServedWithAPolicyAndWhatPagesShare) {
   start();
-  for (const std::string path : {"/", "/main.js", "/page/dom.js", "/page/base.css"}) {
+  for (const std::string path : {"/", "/theme.js", "/main.js", "/page/dom.js", "/page/base.css"}) {
     RawClient client(mall_.port());
     const RawAnswer answer = client.ask("GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
     EXPECT_EQ(answer.status, 200) << path;
