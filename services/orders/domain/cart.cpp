@@ -35,6 +35,16 @@ Line line_from(const Offer& offer, std::uint32_t quantity) {
           offer.product_name, offer.price,      quantity};
 }
 
+/// Without the lines that the ones before them have no total with.
+std::vector<Line> with_a_total(std::vector<Line> lines) {
+  std::vector<Line> kept;
+  for (Line& line : lines) {
+    kept.push_back(std::move(line));
+    if (!total(kept)) kept.pop_back();
+  }
+  return kept;
+}
+
 }  // namespace
 
 void Cart::apply(const CartEvent& event) {
@@ -96,7 +106,11 @@ CartDecision set_quantity(const Cart& cart, const Offer& offer, std::uint32_t qu
   }
   Line wanted = line == nullptr ? line_from(offer, quantity) : *line;
   wanted.quantity = quantity;
-  return Events{CartLineSet{std::move(wanted)}};
+  Events events{CartLineSet{std::move(wanted)}};
+  Cart then = cart;
+  then.apply(events.front());
+  if (auto sum = total(then.lines); !sum) return std::unexpected(sum.error());
+  return events;
 }
 
 CartDecision reprice(const Cart& cart, std::span<const Offer> offers) {
@@ -108,6 +122,7 @@ CartDecision reprice(const Cart& cart, std::span<const Offer> offers) {
       lines.push_back(line_from(*offer, line.quantity));
     }
   }
+  if (!total(lines)) lines = with_a_total(std::move(lines));
   if (lines == cart.lines) return Events{};
   return Events{CartRepriced{std::move(lines)}};
 }

@@ -6,10 +6,13 @@
 //
 // Lines keep the order in which they were added. Names and prices are frozen when a product is
 // first added and change only by reprice(), which the customer sees and confirms: check_out() wants
-// the total that was on the screen. A checked-out cart's id becomes the order's id.
+// the total that was on the screen. A checked-out cart's id becomes the order's id. A cart always
+// has a total: what would leave it without one (another currency, more than an amount may be) is
+// not added, and leaves at reprice().
 //
-// Refusals: kInvalid (quantity, too many lines, blank ids), kUnknown (no such cart), kWrongState
-// (not open, empty, the store does not take part), kConflict (the total is another one: review).
+// Refusals: kInvalid (quantity, too many lines, no total, blank ids), kUnknown (no such cart),
+// kWrongState (not open, empty, the store does not take part), kConflict (the total is another one:
+// review).
 #pragma once
 
 #include <string>
@@ -71,7 +74,8 @@ using CartDecision = Decision<std::vector<CartEvent>>;
 /// 0 to kMaxQuantity. An offer that is not available can only be taken out.
 [[nodiscard]] CartDecision set_quantity(const Cart& cart, const Offer& offer,
                                         std::uint32_t quantity);
-/// Today's names and prices; lines without an available offer go. No event if nothing changed.
+/// Today's names and prices; lines without an available offer go, and so do those with which the
+/// lines before them have no total. No event if nothing changed.
 /// `offers`: of the cart's products, in any order.
 [[nodiscard]] CartDecision reprice(const Cart& cart, std::span<const Offer> offers);
 [[nodiscard]] CartDecision cancel(const Cart& cart, std::string_view reason);

@@ -97,6 +97,41 @@ TEST(Cart, WhatIsNotSoldCannotBeAddedButTakenOut) {
   EXPECT_EQ(verdict(set_quantity(cart, gone, 0)), '+');
 }
 
+TEST(Cart, WhatLeavesTheCartWithoutATotalIsNotAdded) {
+  const Cart cart = filled_cart();
+  Offer foreign = mug();
+  foreign.product_id = "tasse";
+  foreign.price.currency = *parse_currency("EUR");
+  EXPECT_EQ(verdict(set_quantity(cart, foreign, 1)), 'i');
+  Offer dear = mug(Money::kMaxMinor);
+  dear.product_id = "crown";
+  EXPECT_EQ(verdict(set_quantity(cart, dear, 1)), 'i');
+  EXPECT_EQ(verdict(set_quantity(open_cart(), dear, 1)), '+');
+  EXPECT_EQ(verdict(set_quantity(open_cart(), dear, 2)), 'i');
+}
+
+TEST(Cart, WhatHasNoTotalAtTodaysPricesLeavesAtReview) {
+  Offer foreign = mug();
+  foreign.price.currency = *parse_currency("EUR");
+  for (const Offer& today : {mug(Money::kMaxMinor), foreign}) {
+    Cart cart = open_cart();
+    carry_out(cart, set_quantity(cart, cake(), 1));
+    carry_out(cart, set_quantity(cart, mug(), 2));
+    const Offer offers[] = {today, cake()};
+    carry_out(cart, reprice(cart, offers));
+    EXPECT_EQ(cart.line_of("mug"), nullptr);
+    EXPECT_EQ(total(cart.lines), Money{199});
+    EXPECT_EQ(verdict(reprice(cart, offers)), '.');
+  }
+}
+
+/// Of a cart that was filled before this was refused.
+TEST(Cart, WhatHasNoTotalCanBeTakenOut) {
+  Cart cart = filled_cart();
+  cart.lines[1].price.currency = *parse_currency("EUR");
+  EXPECT_EQ(verdict(set_quantity(cart, cake(), 0)), '+');
+}
+
 TEST(Cart, OnlyTheTotalThatWasShownChecksOut) {
   EXPECT_EQ(verdict(check_out(filled_cart(), {"c1", "p1", {698}})), 'c');
   EXPECT_EQ(verdict(check_out(filled_cart(), {"c1", "", {699}})), 'i');
@@ -110,8 +145,8 @@ TEST(Cart, QuantitiesAndLinesAreLimited) {
 }
 
 TEST(Cart, ATotalBeyondAnAmountIsRefused) {
-  Cart cart = open_cart();
-  carry_out(cart, set_quantity(cart, mug(Money::kMaxMinor), 2));
+  Cart cart = filled_cart();
+  cart.lines[0].price = {Money::kMaxMinor};
   EXPECT_EQ(verdict(check_out(cart, {"c1", "p1", {1}})), 'i');
 }
 
