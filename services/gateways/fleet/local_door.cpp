@@ -25,11 +25,11 @@ class LocalDoor::Channel final : public Line {
     return true;
   }
   void end(Ending why) override {
-    is_full_ = why == Ending::kFull;
+    is_full_ = why == Ending::kFull || why == Ending::kCrowded;
     is_over_ = true;
   }
   [[nodiscard]] bool is_over() const noexcept { return is_over_; }
-  /// It is over because there are as many robots as may be.
+  /// It is over because there are as many as may be.
   [[nodiscard]] bool is_full() const noexcept { return is_full_; }
 
  private:
@@ -41,7 +41,7 @@ class LocalDoor::Channel final : public Line {
 
 LocalDoor::Known LocalDoor::open(const std::string& bot_id) {
   auto channel = std::make_shared<Channel>(*outgoing_, bot_id);
-  auto session = robots_->open(channel, true);
+  auto session = robots_->open_local(channel);
   Known known{std::move(channel), std::move(session)};
   const std::lock_guard lock(mutex_);
   if (known.session) known_[bot_id] = known;

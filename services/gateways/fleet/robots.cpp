@@ -19,34 +19,57 @@ constexpr std::int32_t kMaxFloor = 1 << 20;  ///< cells, across and down
 
 }  // namespace
 
-template <class Body>
-void Robots::locked(const Body& body) {
-  After after;
-  {
-    const std::lock_guard lock(mutex_);
-    body(after);
-  }
-  for (const auto& call : after) call();
-}
-
 // --- From the doors
 
-std::shared_ptr<Session> Robots::open(std::shared_ptr<Line> line, bool is_local) {
+std::shared_ptr<Session> Robots::open(std::shared_ptr<Line> line, std::string peer) {
+  return begin(std::move(line), std::move(peer), false);
+}
+
+std::shared_ptr<Session> Robots::open_local(std::shared_ptr<Line> line) {
+  return begin(std::move(line), "local", true);
+}
+
+Robots::Ref Robots::begin(std::shared_ptr<Line> line, std::string peer, bool is_local) {
   Ref session;
   locked([&](After& after) {
     if (is_closed_) return;
-    if (strangers_.size() >= options_.max_strangers) {
-      end(strangers_.begin()->second->shared_from_this(), Ending::kFull, after);
-    }
     session = std::make_shared<Session>();
     session->line = std::move(line);
     session->is_local = is_local;
+    session->peer = std::move(peer);
     session->heard_ns = ports_.now_ns();
     session->silent_after_ns = options_.hello_ms * kMillisecond;
-    become_stranger(*session);
     sessions_.insert(session);
+    become_stranger(*session, after);
   });
   return session;
+}
+
+void Robots::become_stranger(Session& session, After& after) {
+  session.state = State::kNew;
+  session.stranger_ns = ports_.now_ns();
+  strangers_.add(session);
+  if (Session* out = strangers_.one_too_many()) {
+    end(out->shared_from_this(), Ending::kCrowded, after);
+  }
+}
+
+void Robots::become_greeting(const Ref& session, const fleetpb::Hello& hello, After& after) {
+  const auto before = greeting_.find(hello.bot_id());
+  if (before != greeting_.end()) {
+    const Ref older = before->second;
+    // A local controller could not tell which of its Hellos is meant.
+    if (!older->is_local) {
+      reject(older, 0, {fleetpb::FENCED, "the robot has connected anew"}, after);
+    }
+    end(older, Ending::kFenced, after);
+  }
+  strangers_.remove(*session);
+  greeting_[hello.bot_id()] = session;
+  session->bot_id = hello.bot_id();
+  session->hello = hello;
+  session->hello.clear_secret();
+  session->state = State::kGreeting;
 }
 
 void Robots::heard(const Ref& session, fleetpb::FromRobot message, std::function<void()> done) {
@@ -99,11 +122,7 @@ void Robots::on_hello(const Ref& session, const fleetpb::Hello& hello, bool is_a
     return reject(session, 0, {fleetpb::INVALID, "that is no robot's id"}, after);
   }
   if (!has_room_for(hello.bot_id())) return end(session, Ending::kFull, after);
-  strangers_.erase(std::exchange(session->stranger, 0));
-  session->bot_id = hello.bot_id();
-  session->hello = hello;
-  session->hello.clear_secret();
-  session->state = State::kGreeting;
+  become_greeting(session, hello, after);
 }
 
 void Robots::on_heartbeat(const Ref& session, const fleetpb::Heartbeat& heartbeat, After& after) {
@@ -178,7 +197,8 @@ void Robots::on_welcome(const Ref& session,
     if (answer) {
       admit(session, *answer, after);
     } else if (answer.error().is_refusal()) {
-      become_stranger(*session);
+      greeting_.erase(session->bot_id);
+      become_stranger(*session, after);
       reject(session, 0, answer.error(), after);
     } else {
       try_later(*session);
@@ -188,6 +208,7 @@ void Robots::on_welcome(const Ref& session,
 }
 
 void Robots::admit(const Ref& session, const depotpb::HelloResponse& welcome, After& after) {
+  greeting_.erase(session->bot_id);
   session->epoch = welcome.epoch();
   const auto before = by_bot_.find(session->bot_id);
   if (before != by_bot_.end()) {
@@ -386,10 +407,11 @@ void Robots::reject(const Ref& session, std::uint64_t sequence, const CallFailur
 void Robots::end(const Ref& session, Ending why, After& after) {
   if (session->state == State::kOver) return;
   const bool was_open = session->state == State::kOpen;
+  if (session->state == State::kGreeting) greeting_.erase(session->bot_id);
   session->state = State::kOver;
   set_told(session, {}, false);
   sessions_.erase(session);
-  strangers_.erase(session->stranger);
+  strangers_.remove(*session);
   ++numbers_.ended[why];
   for (Pending& report : session->pending) after.push_back(std::move(report.done));
   session->pending.clear();
@@ -416,73 +438,6 @@ void Robots::close() {
     is_closed_ = true;
     const std::set<Ref> all = sessions_;
     for (const Ref& session : all) end(session, Ending::kClosing, after);
-  });
-}
-
-// --- Time
-
-void Robots::tick() {
-  locked([&](After& after) {
-    const BootNanos now = ports_.now_ns();
-    const std::set<Ref> all = sessions_;
-    for (const Ref& session : all) watch(session, now, after);
-    tell_depot_who_was_heard(now, after);
-  });
-}
-
-void Robots::watch(const Ref& session, BootNanos now, After& after) {
-  // Whom we do not read we cannot hear.
-  const bool is_read = session->pending.size() < kMaxPending;
-  const bool is_silent = is_read && now - session->heard_ns > session->silent_after_ns;
-  const bool is_new = session->state == State::kNew;
-  if (is_silent || (is_new && now - session->stranger_ns > options_.hello_ms * kMillisecond)) {
-    return end(session, Ending::kSilent, after);
-  }
-  if (!session->unacked.empty() && now - session->told_ns > options_.resend_ms * kMillisecond) {
-    session->told_ns = now;
-    for (const fleetpb::ToRobot& directive : session->unacked) {
-      ++numbers_.resent;
-      send(session, directive, after);
-      if (session->state == State::kOver) return;
-    }
-  }
-  pump(session, after);
-  const bool is_due = now - session->shown_ns >= options_.positions_ms * kMillisecond;
-  if (!session->has_moved || !is_due) return;
-  session->has_moved = false;
-  session->shown_ns = now;
-  after.push_back([this, bot_id = session->bot_id, at = session->at] { ports_.show(bot_id, at); });
-}
-
-void Robots::tell_depot_who_was_heard(BootNanos now, After& after) {
-  if (heartbeats_under_way_ || now - heartbeats_ns_ < options_.heartbeats_ms * kMillisecond) return;
-  heartbeats_ns_ = now;
-  depotpb::HeartbeatsRequest request;
-  for (const auto& [bot_id, session] : by_bot_) {
-    if (!std::exchange(session->heard_since_told, false)) continue;
-    depotpb::BotConnection* connection = request.add_heard();
-    connection->set_bot_id(bot_id);
-    connection->set_epoch(session->epoch);
-  }
-  if (request.heard_size() == 0) return;
-  heartbeats_under_way_ = true;
-  after.push_back([this, request] {
-    ports_.depot.heartbeats(request, [this](auto response) { on_heartbeats(response); });
-  });
-}
-
-void Robots::on_heartbeats(
-    const std::expected<depotpb::HeartbeatsResponse, CallFailure>& response) {
-  locked([&](After& after) {
-    heartbeats_under_way_ = false;
-    if (!response) return;  // the depot counts us in with the next
-    for (const depotpb::BotConnection& over : response->over()) {
-      const auto found = by_bot_.find(over.bot_id());
-      if (found == by_bot_.end() || found->second->epoch != over.epoch()) continue;
-      const Ref session = found->second;
-      reject(session, 0, {fleetpb::FENCED, "the robot has connected anew"}, after);
-      end(session, Ending::kFenced, after);
-    }
   });
 }
 

@@ -22,6 +22,7 @@
 
 #include "services/gateways/fleet/depot_door.h"
 #include "services/gateways/fleet/session.h"
+#include "services/gateways/fleet/strangers.h"
 
 namespace mallbots::fleet {
 
@@ -62,11 +63,14 @@ class Robots {
   /// Reports whose answers the depot keeps.
   static constexpr std::uint64_t kAnswersKept = 64;
 
-  Robots(Ports ports, const RobotsOptions& options) : ports_(std::move(ports)), options_(options) {}
+  Robots(Ports ports, const RobotsOptions& options)
+      : ports_(std::move(ports)), options_(options), strangers_(options.max_strangers) {}
 
-  /// A stranger until its Hello; where there are as many as may be, the oldest of them ends. Null:
-  /// closed.
-  [[nodiscard]] std::shared_ptr<Session> open(std::shared_ptr<Line> line, bool is_local);
+  /// A stranger until its Hello, from that address; where there are as many as may be, one of them
+  /// ends. Null: closed.
+  [[nodiscard]] std::shared_ptr<Session> open(std::shared_ptr<Line> line, std::string peer);
+  /// The same, of a local controller.
+  [[nodiscard]] std::shared_ptr<Session> open_local(std::shared_ptr<Line> line);
   /// `done` when the message needs nothing more: answered, or its connection is over.
   void heard(const std::shared_ptr<Session>& session, fleetpb::FromRobot message,
              std::function<void()> done);
@@ -87,7 +91,14 @@ class Robots {
   using After = std::vector<std::function<void()>>;  ///< without the lock
 
   template <class Body>
-  void locked(const Body& body);
+  void locked(const Body& body) {
+    After after;
+    {
+      const std::lock_guard lock(mutex_);
+      body(after);
+    }
+    for (const auto& call : after) call();
+  }
   void hear(const Ref& session, Pending& heard, bool is_admitted, After& after);
   void on_hello(const Ref& session, const fleetpb::Hello& hello, bool is_admitted, After& after);
   void on_heartbeat(const Ref& session, const fleetpb::Heartbeat& heartbeat, After& after);
@@ -99,15 +110,13 @@ class Robots {
   void on_list(const Ref& session, const std::expected<depotpb::ShoppingList, CallFailure>& list);
   void on_heartbeats(const std::expected<depotpb::HeartbeatsResponse, CallFailure>& response);
 
-  void become_stranger(Session& session) {
-    session.state = Session::State::kNew;
-    session.stranger = ++last_stranger_;
-    session.stranger_ns = ports_.now_ns();
-    strangers_.emplace(session.stranger, &session);
-  }
+  [[nodiscard]] Ref begin(std::shared_ptr<Line> line, std::string peer, bool is_local);
+  void become_stranger(Session& session, After& after);
+  void become_greeting(const Ref& session, const fleetpb::Hello& hello, After& after);
   /// Where it has an older connection, that one is about to end.
   [[nodiscard]] bool has_room_for(const std::string& bot_id) const {
-    return sessions_.size() - strangers_.size() < options_.max_robots || by_bot_.contains(bot_id);
+    return sessions_.size() - strangers_.size() < options_.max_robots || by_bot_.contains(bot_id) ||
+           greeting_.contains(bot_id);
   }
   void pump(const Ref& session, After& after);
   void say_hello(const Ref& session, After& after);
@@ -127,10 +136,10 @@ class Robots {
   RobotsOptions options_;
   mutable std::mutex mutex_;
   std::set<Ref> sessions_;
-  std::map<std::uint64_t, Session*> strangers_;  ///< those of them that are new, oldest first
-  std::uint64_t last_stranger_ = 0;
-  std::unordered_map<std::string, Ref> by_bot_;   ///< open ones
-  std::unordered_map<std::string, Ref> by_list_;  ///< by told_list
+  Strangers strangers_;                            ///< those of them that are new
+  std::unordered_map<std::string, Ref> greeting_;  ///< by bot, those that wait for a Welcome
+  std::unordered_map<std::string, Ref> by_bot_;    ///< open ones
+  std::unordered_map<std::string, Ref> by_list_;   ///< by told_list
   FleetNumbers numbers_;
   BootNanos heartbeats_ns_ = 0;
   bool heartbeats_under_way_ = false;

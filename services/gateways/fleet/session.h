@@ -23,7 +23,8 @@ enum class Ending : std::uint8_t {
   kSlow,         ///< it does not read what it is told
   kSilent,       ///< no Hello in time, or three heartbeats missed
   kOffline,      ///< the depot counts it as offline: it has to say Hello
-  kFull,         ///< there are as many robots, or streams without Hello, as may be
+  kFull,         ///< there are as many robots as may be
+  kCrowded,      ///< too many streams without Hello, and most of them from where it is
   kClosing,      ///< the gateway ends
 };
 
@@ -48,8 +49,9 @@ struct Session : std::enable_shared_from_this<Session> {
 
   std::shared_ptr<Line> line;
   bool is_local = false;
+  std::string peer;  ///< the address it comes from; local ones are all one
   State state = State::kNew;
-  std::uint64_t stranger = 0;  ///< new: it was the how manieth; else 0
+  std::uint64_t stranger = 0;  ///< new: its number (Strangers); else 0
   BootNanos stranger_ns = 0;   ///< new: since then
   std::string bot_id;
   fleetpb::Hello hello;

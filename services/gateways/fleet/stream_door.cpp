@@ -35,11 +35,18 @@ grpc::Status status_of(Ending why) {
       return {grpc::StatusCode::UNAVAILABLE, "the depot missed the robot: connect again"};
     case Ending::kFull:
       return {grpc::StatusCode::RESOURCE_EXHAUSTED, "there are as many robots as may be"};
+    case Ending::kCrowded:
+      return {grpc::StatusCode::UNAVAILABLE,
+              "too many streams without Hello from your address: connect again and say Hello"};
     case Ending::kClosing:
       return {grpc::StatusCode::UNAVAILABLE, "the gateway ends: connect again"};
   }
   return grpc::Status::OK;
 }
+
+/// "ipv4:10.0.0.7:40123" or "ipv6:%5Bfd00::7%5D:40123" without the port, which every connection has
+/// anew.
+std::string address_of(const std::string& peer) { return peer.substr(0, peer.rfind(':')); }
 
 /// Of bytes: with messages, gRPC would end the stream at the first one that does not read.
 using Reactor = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
@@ -204,7 +211,7 @@ class StreamDoor::Impl::Stream final : public Reactor {
   Stream(Robots& robots, grpc::CallbackServerContext& context)
       : robots_(robots),
         pipe_(std::make_shared<Pipe>(*this, context)),
-        session_(robots.open(pipe_, false)) {}
+        session_(robots.open(pipe_, address_of(context.peer()))) {}
   /// After it was given to gRPC's care.
   void start() {
     if (session_ == nullptr) return pipe_->end(Ending::kClosing);

@@ -1,5 +1,5 @@
-// Who has a place at the gateway, without sockets and without a depot: Hello in time, strangers
-// that take no robot's place; and connections that are nothing yet.
+// Who has a place at the gateway, without a depot: Hello in time, one Hello per credential,
+// strangers that take no robot's place; and connections that are nothing yet.
 #include <arpa/inet.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
@@ -11,16 +11,18 @@
 #include <chrono>
 #include <optional>
 
+#include "services/gateways/fleet/fleet.grpc.pb.h"
 #include "services/gateways/fleet/stream_door.h"
 
 namespace mallbots::fleet {
 namespace {
 
-/// Welcomes everybody at once.
+/// Welcomes everybody at once, unless it is away.
 class GladDepot final : public DepotDoor {
  public:
   void hello(const DepotCall&, const depotpb::HelloRequest&,
              Then<depotpb::HelloResponse> then) override {
+    if (is_away) return then(std::unexpected(CallFailure{}));
     depotpb::HelloResponse welcome;
     welcome.set_epoch(++epoch_);
     welcome.set_heartbeat_ms(3'000);
@@ -43,6 +45,8 @@ class GladDepot final : public DepotDoor {
   void stream_ended(const DepotCall&, const depotpb::BotConnection&, Then<void> then) override {
     then({});
   }
+
+  bool is_away = false;
 
  private:
   std::uint64_t epoch_ = 0;
@@ -67,9 +71,9 @@ struct Caller {
 
 class RobotsTest : public testing::Test {
  protected:
-  Caller call() {
+  Caller call(const std::string& peer = "ipv4:10.0.0.1") {
     Caller caller;
-    caller.session = robots_.open(caller.line, false);
+    caller.session = robots_.open(caller.line, peer);
     return caller;
   }
   void say(const Caller& caller, const fleetpb::FromRobot& message) {
@@ -116,8 +120,83 @@ TEST_F(RobotsTest, StrangersTakeNoPlaceOfRobots) {
   EXPECT_TRUE(robot("b2").line->is_welcomed);
   EXPECT_EQ(robots_.numbers().open,
             4U);  // the two, and the strangers but for those they pushed out
-  EXPECT_EQ(strangers.front().line->ended, Ending::kFull);
+  EXPECT_EQ(strangers.front().line->ended, Ending::kCrowded);
   EXPECT_FALSE(strangers.back().line->ended);
+}
+
+TEST_F(RobotsTest, AFloodFromOneAddressDrivesOutNobodyElse) {
+  const Caller elsewhere = call("ipv4:10.0.0.2");
+  for (int i = 0; i < 1'000; ++i) call();
+  EXPECT_FALSE(elsewhere.line->ended);
+  const Caller late = call("ipv4:10.0.0.3");
+  call();
+  hello(elsewhere, "b1");
+  hello(late, "b2");
+  EXPECT_TRUE(elsewhere.line->is_welcomed);
+  EXPECT_TRUE(late.line->is_welcomed);
+}
+
+TEST_F(RobotsTest, OfAddressesWithOneStrangerEachTheOldestGoes) {
+  const Caller first = call("ipv4:10.0.0.1");
+  const Caller second = call("ipv4:10.0.0.2");
+  const Caller third = call("ipv4:10.0.0.3");
+  const Caller newcomer = call("ipv4:10.0.0.4");
+  EXPECT_EQ(first.line->ended, Ending::kCrowded);
+  for (const Caller& caller : {second, third, newcomer}) EXPECT_FALSE(caller.line->ended);
+}
+
+TEST_F(RobotsTest, OneCredentialHoldsOnePlaceWhileTheDepotIsAway) {
+  depot_.is_away = true;
+  std::vector<Caller> again;
+  for (int i = 0; i < 20; ++i) again.push_back(robot("b1"));
+  EXPECT_EQ(robots_.numbers().open, 1U);
+  EXPECT_EQ(robots_.numbers().ended.at(Ending::kFenced), 19U);
+  EXPECT_FALSE(again.back().line->ended);
+  const Caller other = robot("b2");
+  EXPECT_FALSE(other.line->ended);
+  EXPECT_EQ(robot("b3").line->ended, Ending::kFull);
+  depot_.is_away = false;
+  pass(600);
+  EXPECT_TRUE(again.back().line->is_welcomed);
+  EXPECT_TRUE(other.line->is_welcomed);
+}
+
+TEST_F(RobotsTest, AHelloThatWaitsLeavesTheOpenConnectionAlone) {
+  const Caller open = robot("b1");
+  depot_.is_away = true;
+  const Caller gave_up = robot("b1");
+  const Caller waits = robot("b1");
+  EXPECT_EQ(gave_up.line->ended, Ending::kFenced);
+  EXPECT_FALSE(open.line->ended);
+  robots_.ended(gave_up.session);
+  depot_.is_away = false;
+  pass(600);
+  EXPECT_TRUE(waits.line->is_welcomed);
+  EXPECT_EQ(open.line->ended, Ending::kFenced);
+  EXPECT_EQ(robots_.numbers().open, 1U);
+}
+
+TEST_F(RobotsTest, WhoIsPutOutOfACrowdIsToldSo) {
+  const auto door = StreamDoor::open(robots_, {});
+  ASSERT_TRUE(door) << door.error().sentence();
+  const auto channel = grpc::CreateChannel("127.0.0.1:" + std::to_string((*door)->port()),
+                                           grpc::InsecureChannelCredentials());
+  const auto stub = fleetpb::Fleet::NewStub(channel);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{20});
+  const auto stream = stub->Connect(&context);
+  fleetpb::FromRobot heartbeat;
+  heartbeat.mutable_heartbeat();
+  fleetpb::ToRobot answer;
+  ASSERT_TRUE(stream->Write(heartbeat) && stream->Read(&answer));
+  EXPECT_EQ(answer.reject().code(), fleetpb::SAY_HELLO);  // it is there
+  for (int i = 0; i < 3; ++i) call("ipv4:127.0.0.1");
+  EXPECT_FALSE(stream->Read(&answer));
+  const grpc::Status status = stream->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_NE(status.error_message().find("without Hello"), std::string::npos)
+      << status.error_message();
+  robots_.close();
 }
 
 TEST_F(RobotsTest, OneRobotMoreIsEndedUnlessItIsOneOfThem) {
