@@ -1,4 +1,4 @@
-// A whole service with retry, dead letters and metrics: first_handler RUNTIME_DIR
+// A whole service with retry, dead letters and metrics: first_handler [RUNTIME_DIR]
 #include <iostream>
 
 #include "clients/toolkit/middleware/retry.h"
@@ -14,8 +14,9 @@ Handled greet(Context& context, const Message& user) {
   return {};
 }
 
-int main(int /*count*/, char** arguments) {
-  auto connection = client::Connection::open({.runtime_dir = arguments[1], .name = "greeter"});
+int main(int count, char** arguments) {
+  auto connection =
+      client::Connection::open({.runtime_dir = count > 1 ? arguments[1] : "", .name = "greeter"});
   if (!connection) return std::cerr << connection.error().sentence() << '\n', 1;
   ShmBus bus{**connection};
   const auto registry = std::make_shared<prometheus::Registry>();

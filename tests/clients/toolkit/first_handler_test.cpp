@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "tests/clients/fixture.h"
+#include "tests/support/temp_dir.h"
 #include "tests/support/text_file.h"
 
 namespace mallbots::test {
@@ -39,6 +40,14 @@ TEST_F(FirstHandlerTest, GreetsBuriesCountsAndLeavesWithGrace) {
         "messages_processing_duration_seconds{handler=\"greet\",topic=\"users\",quantile=\"0."
         "99\"}"})
     EXPECT_NE(metrics.find(line), std::string::npos) << line << '\n' << metrics;
+}
+
+TEST(FirstHandler, WithoutAFolderLooksForTheBrokerWhereItIsByDefault) {
+  const TempDir nowhere;
+  const Finished said =
+      run({binary("first_handler")}, {.environment = {{"XDG_RUNTIME_DIR", nowhere / "run"}}});
+  EXPECT_EQ(said.ended.signal, 0);
+  EXPECT_NE(said.errors.find("mallbots/default"), std::string::npos) << said.errors;
 }
 
 TEST(ToolkitReadme, ShowsTheFirstHandlerThatIsTested) {
