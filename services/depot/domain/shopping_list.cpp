@@ -262,6 +262,15 @@ ListDecision take_inventory(const ShoppingList& list, std::span<const ItemCount>
   if (list.status != kActive || list.phase != Phase::kAtDepot) return not_now(list, "counted");
   for (const ItemCount& item : counted) {
     const std::uint32_t wanted = wanted_of(list, item.product_id);
+    // Whoever counts none of it has mistaken it for one that is there.
+    if (wanted == 0) {
+      return refuse(RefusalKind::kInvalid,
+                    fmt::format("product '{}' is not on the list", item.product_id));
+    }
+    if (std::ranges::count(counted, item.product_id, &ItemCount::product_id) > 1) {
+      return refuse(RefusalKind::kInvalid,
+                    fmt::format("product '{}' is counted more than once", item.product_id));
+    }
     if (item.quantity > wanted) {
       return refuse(RefusalKind::kInvalid, fmt::format("{} of product '{}' are counted, {} wanted",
                                                        item.quantity, item.product_id, wanted));

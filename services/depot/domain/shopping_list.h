@@ -153,7 +153,8 @@ struct OrderedItem {
 [[nodiscard]] ListDecision arrive_at_depot(const ShoppingList& list, std::string_view bot_id);
 /// The robot has been offline for longer than the grace time.
 [[nodiscard]] ListDecision strand(const ShoppingList& list, std::string_view bot_id);
-/// The staff's count; products left out were not there. Nothing counts more than was wanted.
+/// The staff's count: products of the list, each once and no more than was wanted; those left out
+/// were not there.
 [[nodiscard]] ListDecision take_inventory(const ShoppingList& list,
                                           std::span<const ItemCount> counted);
 [[nodiscard]] ListDecision cancel(const ShoppingList& list, std::string_view reason);

@@ -154,6 +154,20 @@ TEST(ShoppingList, NoMoreThanWantedIsCounted) {
   EXPECT_EQ(verdict(take_inventory(list_at(At::kDepot), hat)), 'i');
 }
 
+TEST(ShoppingList, WhatIsNotOnTheListIsNotCountedAsNoneEither) {
+  const ItemCount a_typing_error[] = {{"mug", 5}, {"mgu", 0}};
+  EXPECT_EQ(verdict(take_inventory(list_at(At::kDepot), a_typing_error)), 'i');
+  const ItemCount none_of_it[] = {{"mug", 5}, {"cake", 0}};
+  EXPECT_EQ(verdict(take_inventory(list_at(At::kDepot), none_of_it)), '+');
+}
+
+TEST(ShoppingList, AProductIsCountedOnceSoThatNoUnitIsLost) {
+  const ItemCount in_two_parts[] = {{"mug", 2}, {"mug", 3}};
+  EXPECT_EQ(verdict(take_inventory(list_at(At::kDepot), in_two_parts)), 'i');
+  const ItemCount none_first[] = {{"mug", 0}, {"mug", 5}};
+  EXPECT_EQ(verdict(take_inventory(list_at(At::kDepot), none_first)), 'i');
+}
+
 TEST(ShoppingList, ACanceledListNamesTheRobotThatHasCargo) {
   const auto active = cancel(list_at(At::kStore), "the order was cancelled");
   EXPECT_EQ(std::get<ListCanceled>(active->front()).bot_id, "b1");
