@@ -217,9 +217,9 @@ Outcome<void> Depot::schedule(Unit& unit) {
   }
 }
 
-Outcome<void> Depot::free_bot(Unit& unit, std::string_view bot_id) {
+Outcome<void> Depot::free_bot(Unit& unit, std::string_view bot_id, std::string_view list_id) {
   MALLBOTS_OUTCOME(bot, load_bot(unit.transaction, bot_id));
-  MALLBOTS_OUTCOME(freed, carry_out(unit, *bot, finish_list(*bot)));
+  MALLBOTS_OUTCOME(freed, carry_out(unit, *bot, finish_list(*bot, list_id)));
   return schedule(unit);
 }
 
@@ -273,7 +273,7 @@ Outcome<void> Depot::accepted(const Reporter& who) {
 Outcome<void> Depot::decline(const Reporter& who) {
   return report(who, [&](Unit& unit, ShoppingList& list, Bot&) -> Outcome<void> {
     MALLBOTS_OUTCOME(back, carry_out(unit, list, give_back(list, who.bot_id)));
-    return free_bot(unit, who.bot_id);
+    return free_bot(unit, who.bot_id, who.list_id);
   });
 }
 
@@ -309,7 +309,7 @@ Outcome<void> Depot::emptied(const Reporter& who) {
       return std::unexpected(
           Refusal{RefusalKind::kWrongState, "the list was not canceled: bring it to the depot"});
     }
-    return free_bot(unit, who.bot_id);
+    return free_bot(unit, who.bot_id, who.list_id);
   });
 }
 
@@ -350,7 +350,7 @@ Outcome<void> Depot::take_inventory(std::string_view list_id, std::span<const It
     const std::string bot_id = list->bot_id;
     MALLBOTS_OUTCOME(done, carry_out(unit, *list, depot::take_inventory(*list, counted)));
     if (bot_id.empty()) return {};
-    return free_bot(unit, bot_id);
+    return free_bot(unit, bot_id, list_id);
   });
 }
 
@@ -368,7 +368,7 @@ Outcome<void> Depot::tick() {
       const std::string bot_id = list.bot_id;
       MALLBOTS_OUTCOME(back, carry_out(unit, list, give_back(list, bot_id)));
       MALLBOTS_OUTCOME(bot, load_bot(unit.transaction, bot_id));
-      MALLBOTS_OUTCOME(freed, carry_out(unit, *bot, finish_list(*bot)));
+      MALLBOTS_OUTCOME(freed, carry_out(unit, *bot, finish_list(*bot, list.id)));
     }
     MALLBOTS_OUTCOME(lost, lost_bots(unit.transaction, now - options_.stranded_ms));
     for (Bot& bot : *lost) {
@@ -376,7 +376,7 @@ Outcome<void> Depot::tick() {
       const ListDecision decision = strand(*list, bot.id);
       if (!decision || decision->empty()) continue;  // at the depot, or another's already
       MALLBOTS_OUTCOME(stranded, carry_out(unit, *list, decision));
-      MALLBOTS_OUTCOME(freed, carry_out(unit, bot, finish_list(bot)));
+      MALLBOTS_OUTCOME(freed, carry_out(unit, bot, finish_list(bot, list->id)));
     }
     return schedule(unit);
   });
@@ -433,7 +433,7 @@ Handled Depot::cancel(Context& context, const depotapi::CancelShoppingList& comm
   const std::string idle_bot = list->status == ListStatus::kAssigned ? list->bot_id : "";
   const auto done = carry_out(unit, *list, depot::cancel(*list, command.reason()));
   if (!done || idle_bot.empty()) return handled(done);
-  return handled(free_bot(unit, idle_bot));
+  return handled(free_bot(unit, idle_bot, list->id));
 }
 
 Handled Depot::on_order_canceled(Context& context, const ordersapi::OrderCanceled& event) {

@@ -59,6 +59,7 @@ class Depot {
     std::uint64_t sequence = 0;
   };
   [[nodiscard]] Outcome<void> accepted(const Reporter& who);
+  /// Of a list that was taken back meanwhile: done already; what the robot has now it keeps.
   [[nodiscard]] Outcome<void> decline(const Reporter& who);
   [[nodiscard]] Outcome<void> started(const Reporter& who);
   [[nodiscard]] Outcome<void> arrived_at_store(const Reporter& who, std::string_view store_id);
@@ -122,7 +123,8 @@ class Depot {
   [[nodiscard]] Outcome<void> schedule(Unit& unit);
   [[nodiscard]] toolkit::Handled refuse_list(Unit& unit,
                                              const depotapi::CancelShoppingList& command);
-  [[nodiscard]] Outcome<void> free_bot(Unit& unit, std::string_view bot_id);
+  [[nodiscard]] Outcome<void> free_bot(Unit& unit, std::string_view bot_id,
+                                       std::string_view list_id);
 
   Units units_;
   toolkit::Clock* clock_;

@@ -68,8 +68,8 @@ BotDecision take_list(const Bot& bot, std::string_view list_id) {
   return Events{BotActivated{std::string(list_id)}};
 }
 
-BotDecision finish_list(const Bot& bot) {
-  if (bot.list_id.empty()) return Events{};
+BotDecision finish_list(const Bot& bot, std::string_view list_id) {
+  if (bot.list_id.empty() || bot.list_id != list_id) return Events{};
   return Events{BotIdled{}};
 }
 

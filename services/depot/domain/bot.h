@@ -52,8 +52,9 @@ using BotDecision = Decision<std::vector<BotEvent>>;
 /// kConflict: not the epoch of the robot's last stream.
 [[nodiscard]] Decision<void> check_epoch(const Bot& bot, std::uint64_t epoch);
 [[nodiscard]] BotDecision take_list(const Bot& bot, std::string_view list_id);
-/// Completed, declined, taken away, or canceled with the cargo emptied.
-[[nodiscard]] BotDecision finish_list(const Bot& bot);
+/// Completed, declined, taken away, or canceled with the cargo emptied. Nothing happens if the
+/// robot has another list, or none.
+[[nodiscard]] BotDecision finish_list(const Bot& bot, std::string_view list_id);
 /// Of an older epoch: nothing happens, the robot is connected anew.
 [[nodiscard]] BotDecision go_offline(const Bot& bot, std::uint64_t epoch);
 

@@ -130,6 +130,36 @@ TEST_F(DepotTest, ADeclinedListGoesToTheNextRobotAndKeepsItsPlace) {
   EXPECT_EQ(depot_->bot("b1")->status, BotStatus::kIdle);
 }
 
+TEST_F(DepotTest, DecliningAListThatIsNotInHandFreesNoRobot) {
+  const std::string in_hand = available_list("o1");
+  const auto welcome = depot_->hello("b1", "Robbie").value();
+  ASSERT_TRUE(depot_->started({"b1", welcome.epoch, in_hand}));
+  const std::string waiting = available_list("o2");
+  ASSERT_TRUE(depot_->decline({"b1", welcome.epoch, waiting}));
+  EXPECT_EQ(depot_->bot("b1")->list_id, in_hand);
+  EXPECT_EQ(depot_->bot("b1")->status, BotStatus::kActive);
+  EXPECT_EQ(status(waiting), ListStatus::kAvailable);
+  EXPECT_TRUE(depot_->arrived_at_store({"b1", welcome.epoch, in_hand}, "s1"));
+}
+
+TEST_F(DepotTest, ADeclineThatComesAgainAfterTheOfferEndedLeavesTheNextListInHand) {
+  const std::string older = ask_for_list("o1")->id();
+  wall_.now_ms += 10;
+  const std::string offered = available_list("o2");
+  const auto welcome = depot_->hello("b1", "Robbie").value();
+  ASSERT_EQ(welcome.list_id, offered);
+  ASSERT_TRUE(depot_->stream_ended("b1", welcome.epoch));  // its Decline was on the way
+  wall_.now_ms += 10'001;
+  ASSERT_TRUE(depot_->tick());
+  ASSERT_TRUE(initiate(older).has_value());
+  const auto again = depot_->hello("b1", "Robbie").value();
+  ASSERT_EQ(again.list_id, older);
+  ASSERT_TRUE(depot_->decline({"b1", again.epoch, offered, 1}));
+  EXPECT_EQ(depot_->bot("b1")->list_id, older);
+  EXPECT_EQ(robot_of(older), "b1");
+  EXPECT_EQ(robot_of(offered), "");
+}
+
 TEST_F(DepotTest, AnOfferThatNobodyAnswersGoesToAnotherRobot) {
   const std::string id = available_list();
   ASSERT_TRUE(depot_->hello("b1", "Robbie"));

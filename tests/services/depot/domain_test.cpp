@@ -217,7 +217,9 @@ TEST(Bot, OneListAtATime) {
   carry_out(bot, take_list(bot, "l1"));
   EXPECT_EQ(verdict(take_list(bot, "l1")), '.');
   EXPECT_EQ(verdict(take_list(bot, "l2")), 's');
-  carry_out(bot, finish_list(bot));
+  EXPECT_EQ(verdict(finish_list(bot, "l2")), '.') << "it has another one";
+  EXPECT_EQ(bot.list_id, "l1");
+  carry_out(bot, finish_list(bot, "l1"));
   EXPECT_EQ(verdict(take_list(bot, "l2")), '+');
 }
 
