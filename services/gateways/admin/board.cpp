@@ -315,7 +315,8 @@ class Board::Drawing {
     hear<BotIdled>([this](const BotIdled& event, UnixMillis) {
       Bot& bot = bots_[event.id()];
       bot.list_id.clear();
-      bot.status = "idle";
+      // Its list was taken away while it was offline: offline it stays.
+      if (bot.status == "active") bot.status = "idle";
       show_bot(event.id());
     });
     hear<BotWentOffline>([this](const BotWentOffline& event, UnixMillis) {

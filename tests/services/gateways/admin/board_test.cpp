@@ -171,6 +171,24 @@ TEST_F(OnBoard, RobotsMoveAndGo) {
   EXPECT_EQ(rows(BoardTopic::kBots)["b1"]["status"], "active");  // its list is in hand still
 }
 
+TEST_F(OnBoard, ALostRobotStaysOfflineWhenItsListIsTakenAway) {
+  tell_of_order<depotapi::BotCameOnline>("b1");
+  depotapi::BotActivated activated;
+  activated.set_id("b1");
+  activated.set_list_id("l1");
+  tell(activated);
+  tell_of_order<depotapi::BotWentOffline>("b1");
+  tell_of_order<depotapi::BotIdled>("b1");
+  json bot = rows(BoardTopic::kBots)["b1"];
+  EXPECT_EQ(bot["status"], "offline");
+  EXPECT_EQ(bot["list_id"], "");
+  tell_of_order<depotapi::BotCameOnline>("b1");
+  EXPECT_EQ(rows(BoardTopic::kBots)["b1"]["status"], "idle");
+  tell(activated);
+  tell_of_order<depotapi::BotIdled>("b1");
+  EXPECT_EQ(rows(BoardTopic::kBots)["b1"]["status"], "idle");
+}
+
 TEST_F(OnBoard, StoresShowWhoAsksToTakePart) {
   storesapi::StoreCreated created;
   created.set_id("s1");
