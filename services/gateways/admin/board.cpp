@@ -36,11 +36,12 @@ class Board::Drawing {
     hear_stores();
   }
 
-  bool take(std::string_view name, std::string_view payload, UnixMillis at_ms) {
+  bool take(std::string_view name, std::string_view payload, UnixMillis at, std::string_view id) {
     const auto found = handlers_.find(std::string(name));
     if (found == handlers_.end()) return false;
     const std::scoped_lock lock(mutex_);
-    if (!found->second(payload, at_ms)) return false;
+    event_ = std::hash<std::string_view>{}(id);
+    if (!found->second(payload, at)) return false;
     ++figures_.events;
     return true;
   }
@@ -82,12 +83,27 @@ class Board::Drawing {
   template <class Event>
   void hear(std::function<void(const Event&, UnixMillis)> handle) {
     handlers_[toolkit::kMessageType<Event>.wire_name()] =
-        [handle = std::move(handle)](std::string_view payload, UnixMillis at_ms) {
+        [this, handle = std::move(handle)](std::string_view payload, UnixMillis at_ms) {
           Event event;
           if (!event.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return false;
+          if (was_taken(order_of(event))) return false;
           handle(event, at_ms);
           return true;
         };
+  }
+
+  template <class Event>
+  [[nodiscard]] std::string order_of(const Event& event) const {
+    if constexpr (requires { event.order_id(); }) return event.order_id();
+    const auto list = lists_.find(event.id());
+    return list == lists_.end() ? event.id() : list->second.order_id;
+  }
+
+  /// Whatever changes something of an order leaves a moment with it.
+  [[nodiscard]] bool was_taken(const std::string& order_id) const {
+    const auto order = orders_.find(order_id);
+    return order != orders_.end() &&
+           std::ranges::count(order->second.moments, event_, &Moment::event) > 0;
   }
 
   // --- Orders
@@ -165,6 +181,7 @@ class Board::Drawing {
     if (order.id.empty() && status == nullptr) meet_stranger(order_id);
     order.id = order_id;
     order.updated_ms = std::max(order.updated_ms, moment.at_ms);
+    moment.event = event_;
     order.moments.push_back(std::move(moment));
     if (status != nullptr) order.status = status;
     show_order(order_id);
@@ -315,8 +332,7 @@ class Board::Drawing {
     hear<BotIdled>([this](const BotIdled& event, UnixMillis) {
       Bot& bot = bots_[event.id()];
       bot.list_id.clear();
-      // Its list was taken away while it was offline: offline it stays.
-      if (bot.status == "active") bot.status = "idle";
+      if (bot.status == "active") bot.status = "idle";  // a lost one stays offline
       show_bot(event.id());
     });
     hear<BotWentOffline>([this](const BotWentOffline& event, UnixMillis) {
@@ -417,14 +433,16 @@ class Board::Drawing {
   std::deque<std::string> closed_;                              ///< orders, oldest first
   std::deque<std::string> strangers_;  ///< orders that were not known to be created, the same
   BoardFigures figures_;
+  std::size_t event_ = 0;  ///< that is being taken: its id's hash, which takes less room
 };
 
 Board::Board(std::string run, const BoardLimits& limits)
     : drawing_(std::make_unique<Drawing>(std::move(run), limits)) {}
 Board::~Board() = default;
 
-bool Board::take(std::string_view name, std::string_view payload, UnixMillis at_ms) {
-  return drawing_->take(name, payload, at_ms);
+bool Board::take(std::string_view name, std::string_view payload, UnixMillis at_ms,
+                 std::string_view id) {
+  return drawing_->take(name, payload, at_ms, id);
 }
 
 void Board::take_position(const std::string& bot_id, const BotPosition& position,
@@ -469,27 +487,8 @@ Board::Message Board::message_for(const Wish& wish, const Place& place) const {
   const Piece piece = drawing_->changes(wish.topic).next(place, wish.filter);
   Message message{.after = piece.after, .more = piece.more};
   if (!piece.is_news) return message;
-  std::string& text = message.text;
-  text = fmt::format(R"({{"op":"{}","topic":{},"run":"{}","from":{},"to":{},"more":{},"rows":[)",
-                     piece.from == 0 ? "snapshot" : "delta", text_of(json(wish.name)),
-                     drawing_->run(), piece.from, piece.to, piece.more);
-  std::string_view separator;
-  for (const std::string_view row : piece.rows) {
-    text.append(separator).append(row);
-    separator = ",";
-    if (!wish.with_moments) continue;
-    text.pop_back();
-    text.append(R"(,"moments":)")
-        .append(text_of(drawing_->moments_of(wish.filter.key)))
-        .append("}");
-  }
-  text.append(R"(],"removed":[)");
-  separator = {};
-  for (const std::string_view key : piece.removed) {
-    text.append(separator).append(text_of(json(key)));
-    separator = ",";
-  }
-  text.append("]}");
+  const json moments = wish.with_moments ? drawing_->moments_of(wish.filter.key) : json();
+  message.text = text_of(wish, piece, drawing_->run(), moments);
   return message;
 }
 

@@ -3,8 +3,10 @@
 // from the log whenever the gateway starts; `run` names the drawing.
 //
 // Events of one thing come in order, those of different topics in any: an order is shown once it
-// is known to be created, whatever was heard of it before. Taking an event again changes a row back
-// for a moment only if later ones come again, too; the log gives each once.
+// is known to be created, whatever was heard of it before. Outboxes publish at least once, under
+// one id: an event of an order, its list or its invoice is taken once for as long as the order is
+// kept. One of a robot, a store or a customer taken again changes a row back for a moment: those
+// after it come again, too.
 //
 // Closed orders go, with list and invoice, when there are kept_closed younger ones. What is heard
 // of an order that is not known to be created (yet, or any more) goes in the same way, when there
@@ -55,8 +57,9 @@ class Board {
   /// The broker's topics that are to be read, but for positions.
   [[nodiscard]] static std::vector<std::string> event_topics();
 
-  /// `name` as on the wire. False: it is none of the shop's, or cannot be read; nothing changed.
-  bool take(std::string_view name, std::string_view payload, UnixMillis at_ms);
+  /// `name` as on the wire, `id` the message's. False: it is none of the shop's, cannot be read, or
+  /// was taken before; nothing changed.
+  bool take(std::string_view name, std::string_view payload, UnixMillis at_ms, std::string_view id);
   struct BotPosition {
     double x = 0;  ///< column
     double y = 0;  ///< row

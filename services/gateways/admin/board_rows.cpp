@@ -38,6 +38,30 @@ json json_of(const std::vector<Moment>& moments) {
   return all;
 }
 
+std::string text_of(const Board::Wish& wish, const Piece& piece, std::string_view run,
+                    const json& moments) {
+  std::string text =
+      fmt::format(R"({{"op":"{}","topic":{},"run":"{}","from":{},"to":{},"more":{},"rows":[)",
+                  piece.from == 0 ? "snapshot" : "delta", text_of(json(wish.name)), run, piece.from,
+                  piece.to, piece.more);
+  std::string_view separator;
+  for (const std::string_view row : piece.rows) {
+    text.append(separator).append(row);
+    separator = ",";
+    if (!wish.with_moments) continue;
+    text.pop_back();
+    text.append(R"(,"moments":)").append(text_of(moments)).append("}");
+  }
+  text.append(R"(],"removed":[)");
+  separator = {};
+  for (const std::string_view key : piece.removed) {
+    text.append(separator).append(text_of(json(key)));
+    separator = ",";
+  }
+  text.append("]}");
+  return text;
+}
+
 std::string row_of(const Order& order, std::string_view customer_name) {
   json row = {{"id", order.id},
               {"status", order.status},

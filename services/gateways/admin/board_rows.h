@@ -1,5 +1,5 @@
 // What the board knows of one order, list, robot, invoice, store, and their rows as JSON
-// (README.md, "Who may do what", names the fields).
+// (README.md, "Who may do what", names the fields), and the message that carries them.
 //
 // Who calls: board.cpp, under the board's lock. Pure.
 #pragma once
@@ -20,6 +20,7 @@ struct Moment {
   std::string_view what;  ///< a literal
   std::string detail;
   UnixMillis at_ms = 0;
+  std::size_t event = 0;  ///< hash of its id
 };
 
 struct Order {
@@ -87,6 +88,10 @@ template <class Counts>
 /// "12.34 GBP"
 [[nodiscard]] std::string text_of(const runtimepb::Money& money);
 [[nodiscard]] nlohmann::json json_of(const std::vector<Moment>& moments);
+
+/// `moments` are put into each row, if they are wished for.
+[[nodiscard]] std::string text_of(const Board::Wish& wish, const Piece& piece, std::string_view run,
+                                  const nlohmann::json& moments);
 
 [[nodiscard]] std::string row_of(const Order& order, std::string_view customer_name);
 [[nodiscard]] std::string row_of(const std::string& id, const List& list, UnixMillis at_ms);

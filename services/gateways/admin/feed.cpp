@@ -98,7 +98,7 @@ void Feed::take(const client::Message& record) {
     return;
   }
   const toolkit::Message message(record);
-  (void)board_->take(message.name(), message.payload(), message.published_ms());
+  (void)board_->take(message.name(), message.payload(), message.published_ms(), message.id());
 }
 
 void Feed::measure() {

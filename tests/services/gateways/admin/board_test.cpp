@@ -23,10 +23,21 @@ using nlohmann::json;
 class OnBoard : public ::testing::Test {
  protected:
   template <class Event>
+  bool take(Board& board, const Event& event, const std::string& id) {
+    return board.take(toolkit::kMessageType<Event>.wire_name(), event.SerializeAsString(),
+                      ++now_ms_, id);
+  }
+  template <class Event>
+  bool take(const Event& event, const std::string& id) {
+    return take(board_, event, id);
+  }
+  template <class Event>
+  void tell(const Event& event, Board& board) {
+    EXPECT_TRUE(take(board, event, "event-" + std::to_string(now_ms_)));
+  }
+  template <class Event>
   void tell(const Event& event) {
-    std::string payload;
-    ASSERT_TRUE(event.SerializeToString(&payload));
-    EXPECT_TRUE(board_.take(toolkit::kMessageType<Event>.wire_name(), payload, ++now_ms_));
+    tell(event, board_);
   }
 
   /// All rows of a topic, by id.
@@ -139,6 +150,40 @@ TEST_F(OnBoard, WhatIsHeardBeforeTheOrderIsCreatedIsNotLost) {
   EXPECT_EQ(rows(BoardTopic::kOrders)["o1"]["customer_name"], "Ada");
 }
 
+TEST_F(OnBoard, AnEventThatIsPublishedAgainIsTakenOnce) {
+  create("o1");
+  tell_of_list<depotapi::ShoppingStarted>("l1", "o1", "b1");
+  depotapi::ItemsPickedUp picked;
+  picked.set_id("l1");
+  picked.add_picked()->set_quantity(2);
+  picked.add_unavailable()->set_quantity(1);
+  EXPECT_TRUE(take(picked, "e1"));
+  tell_of_list<depotapi::ShoppingFinished>("l1", "o1");
+  paymentsapi::InvoiceRefunded refunded;
+  refunded.set_id("o1");
+  refunded.set_order_id("o1");
+  refunded.mutable_amount()->set_minor(100);
+  EXPECT_TRUE(take(refunded, "e2"));
+  ordersapi::OrderCanceled canceled;
+  canceled.set_id("o1");
+  EXPECT_TRUE(take(canceled, "e3"));
+  const std::uint64_t version = board_.version();
+
+  EXPECT_FALSE(take(picked, "e1"));
+  EXPECT_FALSE(take(refunded, "e2"));
+  EXPECT_FALSE(take(canceled, "e3"));
+  EXPECT_EQ(board_.version(), version);
+  EXPECT_EQ(rows(BoardTopic::kLists)["l1"]["stops_done"], 1);
+  EXPECT_EQ(rows(BoardTopic::kLists)["l1"]["picked"], 2);
+  EXPECT_EQ(rows(BoardTopic::kLists)["l1"]["unavailable"], 1);
+  EXPECT_EQ(rows(BoardTopic::kInvoices)["o1"]["refunded"]["minor"], 100);
+  EXPECT_EQ(json::parse(*board_.moments_of("o1")).size(), 6U);
+  EXPECT_EQ(board_.take_figures().closed_otherwise, 1U);
+
+  EXPECT_TRUE(take(refunded, "e4")) << "another one of the same content";
+  EXPECT_EQ(rows(BoardTopic::kInvoices)["o1"]["refunded"]["minor"], 200);
+}
+
 TEST_F(OnBoard, StrandedListWaitsAgainWithoutARobot) {
   create("o1");
   tell_of_list<depotapi::ShoppingStarted>("l1", "o1", "b1");
@@ -205,10 +250,7 @@ TEST_F(OnBoard, StoresShowWhoAsksToTakePart) {
 
 TEST_F(OnBoard, OldestClosedOrdersGoWithListAndInvoice) {
   Board small("run2", {.kept_closed = 2});
-  const auto tell_small = [&](const auto& event) {
-    small.take(toolkit::kMessageType<std::decay_t<decltype(event)>>.wire_name(),
-               event.SerializeAsString(), ++now_ms_);
-  };
+  const auto tell_small = [&](const auto& event) { tell(event, small); };
   for (const std::string id : {"o1", "o2", "o3"}) {
     ordersapi::OrderCreated created;
     created.set_id(id);
@@ -231,10 +273,7 @@ TEST_F(OnBoard, OldestClosedOrdersGoWithListAndInvoice) {
 // As after a start, when other topics are read behind the orders'.
 TEST_F(OnBoard, WhatIsHeardOfDroppedOrdersIsBounded) {
   Board small("run2", {.kept_closed = 2, .kept_strangers = 3, .kept_removals = 10});
-  const auto tell_small = [&](const auto& event) {
-    small.take(toolkit::kMessageType<std::decay_t<decltype(event)>>.wire_name(),
-               event.SerializeAsString(), ++now_ms_);
-  };
+  const auto tell_small = [&](const auto& event) { tell(event, small); };
   const int orders = 50;
   for (int i = 0; i < orders; ++i) {
     ordersapi::OrderCreated created;
@@ -281,9 +320,9 @@ TEST_F(OnBoard, ListsWithoutABeginningAreNoRows) {
 TEST_F(OnBoard, UnknownNamesAndBrokenPayloadsChangeNothing) {
   create("o1");
   const auto before = board_.version();
-  EXPECT_FALSE(board_.take("OrderCreated_v9", "", 1));
-  EXPECT_FALSE(board_.take("", "x", 1));
-  EXPECT_FALSE(board_.take("OrderCreated_v1", "\xff\xff\xff\xff", 1));
+  EXPECT_FALSE(board_.take("OrderCreated_v9", "", 1, "e1"));
+  EXPECT_FALSE(board_.take("", "x", 1, "e1"));
+  EXPECT_FALSE(board_.take("OrderCreated_v1", "\xff\xff\xff\xff", 1, "e1"));
   EXPECT_EQ(board_.version(), before);
 }
 
