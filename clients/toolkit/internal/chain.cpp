@@ -22,6 +22,13 @@ std::string type_of(const std::exception& exception) {
 /// The publications that wait for the handler's success are made between these two.
 bool is_inside(const Middleware& middleware) { return middleware.layer == Layer::kHandler; }
 
+/// For a middleware, which is told of failures and passed by no exception.
+Handler caught(Handler handler) {
+  return [handler = std::move(handler)](Context& context, const Message& message) {
+    return call(handler, context, message);
+  };
+}
+
 }  // namespace
 
 Result<void> check_order(std::span<const Middleware> middlewares) {
@@ -92,13 +99,10 @@ Handler build_chain(Handler handler, std::span<const Middleware> middlewares, co
   const auto first_inside = std::ranges::find_if(middlewares, is_inside);
   const auto wrap = [&of](Handler inner, auto&& some) {
     for (const Middleware& middleware : some | std::views::reverse)
-      inner = middleware.wrap(std::move(inner), of);
+      inner = middleware.wrap(caught(std::move(inner)), of);
     return inner;
   };
-  Handler chain = [handler = std::move(handler)](Context& context, const Message& message) {
-    return call(handler, context, message);
-  };
-  chain = wrap(std::move(chain), std::ranges::subrange{first_inside, middlewares.end()});
+  Handler chain = wrap(std::move(handler), std::ranges::subrange{first_inside, middlewares.end()});
   chain = [inner = std::move(chain), &bus, published_to = std::move(published_to)](
               Context& context, const Message& message) -> Handled {
     Handled handled = call(inner, context, message);

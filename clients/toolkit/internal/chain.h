@@ -1,6 +1,6 @@
-// Chain: a handler inside its middlewares. The innermost parts are always there: an exception is a
-// failure before any middleware sees it, and what the handler published goes out when it has
-// succeeded and before anything outside counts it as done.
+// Chain: a handler inside its middlewares. Two parts are always there: an exception, a middleware's
+// too, is a failure before any middleware around it sees it, and what the handler published goes
+// out when it has succeeded and before anything outside counts it as done.
 //
 // Who calls: the router, when a handler is added; the chain itself is called by its workers.
 #pragma once

@@ -59,14 +59,9 @@ Middleware dedup(DedupOptions options) {
       if (seen == Ids::Seen::kHandled) return {};
       if (seen == Ids::Seen::kBeingHandled)
         return not_now("BeingHandled", "another message of id '" + id + "' is", kLookAgainMs);
-      try {
-        Handled handled = next(context, message);
-        ids->end(id, handled.has_value(), context.clock().now_ns());
-        return handled;
-      } catch (...) {  // of a middleware further in
-        ids->end(id, false, 0);
-        throw;
-      }
+      Handled handled = next(context, message);
+      ids->end(id, handled.has_value(), context.clock().now_ns());
+      return handled;
     };
   };
   return {.name = "dedup", .layer = Layer::kDedup, .wrap = wrap};

@@ -241,6 +241,38 @@ TEST_F(MiddlewareTest, M15_2_TheBreakerLetsAProviderRecoverAndAllAreDeliveredWit
   EXPECT_EQ(changes, (std::vector<Circuit>{Circuit::kOpen, Circuit::kTrying, Circuit::kClosed}));
 }
 
+TEST_F(MiddlewareTest, AnExceptionOfAMiddlewareIsAFailureForThoseAroundIt) {
+  counts_calls();
+  std::atomic<int> calls{0};
+  std::vector<Circuit> changes;
+  const Middleware throwing{.name = "throwing", .wrap = [&](Handler next, const HandlerInfo&) {
+                              return [&, next = std::move(next)](
+                                         Context& context, const Message& message) -> Handled {
+                                ++calls;
+                                if (message.payload() == "bad") throw std::runtime_error{"no key"};
+                                return next(context, message);
+                              };
+                            }};
+  add({poison(), retry({.times = 1, .first_ms = 1'000}), dedup(),
+       breaker(
+           {.failures = 1,
+            .open_ms = 100,
+            .on_change = [&](const HandlerInfo&, Circuit circuit) { changes.push_back(circuit); }}),
+       throwing},
+      [](Context&, const Message&) -> Handled { return {}; });
+  publish({.payload = "bad", .id = "id-1"});
+  run();
+  EXPECT_EQ(calls, 2);
+  const auto letters = kit().published("in.g.dlq");
+  ASSERT_EQ(letters.size(), 1U);
+  EXPECT_EQ(letters[0]->header(kDeadType), "std::runtime_error");
+  publish({.payload = "good"});
+  ASSERT_OK(kit().wait_until_quiet());
+  EXPECT_EQ(calls, 3);
+  EXPECT_EQ(changes, (std::vector<Circuit>{Circuit::kOpen, Circuit::kTrying, Circuit::kOpen,
+                                           Circuit::kTrying, Circuit::kClosed}));
+}
+
 TEST_F(MiddlewareTest, AnOpenCircuitUsesNoAttemptsUp) {
   counts_calls();
   std::atomic<int> calls{0};
