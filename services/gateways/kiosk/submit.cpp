@@ -101,6 +101,13 @@ Response Kiosk::carry_out(const Visit& visit, const Confirmed& confirmed, Submis
   if (!held) {
     Response refusal = failed(held.error());
     if (std::holds_alternative<Error>(held.error())) return refusal;  // it may have been held
+    // An earlier try was heard, and its order has ended since.
+    const auto order = contexts.order(submission.cart_id);
+    if (!order && std::holds_alternative<Error>(order.error())) return failed(order.error());
+    if (order && order->payment_id == submission.payment_id) {
+      static_cast<void>(parts_.submissions->done(submission.key));
+      return submitted(submission.cart_id);
+    }
     return give_up(std::move(submission), std::move(refusal));
   }
   const auto out = contexts.check_out(caller, submission.cart_id,

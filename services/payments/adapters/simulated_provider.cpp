@@ -28,6 +28,17 @@ std::string fingerprint_of(std::string_view card_token) {
   return fmt::format("{:016x}", xxh3(card_token.data(), card_token.size(), 1));
 }
 
+std::string reference_of(std::string_view authorize_key) {
+  return fmt::format("ref-{:016x}", xxh3(authorize_key.data(), authorize_key.size()));
+}
+
+Result<void> open_account(Transaction& transaction, const std::string& reference, int manner,
+                          std::string_view currency) {
+  MALLBOTS_TRY(transaction.run("insert or ignore into accounts values (?, ?, ?, 0, 0, 0)",
+                               {reference, manner, currency}));
+  return {};
+}
+
 SimulatedProvider::Account account_from(const Row& row) {
   const Currency currency = parse_currency(row.text(1)).value_or(Currency{});
   return {{row.integer(2), currency}, {row.integer(3), currency}, {row.integer(4), currency}};
@@ -98,11 +109,10 @@ Result<Authorization> SimulatedProvider::authorize(std::string_view key,
   const Manner manner = card_token.starts_with("tok_nocapture") ? Manner::kNoCapture
                         : card_token.starts_with("tok_slow")    ? Manner::kSlow
                                                                 : Manner::kWorks;
-  const std::string reference = fmt::format("ref-{:016x}", xxh3(key.data(), key.size()));
+  const std::string reference = reference_of(key);
   const std::string currency(amount.currency.letters.data(), amount.currency.letters.size());
   MALLBOTS_TRY(books_->transact([&](Transaction& transaction) {
-    return transaction.run("insert or ignore into accounts values (?, ?, ?, 0, 0, 0)",
-                           {reference, static_cast<int>(manner), currency});
+    return open_account(transaction, reference, static_cast<int>(manner), currency);
   }));
   MALLBOTS_TRY(once(key, reference, [&](Booked& booked) -> Result<void> {
     booked.account.held = amount;
@@ -122,7 +132,15 @@ Result<void> SimulatedProvider::capture(std::string_view key, std::string_view r
   });
 }
 
-Result<void> SimulatedProvider::void_hold(std::string_view key, std::string_view reference) {
+Result<void> SimulatedProvider::void_hold(std::string_view key, std::string_view authorize_key) {
+  const std::string reference = reference_of(authorize_key);
+  // Answers are kept: if this is the first of that authorization, it will hold nothing.
+  MALLBOTS_TRY(books_->transact([&](Transaction& transaction) -> Result<void> {
+    MALLBOTS_TRY(open_account(transaction, reference, static_cast<int>(Manner::kWorks), "GBP"));
+    MALLBOTS_TRY(transaction.run("insert or ignore into answers values (?, ?)",
+                                 {authorize_key, "the authorization was voided"}));
+    return {};
+  }));
   return once(key, reference, [](Booked& booked) -> Result<void> {
     booked.account.held.minor = 0;
     return {};

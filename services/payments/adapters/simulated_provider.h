@@ -40,7 +40,8 @@ class SimulatedProvider final : public Provider {
                                                 const Money& amount) override;
   [[nodiscard]] Result<void> capture(std::string_view key, std::string_view reference,
                                      const Money& amount) override;
-  [[nodiscard]] Result<void> void_hold(std::string_view key, std::string_view reference) override;
+  [[nodiscard]] Result<void> void_hold(std::string_view key,
+                                       std::string_view authorize_key) override;
   [[nodiscard]] Result<void> refund(std::string_view key, std::string_view reference,
                                     const Money& amount) override;
   [[nodiscard]] Result<std::string> fingerprint(std::string_view card_token) override;

@@ -85,20 +85,28 @@ Result<std::unique_ptr<Payments>> Payments::open(Units units, Provider& provider
 }
 
 Outcome<void> Payments::authorize(const Hold& hold) {
-  // The rule first: what it refuses must not be held.
-  if (auto decision = payments::authorize({}, hold.customer_id, hold.amount); !decision) {
-    return std::unexpected(decision.error());
-  }
   const std::string id(hold.id);
-  auto held = provider_->authorize(key_for("authorize", id), hold.card_token, hold.amount);
-  if (!held) return declined(std::move(held).error());
-  return units_.run({}, [&](Unit& unit) -> Outcome<void> {
+  const auto asks = units_.run({}, [&](Unit& unit) -> Outcome<bool> {
     MALLBOTS_OUTCOME(payment, load_payment(unit.transaction, id));
-    auto done =
-        carry_out(unit, id, *payment, payments::authorize(*payment, hold.customer_id, hold.amount));
+    MALLBOTS_OUTCOME(asked,
+                     carry_out(unit, id, *payment,
+                               payments::authorize(*payment, hold.customer_id, hold.amount)));
+    return payment->state == Payment::State::kAsking;
+  });
+  if (!asks) return std::unexpected(asks.error());
+  if (!*asks) return {};
+  auto held = provider_->authorize(key_for("authorize", id), hold.card_token, hold.amount);
+  if (!held && held.error().code != ErrorCode::kRefused) return declined(std::move(held).error());
+  auto noted = units_.run({}, [&](Unit& unit) -> Outcome<void> {
+    if (!held) return forget_asking(unit.transaction, id);
+    MALLBOTS_OUTCOME(payment, load_payment(unit.transaction, id));
+    // Released meanwhile: what is held goes back, whichever the provider heard of first.
+    auto done = carry_out(unit, id, *payment, finish_authorize(*payment));
     if (!done) return done;
     return save_authorization(unit.transaction, id, *held);
   });
+  if (noted && !held) return declined(std::move(held).error());
+  return noted;
 }
 
 Outcome<std::string> Payments::reference_of(std::string_view payment_id) const {
@@ -216,12 +224,13 @@ Handled Payments::capture(Context& context, const paymentsapi::Capture& command)
 }
 
 Handled Payments::give_back(Context&, const paymentsapi::GiveBack& command) {
-  const auto reference = reference_of(command.id());
-  if (!reference) return std::unexpected(as_handler_failure(reference.error()));
   if (command.void_hold()) {
-    MALLBOTS_TRY(provider_->void_hold(key_for("void", command.id()), *reference));
+    MALLBOTS_TRY(
+        provider_->void_hold(key_for("void", command.id()), key_for("authorize", command.id())));
     return {};
   }
+  const auto reference = reference_of(command.id());
+  if (!reference) return std::unexpected(as_handler_failure(reference.error()));
   const auto before = from_proto(command.refunded_before());
   const auto after = from_proto(command.refunded());
   if (!before || !after) return toolkit::give_up("Undecodable", "an amount is none");

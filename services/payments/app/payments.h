@@ -1,12 +1,14 @@
 // Payments: the application of the context. Holds, invoices, payment, refunds.
 //
-//   submit      authorize(): the provider holds the amount, then a row says so
+//   submit      authorize(): a row says that the provider is being asked; it holds the amount, and
+//               the row says so. An answer that was lost: the same again asks again
 //   saga        ConfirmPayment binds it to one order; ReleasePayment gives it back
 //   approved    an invoice over the expected total
 //   pay         card: the provider takes the invoice's amount of the hold; cash: the hold goes back
 //   readied     the invoice is lowered to what was counted; what was paid too much is refunded
 //   cancelled   the invoice is cancelled, or refunded whole; before there is one, and when the
-//               order is rejected, the hold goes back
+//               order is rejected, the hold goes back; so it does if nobody knows whether the
+//               provider holds it
 //
 // Who calls: gateways (each call its own transaction) and the router (in the message's), any
 // thread. The provider is asked outside of transactions: what is to happen is written first, with a
@@ -36,11 +38,12 @@ class Payments {
   [[nodiscard]] static Result<std::unique_ptr<Payments>> open(Units units, Provider& provider);
 
   struct Hold {
-    std::string_view id;  ///< chosen by the caller: the same again is the same hold
+    std::string_view id;  ///< chosen by the caller: the same again is the same hold, until it ends
     std::string_view customer_id;
     std::string_view card_token;
     Money amount;
   };
+  /// kWrongState: it went back, or is another hold. Declined: as if it had never been asked for.
   [[nodiscard]] Outcome<void> authorize(const Hold& hold);
   /// Of an order; the invoice's id is the order's. The second time: nothing.
   [[nodiscard]] Outcome<void> pay(std::string_view invoice_id, PaidBy by,

@@ -29,9 +29,10 @@ class Provider {
   /// Takes so much of what is held and frees the rest.
   [[nodiscard]] virtual Result<void> capture(std::string_view key, std::string_view reference,
                                              const Money& amount) = 0;
-  /// Frees what is held; after a capture there is nothing to free.
+  /// Frees what authorize() holds, or would hold, under that key: whoever lost its answer knows no
+  /// reference, and one that comes later is refused. After a capture there is nothing to free.
   [[nodiscard]] virtual Result<void> void_hold(std::string_view key,
-                                               std::string_view reference) = 0;
+                                               std::string_view authorize_key) = 0;
   [[nodiscard]] virtual Result<void> refund(std::string_view key, std::string_view reference,
                                             const Money& amount) = 0;
   /// Of a card, without any payment: to see whether it is the same as before.

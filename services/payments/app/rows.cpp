@@ -90,6 +90,12 @@ Outcome<void> save_authorization(toolkit::Transaction& transaction, std::string_
   return {};
 }
 
+Outcome<void> forget_asking(toolkit::Transaction& transaction, std::string_view id) {
+  MALLBOTS_OUTCOME(gone, transaction.run("delete from payments where id = ? and state = ?",
+                                         {id, static_cast<int>(Payment::State::kAsking)}));
+  return {};
+}
+
 Outcome<void> save_invoice(toolkit::Transaction& transaction, std::string_view id,
                            const Invoice& invoice) {
   MALLBOTS_OUTCOME(

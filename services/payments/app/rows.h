@@ -27,6 +27,8 @@ extern const char* const kSelectInvoice;  ///< by id
 [[nodiscard]] Outcome<void> save_authorization(toolkit::Transaction& transaction,
                                                std::string_view id,
                                                const Authorization& authorization);
+/// Of a payment that the provider declined: there is none.
+[[nodiscard]] Outcome<void> forget_asking(toolkit::Transaction& transaction, std::string_view id);
 [[nodiscard]] Outcome<void> save_invoice(toolkit::Transaction& transaction, std::string_view id,
                                          const Invoice& invoice);
 

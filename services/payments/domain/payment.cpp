@@ -13,8 +13,8 @@ using Events = std::vector<PaymentEvent>;
 using State = Payment::State;
 
 std::unexpected<Refusal> not_now(const Payment& payment, std::string_view what) {
-  static constexpr std::array<std::string_view, 6> kStates = {
-      "unknown", "held", "bound", "being captured", "captured", "voided"};
+  static constexpr std::array<std::string_view, 7> kStates = {
+      "unknown", "held", "bound", "being captured", "captured", "voided", "being authorized"};
   if (payment.state == State::kNone) {
     return refuse(RefusalKind::kUnknown, "there is no such payment");
   }
@@ -34,10 +34,11 @@ Decision<void> is_an_amount(const Money& amount, const Currency& currency) {
 void Payment::apply(const PaymentEvent& event) {
   struct {
     Payment& payment;
-    void operator()(const PaymentAuthorized& authorized) const {
-      const Money nothing{0, authorized.amount.currency};
-      payment = {State::kHeld, authorized.customer_id, "", authorized.amount, nothing, nothing};
+    void operator()(const PaymentAsked& asked) const {
+      const Money nothing{0, asked.amount.currency};
+      payment = {State::kAsking, asked.customer_id, "", asked.amount, nothing, nothing};
     }
+    void operator()(const PaymentAuthorized&) const { payment.state = State::kHeld; }
     void operator()(const PaymentBound& bound) const {
       payment.state = State::kBound;
       payment.order_id = bound.order_id;
@@ -66,9 +67,18 @@ PaymentDecision authorize(const Payment& payment, std::string_view customer_id,
   if (auto good = is_an_amount(amount, amount.currency); !good) {
     return std::unexpected(good.error());
   }
-  if (payment.state == State::kNone) return Events{PaymentAuthorized{*std::move(customer), amount}};
-  if (payment.customer_id == *customer && payment.held == amount) return Events{};
+  if (payment.state == State::kNone) return Events{PaymentAsked{*std::move(customer), amount}};
+  const bool is_same = payment.customer_id == *customer && payment.held == amount;
+  if (is_same && payment.state != State::kVoided) return Events{};
   return not_now(payment, "authorized anew");
+}
+
+PaymentDecision finish_authorize(const Payment& payment) {
+  if (payment.state == State::kAsking) return Events{PaymentAuthorized{}};
+  if (payment.state == State::kNone || payment.state == State::kVoided) {
+    return not_now(payment, "held");
+  }
+  return Events{};
 }
 
 PaymentDecision bind(const Payment& payment, const Claim& claim) {
@@ -116,9 +126,9 @@ PaymentDecision finish_capture(const Payment& payment, bool is_captured) {
 
 PaymentDecision void_hold(const Payment& payment) {
   if (payment.state == State::kVoided) return Events{};
-  if (payment.state == State::kHeld || payment.state == State::kBound) {
-    return Events{PaymentVoided{}};
-  }
+  const bool is_open = payment.state == State::kAsking || payment.state == State::kHeld ||
+                       payment.state == State::kBound;
+  if (is_open) return Events{PaymentVoided{}};
   return not_now(payment, "voided");
 }
 

@@ -1,12 +1,14 @@
 // Payment: an amount held on a customer's card for one order. A row in the payments database; pure
 // rules, any thread.
 //
-//   (none) ── authorize ──▶ held ── bind to an order ──▶ bound ── ask ──▶ capturing ──▶ captured
-//                            └───────── void ─────────────┴──▶ voided        │        refund, in
-//                            parts
-//                                                         ▲── declined ──────┘
+//   (none) ── authorize ──▶ asking ──▶ held ── bind to an order ──▶ bound ── ask ──▶ capturing
+//                │            └─────────┴──────── void ───────────────┤   ▲               │    │
+//                └── declined: none                                   ▼   └── declined ───┘    ▼
+//                                                                   voided                captured
+//                                                                              (refund, in parts)
 //
-// While the provider is being asked (capturing) nothing else happens: whoever asked goes on.
+// While the provider is being asked to hold (asking) nobody knows what it holds, and it may be
+// voided; while it is asked to capture (capturing) nothing else happens. Whoever asked goes on.
 // One payment pays one order, of its own customer, and never more than was held. A command in the
 // state that it leads to succeeds without an event. Refusals: kInvalid (amounts), kUnknown (no such
 // payment), kForbidden (another customer's), kWrongState.
@@ -22,10 +24,11 @@
 
 namespace mallbots::payments {
 
-struct PaymentAuthorized {
+struct PaymentAsked {
   std::string customer_id;
   Money amount;
 };
+struct PaymentAuthorized {};  ///< what was asked for
 struct PaymentBound {
   std::string order_id;
 };
@@ -40,17 +43,18 @@ struct PaymentRefunded {
   std::string reason;
 };
 using PaymentEvent =
-    std::variant<PaymentAuthorized, PaymentBound, PaymentCaptureAsked, PaymentCaptureDeclined,
-                 PaymentCaptured, PaymentVoided, PaymentRefunded>;
+    std::variant<PaymentAsked, PaymentAuthorized, PaymentBound, PaymentCaptureAsked,
+                 PaymentCaptureDeclined, PaymentCaptured, PaymentVoided, PaymentRefunded>;
 
 struct Payment {
-  enum class State : std::uint8_t { kNone, kHeld, kBound, kCapturing, kCaptured, kVoided };
+  /// Stored as these numbers.
+  enum class State : std::uint8_t { kNone, kHeld, kBound, kCapturing, kCaptured, kVoided, kAsking };
 
   State state = State::kNone;
   std::string customer_id;
   std::string order_id;  ///< once bound
-  Money held;
-  Money captured;  ///< while capturing: asked for
+  Money held;            ///< while asking: asked for
+  Money captured;        ///< while capturing: asked for
   Money refunded;
 
   void apply(const PaymentEvent& event);
@@ -58,9 +62,12 @@ struct Payment {
 
 using PaymentDecision = Decision<std::vector<PaymentEvent>>;
 
-/// The provider has said yes.
+/// The provider is to be asked, unless it is held already.
 [[nodiscard]] PaymentDecision authorize(const Payment& payment, std::string_view customer_id,
                                         const Money& amount);
+
+/// The provider has said yes.
+[[nodiscard]] PaymentDecision finish_authorize(const Payment& payment);
 
 struct Claim {
   std::string_view order_id;

@@ -10,9 +10,14 @@ namespace {
 using test::carry_out;
 using test::verdict;
 
-Payment held() {
+Payment asking() {
   Payment payment;
   carry_out(payment, authorize(payment, "c1", {699}));
+  return payment;
+}
+Payment held() {
+  Payment payment = asking();
+  carry_out(payment, finish_authorize(payment));
   return payment;
 }
 Payment bound() {
@@ -37,6 +42,7 @@ TEST(Payment, EveryOperationInEveryState) {
   const auto row = [](const Payment& payment) {
     return std::string{verdict(authorize(payment, "c1", {699})),
                        verdict(authorize(payment, "c2", {699})),
+                       verdict(finish_authorize(payment)),
                        verdict(bind(payment, {"o1", "c1", {699}})),
                        verdict(bind(payment, {"o2", "c1", {699}})),
                        verdict(ask_capture(payment, {699})),
@@ -45,13 +51,14 @@ TEST(Payment, EveryOperationInEveryState) {
                        verdict(void_hold(payment)),
                        verdict(refund_down_to(payment, {500}, "not available"))};
   };
-  // authorize, for another, bind, to another order, ask, captured, declined, void, refund
-  EXPECT_EQ(row({}), "++uuuuuuu");
-  EXPECT_EQ(row(held()), ".s++sss+s");
-  EXPECT_EQ(row(bound()), ".s.s+s.+s");
-  EXPECT_EQ(row(capturing()), ".s.s.++ss");
-  EXPECT_EQ(row(captured()), ".s.s..ss+");
-  EXPECT_EQ(row(voided), ".ssssss.s");
+  // authorize, for another, held, bind, to another order, ask, captured, declined, void, refund
+  EXPECT_EQ(row({}), "++uuuuuuuu");
+  EXPECT_EQ(row(asking()), ".s+sssss+s");
+  EXPECT_EQ(row(held()), ".s.++sss+s");
+  EXPECT_EQ(row(bound()), ".s..s+s.+s");
+  EXPECT_EQ(row(capturing()), ".s..s.++ss");
+  EXPECT_EQ(row(captured()), ".s..s..ss+");
+  EXPECT_EQ(row(voided), "ssssssss.s");
 }
 
 TEST(Payment, PaysOneOrderOfItsOwnCustomerUpToWhatIsHeld) {

@@ -10,6 +10,39 @@ namespace {
 using test::refusal_of;
 using toolkit::Context;
 
+/// What happens while the provider is asked to hold.
+class InterruptedProvider final : public Provider {
+ public:
+  explicit InterruptedProvider(Provider& inner) : inner_(&inner) {}
+  std::function<void()> before;
+  std::function<void()> after;
+
+  Result<Authorization> authorize(std::string_view key, std::string_view card_token,
+                                  const Money& amount) override {
+    if (before) before();
+    auto answer = inner_->authorize(key, card_token, amount);
+    if (after) after();
+    return answer;
+  }
+  Result<void> capture(std::string_view key, std::string_view reference,
+                       const Money& amount) override {
+    return inner_->capture(key, reference, amount);
+  }
+  Result<void> void_hold(std::string_view key, std::string_view authorize_key) override {
+    return inner_->void_hold(key, authorize_key);
+  }
+  Result<void> refund(std::string_view key, std::string_view reference,
+                      const Money& amount) override {
+    return inner_->refund(key, reference, amount);
+  }
+  Result<std::string> fingerprint(std::string_view card_token) override {
+    return inner_->fingerprint(card_token);
+  }
+
+ private:
+  Provider* inner_;
+};
+
 class PaymentsTest : public test::ServiceTest {
  protected:
   Outcome<void> hold(std::int64_t pence = 699, const std::string& token = "tok_1") {
@@ -41,6 +74,15 @@ class PaymentsTest : public test::ServiceTest {
     *event.mutable_total() = to_proto(Money{pence});
     return deliver(event, [&](Context& context, const auto& body) {
       return payments_->on_readied(context, body);
+    });
+  }
+  toolkit::Handled release() {
+    paymentsapi::ReleasePayment command;
+    command.set_id("p1");
+    command.set_order_id("o1");
+    command.set_customer_id("c1");
+    return deliver(command, [&](Context& context, const auto& body) {
+      return payments_->release(context, body);
     });
   }
   toolkit::Handled cancel() {
@@ -86,7 +128,8 @@ class PaymentsTest : public test::ServiceTest {
   }
 
   SimulatedProvider provider_;
-  std::unique_ptr<Payments> payments_ = Payments::open(units(), provider_).value();
+  InterruptedProvider interrupted_{provider_};
+  std::unique_ptr<Payments> payments_ = Payments::open(units(), interrupted_).value();
 };
 
 TEST_F(PaymentsTest, PaidEarlyAndNothingMissingTheCardPaysTheInvoice) {
@@ -157,16 +200,39 @@ TEST_F(PaymentsTest, APaymentPaysOneOrderOfItsCustomerUpToItsAmount) {
 TEST_F(PaymentsTest, TheSagaGivesBackWhatItBound) {
   ASSERT_TRUE(hold());
   ASSERT_TRUE(confirm().has_value());
-  paymentsapi::ReleasePayment command;
-  command.set_id("p1");
-  command.set_order_id("o1");
-  command.set_customer_id("c1");
-  ASSERT_TRUE(deliver(command, [&](Context& context, const auto& body) {
-                return payments_->release(context, body);
-              }).has_value());
+  ASSERT_TRUE(release().has_value());
   serve_commands();
   expect_books(0, 0, 0);
   EXPECT_EQ(confirm().error().type, "Refused");
+}
+
+TEST_F(PaymentsTest, WhatAProviderHoldsWhoseAnswerWasLostGoesBack) {
+  ASSERT_FALSE(hold(699, "tok_slow").has_value());  // it is held, but nobody heard
+  expect_books(699, 0, 0);
+  ASSERT_TRUE(release().has_value());
+  serve_commands(3);
+  expect_books(0, 0, 0);
+  EXPECT_EQ(refusal_of(hold(699, "tok_slow")), RefusalKind::kWrongState);
+  expect_books(0, 0, 0);
+}
+
+TEST_F(PaymentsTest, ReleasedBeforeTheProviderHearsOfItNothingIsHeld) {
+  interrupted_.before = [&] {
+    ASSERT_TRUE(release().has_value());
+    serve_commands();
+  };
+  EXPECT_EQ(refusal_of(hold()), RefusalKind::kForbidden);
+  expect_books(0, 0, 0);
+  interrupted_.before = nullptr;
+  EXPECT_EQ(refusal_of(hold()), RefusalKind::kWrongState);
+}
+
+TEST_F(PaymentsTest, ReleasedWhileTheProviderAnswersTheHoldGoesBack) {
+  interrupted_.after = [&] { ASSERT_TRUE(release().has_value()); };
+  EXPECT_EQ(refusal_of(hold()), RefusalKind::kWrongState);
+  expect_books(699, 0, 0);
+  serve_commands(2);
+  expect_books(0, 0, 0);
 }
 
 TEST_F(PaymentsTest, ADeclinedCardHoldsNothingAndSaysSo) {
