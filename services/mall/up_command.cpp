@@ -13,6 +13,7 @@
 #include "services/mall/command.h"
 #include "services/mall/metrics_page.h"
 #include "services/mall/registry.h"
+#include "services/mall/up_checks.h"
 #include "services/runtime/rpc_server.h"
 
 namespace mallbots::mall {
@@ -82,6 +83,7 @@ Result<void> Mall::prepare() {
         (entry.name != kBots || has_bots) && !is_in(options_.without, entry.name))
       names_.emplace_back(entry.name);
   if (names_.empty()) return fail(ErrorCode::kBadArgument, "no service is left to run");
+  MALLBOTS_TRY(check_before_start({names_, options_.separate, where_.settings}));
   std::error_code refused;
   std::filesystem::create_directories(where_.data_dir + "/log", refused);
   if (refused)
