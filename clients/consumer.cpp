@@ -397,8 +397,11 @@ Result<void> Consumer::commit() {
 
 Result<void> Consumer::commit(const Message& message) {
   if (!impl_->member_.is_member()) return fail(ErrorCode::kBadArgument, "a commit needs a group");
+  const Readings& readings = impl_->readings_;
   Reading* reading =
-      impl_->readings_.find(TopicPartition{std::string{message.topic}, message.partition});
+      message.topic_id != 0
+          ? readings.find(message.topic_id, message.partition)
+          : readings.find(TopicPartition{std::string{message.topic}, message.partition});
   if (reading == nullptr || !reading->cursor)
     return fail(ErrorCode::kFenced,
                 std::string{message.topic} + "/" + std::to_string(message.partition));

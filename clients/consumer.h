@@ -147,7 +147,7 @@ class Consumer {
   /// this member was expelled, and what it wanted to commit may come again, to others too.
   [[nodiscard]] Result<void> commit();
   /// Groups: everything up to and with `message` of its partition is done. Fenced: as above, or the
-  /// partition is no longer this member's.
+  /// partition is no longer this member's, or is another topic's that was made under the name.
   [[nodiscard]] Result<void> commit(const Message& message);
   /// Groups: waits until the committed positions survive a power cut. Unsupported on memory topics.
   [[nodiscard]] Result<void> commit_durable(Deadline deadline);

@@ -79,6 +79,8 @@ struct Message {
   bool ends_batch = true;     ///< the last record of an atomic batch
   bool is_internal = false;   ///< an event that its context keeps to itself
   bool from_disk = false;     ///< read from a file, not from memory
+  /// Which topic of that name: one that was deleted and made anew has another. 0: not said.
+  std::uint64_t topic_id = 0;
 
   [[nodiscard]] std::string_view key_text() const noexcept { return as_text(key); }
   [[nodiscard]] std::string_view text() const noexcept { return as_text(payload); }

@@ -20,7 +20,7 @@ QueueConsumer::~QueueConsumer() {
 
 QueueToken QueueMessage::token() const {
   const Message& view = message.view();
-  return {std::string{view.topic}, view.partition, view.offset, attempt};
+  return {std::string{view.topic}, view.partition, view.offset, attempt, view.topic_id};
 }
 
 Result<std::unique_ptr<QueueConsumer>> QueueConsumer::open(Connection& connection,

@@ -44,12 +44,14 @@ struct QueueConsumerOptions {
   std::uint32_t max_deliveries = 10;
 };
 
-/// Names one delivery of one record.
+/// Names one delivery of one record. Kept over the deletion of its topic it is NotHeld, also if the
+/// name is another topic's by then; with topic_id 0 (a token from a text) nobody can tell.
 struct QueueToken {
   std::string topic;
   PartitionIndex partition = 0;
   Offset offset = 0;
   std::uint32_t attempt = 0;
+  std::uint64_t topic_id = 0;
   friend auto operator<=>(const QueueToken&, const QueueToken&) = default;
 };
 

@@ -29,6 +29,7 @@ Deadline asking(Deadline deadline) noexcept {
 Cursor::Cursor(const TopicMemory& topic, PartitionIndex partition, std::uint32_t cell,
                const CursorOptions& options)
     : topic_(&topic),
+      topic_id_(topic.topic_id()),
       partition_(partition),
       cell_(cell),
       options_(options),
@@ -152,7 +153,8 @@ inline bool Cursor::take(const shm::RecordView& view, bool from_disk, std::vecto
   // In the order of Message, and made where it stays: a copy would wait for each field's store.
   out.emplace_back(topic_->name(), partition_, header.offset, header.timestamp_ms, view.key,
                    view.payload, view.attributes, header.producer_id, header.sequence, is_tombstone,
-                   (flags & shm::kLastOfBatch) != 0, (flags & shm::kInternalEvent) != 0, from_disk);
+                   (flags & shm::kLastOfBatch) != 0, (flags & shm::kInternalEvent) != 0, from_disk,
+                   topic_id_);
   return true;
 }
 

@@ -104,6 +104,7 @@ class Cursor {
   [[nodiscard]] State blocked() noexcept;
 
   const TopicMemory* topic_;
+  std::uint64_t topic_id_;
   PartitionIndex partition_;
   std::uint32_t cell_;
   CursorOptions options_;

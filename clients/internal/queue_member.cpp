@@ -262,7 +262,7 @@ void QueueMember::take(const shm::Settled& settled) {
 }
 
 void QueueMember::failed(const Place& place, Offset offset, std::uint32_t attempt, ErrorCode code) {
-  failures_.push_back({{topic_of(place.first), place.second, offset, attempt}, code});
+  failures_.push_back({{topic_of(place.first), place.second, offset, attempt, place.first}, code});
 }
 
 /// Locks end on boot time, here as at the broker.
@@ -292,7 +292,8 @@ std::string QueueMember::topic_of(std::uint64_t id) const {
 
 std::optional<QueueMember::Key> QueueMember::key_of(const QueueToken& token) const {
   for (const auto& reading : readings_.all())
-    if (reading->where.partition == token.partition && reading->where.topic == token.topic)
+    if (reading->where.partition == token.partition && reading->where.topic == token.topic &&
+        (token.topic_id == 0 || reading->topic->topic_id() == token.topic_id))
       return Key{{reading->topic->topic_id(), token.partition}, token.offset};
   return std::nullopt;
 }

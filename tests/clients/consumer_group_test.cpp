@@ -289,6 +289,32 @@ TEST_F(ConsumerGroupTest, AMemberThatHeardOfTheEndReadsTheTopicMadeAnew) {
   EXPECT_EQ(share_anew(*member, 20), all(0, 20));
 }
 
+TEST_F(ConsumerGroupTest, AMessageOfADeletedTopicIsNoPlaceInTheOneMadeAnew) {
+  const auto other = connect();
+  const auto member = consumer(*other);
+  ASSERT_OK(member->subscribe(kTopics, "g"));
+  append(40);
+  std::optional<client::OwnedMessage> kept;
+  for (std::size_t seen = 0; seen < 40;) {
+    const auto batch = member->poll(Deadline::after_ms(5'000));
+    ASSERT_OK(batch);
+    ASSERT_FALSE(batch->empty());
+    seen += batch->size();
+    kept.emplace(batch->back());
+  }
+  ASSERT_EQ(kept->view().offset, 9U);
+  make_anew(20);
+  EXPECT_EQ(share_anew(*member, 20), all(40, 20));
+  const auto refused = member->commit(kept->view());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kFenced) << refused.error().sentence();
+  append(20);
+  ASSERT_OK(member->commit_durable(Deadline::after_ms(5'000)));
+  const auto rows = client::Admin{*connection_}.describe_group("g");
+  ASSERT_OK(rows);
+  for (const auto& row : *rows) EXPECT_EQ(row.current_offset, 5U) << row.partition;
+}
+
 TEST_F(ConsumerGroupTest, APartitionWithoutPositionHoldsUpNoOther) {
   create(*connection_, "strict", 4, {{"reset", "fail"}});
   create(*connection_, "later");

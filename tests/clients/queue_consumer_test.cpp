@@ -215,6 +215,37 @@ TEST_F(QueueConsumerTest, ATopicMadeAnewIsHandedOutToTheMembersOfTheOldOne) {
   EXPECT_EQ(member.in_flight(), 0U);
 }
 
+TEST_F(QueueConsumerTest, ATokenOfADeletedTopicSettlesNothingInTheOneMadeAnew) {
+  QueueConsumer& member = join();
+  const auto append_one = [&](const char* text) {
+    ASSERT_OK(producer_->append({.payload = as_bytes(text)}, {.partition = 0}));
+  };
+  append_one("0");
+  const auto old = poll(member);
+  ASSERT_EQ(old.size(), 1U);
+  producer_.reset();
+  ASSERT_OK(client::Admin{*connection_}.delete_topic("t"));
+  create(*connection_, "t", 2);
+  producer_ = producer(*connection_, "t");
+  append_one("1");
+  std::vector<QueueMessage> anew;
+  const Deadline deadline = Deadline::after_ms(10'000);
+  while (anew.empty() && !deadline.has_passed()) {
+    auto batch = member.poll(Deadline::after_ms(100));
+    if (!batch && batch.error().code == ErrorCode::kTopicGone) continue;
+    ASSERT_OK(batch);
+    anew = std::move(*batch);
+  }
+  ASSERT_EQ(anew.size(), 1U);
+  EXPECT_EQ(anew[0]->text(), "1");
+  EXPECT_EQ(anew[0]->offset, old[0]->offset);
+  EXPECT_EQ(anew[0].attempt, old[0].attempt);
+  EXPECT_EQ(member.ack(old[0].token()).error().code, ErrorCode::kNotHeld);
+  EXPECT_FALSE(member.is_unconfirmed(old[0].token()));
+  EXPECT_OK(member.ack(anew[0].token()));
+  EXPECT_OK(member.flush(Deadline::after_ms(5'000)));
+}
+
 TEST_F(QueueConsumerTest, AModeBelongsToTheGroup) {
   join();
   const auto other = connect();
