@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <limits>
+#include <optional>
 
 #include "clients/toolkit/clock.h"
 #include "clients/toolkit/message.h"
@@ -41,51 +40,46 @@ Result<void> Feed::open() {
     // Gone meanwhile (memory, retention): the oldest that is kept, as assigned.
     (void)consumer_->seek({place.first, place.second}, client::Start::offset(next));
   }
-  note_history();
-  return {};
+  return note_history();
 }
 
-void Feed::note_history() {
+Result<void> Feed::note_history() {
   history_.clear();
   for (const auto& partition : consumer_->assignment()) {
     if (partition.topic == fleet::kPositionsTopic) continue;  // minutes, and only where robots are
-    if (const auto range = consumer_->range(partition)) {
-      history_[{partition.topic, partition.partition}] = {.end = range->end};
-    }
+    const auto range = consumer_->range(partition);
+    if (!range) return std::unexpected(range.error());
+    history_.add({partition.topic, partition.partition}, range->end);
   }
   align_history();
+  return {};
 }
 
-/// Whoever is ahead of the one that is furthest back waits for it.
 void Feed::align_history() {
-  std::erase_if(history_, [this](const auto& entry) {
-    const auto position = consumer_->position({entry.first.first, entry.first.second});
-    return !position || position->offset >= entry.second.end;
+  const auto changes = history_.changes([this](const Place& place) -> std::optional<Offset> {
+    const auto position = consumer_->position({place.first, place.second});
+    if (!position) return std::nullopt;
+    return position->offset;
   });
-  UnixMillis oldest_ms = std::numeric_limits<UnixMillis>::max();
-  for (const auto& [place, history] : history_) oldest_ms = std::min(oldest_ms, history.at_ms);
-  for (auto& [place, history] : history_) {
-    const bool is_ahead = history.at_ms > oldest_ms;
-    if (is_ahead == history.is_paused) continue;
+  for (const auto& [place, waits] : changes) {
+    // A partition that is gone has nothing to pause.
     const client::TopicPartition partition{place.first, place.second};
-    const auto changed = is_ahead ? consumer_->pause(partition) : consumer_->resume(partition);
-    if (changed) history.is_paused = is_ahead;
+    (void)(waits ? consumer_->pause(partition) : consumer_->resume(partition));
   }
 }
 
-void Feed::end_history() {
-  for (const auto& [place, history] : history_) {
-    if (history.is_paused) (void)consumer_->resume({place.first, place.second});
+void Feed::find_ends() {
+  for (const Place& place : history_.awaited()) {
+    const auto range = consumer_->range({place.first, place.second});
+    if (!range) return;  // while nobody knows, it is waited for
+    history_.shorten(place, range->end);
   }
-  history_.clear();
 }
 
 void Feed::take(const client::Message& record) {
   const Place place{record.topic, record.partition};
   next_[place] = record.offset + 1;
-  if (const auto history = history_.find(place); history != history_.end()) {
-    history->second.at_ms = record.timestamp_ms;
-  }
+  history_.took(place, record.timestamp_ms);
   if (record.topic == fleet::kPositionsTopic) {
     fleetpb::RobotAt at;
     if (!at.ParseFromArray(record.payload.data(), static_cast<int>(record.payload.size()))) return;
@@ -122,9 +116,8 @@ Result<void> Feed::read(const std::stop_token& stop) {
     if (records) {
       for (const client::Message& record : *records) take(record);
     }
-    // With nothing to read, whatever is furthest back stands still: nobody waits for that.
-    if (records && records->empty()) end_history();
-    if (!history_.empty()) align_history();
+    if (records && records->empty()) find_ends();
+    if (!history_.is_over()) align_history();
     if (const BootNanos now_ns = boot_now_ns(); now_ns - measured_ns > kMeasureNs) {
       measured_ns = now_ns;
       measure();

@@ -1,6 +1,6 @@
 // Feed: reads the events of all contexts and the robots' positions into the board, from the oldest
-// on: first history, then what happens. History is read in the order of its time, but for one
-// batch of each partition: else what is told of orders before they are created would be all of it.
+// on: first history, then what happens. History is read in the order of its time
+// (history_order.h): else what is told of orders before they are created would be all of it.
 // A reader of its own, in no group: nothing of the broker waits for it, and it keeps no position.
 //
 // Who calls: run() one thread of the gateway; the rest any thread.
@@ -13,12 +13,12 @@
 #include <mutex>
 #include <stop_token>
 #include <string>
-#include <utility>
 
 #include "clients/connection.h"
 #include "clients/consumer.h"
 #include "clients/toolkit/log.h"
 #include "services/gateways/admin/board.h"
+#include "services/gateways/admin/history_order.h"
 #include "services/gateways/admin/viewer.h"
 
 namespace mallbots::admin {
@@ -38,9 +38,9 @@ class Feed {
   /// Until stopped, or an error that ends the reading.
   [[nodiscard]] Result<void> read(const std::stop_token& stop);
   void take(const client::Message& record);
-  void note_history();
+  [[nodiscard]] Result<void> note_history();
   void align_history();
-  void end_history();
+  void find_ends();
   void measure();
 
   client::ConnectionOptions where_;
@@ -48,15 +48,9 @@ class Feed {
   toolkit::Log log_;
   std::unique_ptr<client::Connection> connection_;
   std::unique_ptr<client::Consumer> consumer_;
-  using Place = std::pair<std::string, PartitionIndex>;
-  /// A partition with records from before this reading.
-  struct History {
-    Offset end = 0;
-    UnixMillis at_ms = 0;  ///< how far it is read
-    bool is_paused = false;
-  };
+  using Place = gateways::HistoryOrder::Place;
   std::map<Place, Offset> next_;
-  std::map<Place, History> history_;
+  gateways::HistoryOrder history_;
   std::atomic<std::uint64_t> behind_ = 0;
   std::atomic<bool> is_connected_ = false;
   std::atomic<bool> has_caught_up_ = false;
