@@ -36,6 +36,7 @@ Response not_signed_in() {
 bool is_of_own_origin(const Request& request) {
   const auto origin = request.header("origin");
   if (!origin) return true;
+  if (!request.public_origin.empty()) return *origin == request.public_origin;
   const auto host = request.header("host");
   if (!host) return false;
   return *origin == fmt::format("{}://{}", request.is_secure ? "https" : "http", *host);

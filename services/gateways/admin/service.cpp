@@ -103,6 +103,7 @@ Result<void> Admin::start(Host& host) {
   if (!port) return std::unexpected(port.error());
   if (*port > 65'535)
     return fail(ErrorCode::kBadConfig, fmt::format("admin.port = {}: at most 65535", *port));
+  const std::string public_origin = host.setting("admin.public_origin", "");
   gateways::Router router;
   api_.add_to(router);
   router.assets("/", gateways::admin_page());
@@ -114,6 +115,7 @@ Result<void> Admin::start(Host& host) {
        .tls_certificate = host.setting("admin.tls_certificate", ""),
        .tls_key = host.setting("admin.tls_key", ""),
        .host_names = gateways::host_names_in(host.setting("admin.host_names", "")),
+       .public_origin = public_origin,
        .log = host.log()},
       std::move(router));
   if (!server) return std::unexpected(std::move(server).error());
@@ -125,7 +127,8 @@ Result<void> Admin::start(Host& host) {
   host.run_beside("admin.viewers", [this](const std::stop_token& stop) { api_.run(stop); });
   host.run_beside("admin.watch", [this](const std::stop_token& stop) { watch(stop); });
   host.announce("admin");
-  return host.publish_address("admin", server_->address() + "/");
+  return host.publish_address("admin",
+                              (public_origin.empty() ? server_->address() : public_origin) + "/");
 }
 
 }  // namespace

@@ -30,9 +30,10 @@ struct Request {
   Pairs query;                   ///< in the order of the address; a name may come twice
   Pairs headers;                 ///< names in small letters
   std::string body;
-  std::string peer;          ///< address without port
-  bool is_loopback = false;  ///< the peer is on this machine
-  bool is_secure = false;    ///< came over TLS
+  std::string peer;             ///< address without port
+  bool is_loopback = false;     ///< the peer is on this machine
+  bool is_secure = false;       ///< came over TLS, to us or to who is in front of us
+  std::string public_origin{};  ///< ServerOptions::public_origin
 
   /// Of a parameter that the route's pattern has.
   [[nodiscard]] std::string_view parameter(std::string_view name) const noexcept;

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "services/gateways/http/internal/engine.h"
+#include "services/gateways/http/internal/target.h"
 #include "services/runtime/port_owner.h"
 
 namespace mallbots::gateways {
@@ -48,6 +49,28 @@ Result<void> load_tls(Engine& engine) {
                             "certificate's key, without a password",
                             options.name, options.tls_key, bad.message()));
   }
+  return {};
+}
+
+/// Its name may stand in Host.
+Result<void> heed_public_origin(ServerOptions& options) {
+  if (options.public_origin.empty()) return {};
+  constexpr std::string_view kScheme = "https://";
+  const std::string_view text = options.public_origin;
+  const std::string_view host = text.substr(std::min(kScheme.size(), text.size()));
+  const bool is_plain = text.starts_with(kScheme) &&
+                        host.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.:[]") ==
+                            std::string_view::npos &&
+                        !host.ends_with(':') && !host.ends_with(":443");
+  std::string name = is_plain ? host_without_port(host) : std::string();
+  if (name.empty()) {
+    return fail(ErrorCode::kBadConfig,
+                fmt::format("{}.public_origin = '{}' is not as browsers write an origin: "
+                            "https://mall.example, in small letters, with a port unless it is 443, "
+                            "and nothing behind it",
+                            options.name, text));
+  }
+  options.host_names.push_back(std::move(name));
   return {};
 }
 
@@ -115,6 +138,7 @@ class Server::Parts {
     auto endpoint = endpoint_of(engine_.options);
     if (!endpoint) return std::unexpected(std::move(endpoint).error());
     engine_.is_loopback = endpoint->address().is_loopback();
+    MALLBOTS_TRY(heed_public_origin(engine_.options));
     MALLBOTS_TRY(load_tls(engine_));
     MALLBOTS_TRY(listen(acceptor_, *endpoint, engine_.options.name));
     bound_ = acceptor_.local_endpoint();

@@ -11,7 +11,8 @@
 //
 // Errors of start(): BadConfig (an address that is none; one that is not loopback without TLS: the
 // sentence names the settings that mend it; a certificate or key that cannot be read; a port that
-// is taken: names the process that has it, if this user may see it), Io.
+// is taken: names the process that has it, if this user may see it; a public origin of another
+// form), Io.
 //
 // stop() takes no new connections, lets requests that are being handled finish (at most
 // `stop_ms`), then closes everything. No handler runs after it. A crash leaves nothing behind.
@@ -39,6 +40,10 @@ struct ServerOptions {
   /// Names under which pages reach it, beside the address and localhost: "mall.example". Only these
   /// are accepted in Host when bound to loopback (a page elsewhere may point its name there).
   std::vector<std::string> host_names{};
+  /// What browsers call this server if somebody in front of it ends TLS, as they write it in
+  /// Origin: "https://mall.example". Then requests count as come over TLS, pages of this origin
+  /// alone are its own, and its name is one of host_names. Empty: nobody is in front.
+  std::string public_origin{};
 
   std::size_t workers = 16;
   std::size_t waiting_requests = 256;

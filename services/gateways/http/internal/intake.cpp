@@ -68,19 +68,26 @@ std::optional<Response> check_host(const Engine& engine, const Head& head) {
 }
 
 /// Over TLS a page that came without it is another's, too: anybody on the way may have made it.
-std::optional<Response> check_origin(const Head& head, bool is_socket, bool is_secure) {
+bool is_own_origin(const Head& head, std::string_view public_origin, bool is_secure) {
+  const std::string_view origin = head[http::field::origin];
+  if (!public_origin.empty()) return origin == public_origin;
+  const auto slashes = origin.find("://");
+  return slashes != std::string_view::npos &&
+         (!is_secure || small(origin.substr(0, slashes)) == "https") &&
+         small(origin.substr(slashes + 3)) == small(head[http::field::host]);
+}
+
+std::optional<Response> check_origin(const Engine& engine, const Head& head, bool is_socket,
+                                     bool is_secure) {
   const bool is_reading = head.method() == http::verb::get || head.method() == http::verb::head ||
                           head.method() == http::verb::options;
   if (is_reading && !is_socket) return std::nullopt;
   if (head.count(http::field::origin) == 0) return std::nullopt;
-  const std::string_view origin = head[http::field::origin];
-  const auto slashes = origin.find("://");
-  const bool is_own = slashes != std::string_view::npos &&
-                      (!is_secure || small(origin.substr(0, slashes)) == "https") &&
-                      small(origin.substr(slashes + 3)) == small(head[http::field::host]);
-  if (is_own) return std::nullopt;
+  const std::string& public_origin = engine.options.public_origin;
+  if (is_own_origin(head, public_origin, is_secure)) return std::nullopt;
   return problem({403, "wrong-origin", "a page of another origin asks",
-                  "use the page that this gateway gives"});
+                  public_origin.empty() ? "use the page that this gateway gives"
+                                        : fmt::format("use the page at {}/", public_origin)});
 }
 
 std::optional<Response> check_body(const Route& route, const Head& head, const BodyAhead& body) {
@@ -166,7 +173,7 @@ std::optional<Response> check(Engine& engine, const Peer& peer, const Head& head
   }
   if (auto answered = find_route(engine, head, intake)) return answered;
   const bool is_socket = static_cast<bool>(intake.route->accept);
-  if (auto wrong = check_origin(head, is_socket, peer.is_secure)) return wrong;
+  if (auto wrong = check_origin(engine, head, is_socket, peer.is_secure)) return wrong;
   return check_body(*intake.route, head, body);
 }
 
@@ -178,7 +185,8 @@ Intake take_in(Engine& engine, const Peer& peer, const Head& head, const BodyAhe
   intake.request.path = std::string(head.target());
   intake.request.peer = peer.address;
   intake.request.is_loopback = peer.is_loopback;
-  intake.request.is_secure = peer.is_secure;
+  intake.request.public_origin = engine.options.public_origin;
+  intake.request.is_secure = peer.is_secure || !engine.options.public_origin.empty();
   intake.answer = check(engine, peer, head, body, intake);
   return intake;
 }

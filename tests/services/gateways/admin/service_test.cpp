@@ -133,6 +133,41 @@ TEST_F(AdminService, OverTlsTheCookieIsSecureAndTheSocketOpens) {
   EXPECT_EQ(plain.ask("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 0);
 }
 
+TEST_F(AdminService, BehindAProxyThatEndsTlsItsPageSignsInCommandsAndOpensItsSocket) {
+  const std::string own = "https://mall.example";
+  start({{"admin.public_origin", own}});
+  const auto sign_in = [&](const std::string& origin) {
+    const std::string link = mall_.staff().make_link("depot-staff").value();
+    return mall_.ask({.method = "POST",
+                      .path = "/session",
+                      .body = json{{"link", link}}.dump(),
+                      .origin = origin});
+  };
+  const RawAnswer entered = sign_in(own);
+  EXPECT_EQ(entered.status, 200) << entered.body;
+  EXPECT_TRUE(entered.has("; Secure")) << entered.head;
+  const auto store = [&](const std::string& id, const std::string& origin) {
+    return mall_.ask({.method = "POST",
+                      .path = "/stores",
+                      .body = json{{"id", id}, {"name", "Tea"}, {"location", "10,4"}}.dump(),
+                      .key = mall_.new_key(),
+                      .cookie = mall_.everybody(),
+                      .origin = origin});
+  };
+  EXPECT_EQ(store("s1", own).status, 201);
+  const auto open_socket = [&](const std::string& origin) {
+    return RawClient(mall_.port())
+        .upgrade(kSocket, "Cookie: " + mall_.everybody() + "\r\nOrigin: " + origin + "\r\n")
+        .status;
+  };
+  EXPECT_EQ(open_socket(own), 101);
+  for (const char* other : {"http://localhost", "https://localhost", "http://mall.example"}) {
+    EXPECT_EQ(problem_of(sign_in(other)), "wrong-origin") << other;
+    EXPECT_EQ(problem_of(store("s2", other)), "wrong-origin") << other;
+    EXPECT_EQ(open_socket(other), 403) << other;
+  }
+}
+
 TEST_F(AdminService, PageIsServedWithAPolicyAndWhatPagesShare) {
   start();
   for (const std::string path : {"/", "/theme.js", "/main.js", "/page/dom.js", "/page/base.css"}) {

@@ -309,6 +309,40 @@ TEST_F(ServerTest, ForeignNamesAndPagesAreRefused) {
   EXPECT_EQ(from("http://localhost:80"), 500);
 }
 
+TEST_F(ServerTest, BehindAProxyThatEndsTlsPagesOfThePublicOriginAloneAreOwn) {
+  ServerOptions options;
+  options.public_origin = "https://mall.example:8443";
+  start(options);
+  const auto from = [&](const std::string& host, const std::string& origin) {
+    return ask("POST /throws HTTP/1.1\r\nHost: " + host + "\r\nOrigin: " + origin +
+               "\r\nContent-Length: 0\r\n\r\n");
+  };
+  for (const char* host : {"mall.example:8443", "mall.example", "127.0.0.1:80"}) {
+    EXPECT_EQ(from(host, options.public_origin).status, 500) << host;
+    for (const char* origin : {"http://mall.example:8443", "https://mall.example", "null",
+                               "https://mall.example:8443.evil.example"}) {
+      const RawAnswer answer = from(host, origin);
+      EXPECT_EQ(answer.status, 403) << host << " " << origin;
+      EXPECT_THAT(answer.body, HasSubstr("https://mall.example:8443/"));
+    }
+  }
+  EXPECT_EQ(from("127.0.0.1:80", "http://127.0.0.1:80").status, 403) << "the page without TLS";
+  EXPECT_EQ(from("localhost", "https://localhost").status, 403);
+  EXPECT_EQ(ask("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n").status, 421);
+}
+
+TEST_F(ServerTest, PublicOriginOfAnotherFormIsRefusedWithTheRemedy) {
+  for (const char* origin :
+       {"mall.example", "http://mall.example", "https://", "https://mall.example/",
+        "https://Mall.example", "https://mall.example:443", "https://mall.example:",
+        "https://staff@mall.example", "https://mall.example https://other.example", "*", "null"}) {
+    const auto started = Server::start({.name = "admin", .public_origin = origin}, router());
+    ASSERT_FALSE(started) << origin;
+    EXPECT_EQ(started.error().code, ErrorCode::kBadConfig);
+    EXPECT_THAT(started.error().detail, HasSubstr("admin.public_origin"));
+  }
+}
+
 TEST(HostNames, AreWhatStandsBetweenTheCommas) {
   EXPECT_EQ(gateways::host_names_in(""), std::vector<std::string>{});
   EXPECT_EQ(gateways::host_names_in("one.example,,two.example,"),
