@@ -365,7 +365,9 @@ void PartitionStore::round_failed(const Error& error) {
       CRASH_POINT("storage.segment.discard");
       (void)disk_.remove(writer_->file().path());  // holds nothing that counts; else it is a stray
     } else {
-      update_info(writer_->info(SegmentState::kUnlisted));
+      SegmentInfo info = writer_->info(SegmentState::kUnlisted);
+      info.closed_ms = wall_now_ms();  // its age counts from here
+      update_info(info);
     }
     if (zeroing_.writer == writer_.get()) {
       abandoned_.push_back(std::move(writer_));

@@ -29,7 +29,7 @@ struct SegmentInfo {
   std::uint64_t records = 0;                         ///< 0 with kUnlisted
   UnixMillis base_timestamp_ms = shm::kNoTimestamp;  ///< running maximum before it
   UnixMillis running_max_ms = shm::kNoTimestamp;     ///< and behind it
-  UnixMillis closed_ms = 0;                          ///< wall time; 0 while open
+  UnixMillis closed_ms = 0;                          ///< wall time; 0 while open or closing
 };
 
 /// A place between two records that no crash can take back.
