@@ -267,12 +267,12 @@ Result<const shm::RecordView*> Schedule::find_record(DelayId id) {
   for (int i = 0; i < kLookupReads; ++i) {
     const auto batch = lookup_->read(kLookupBytes);
     if (!batch) return std::unexpected(batch.error());
-    if (!(*batch)->lost.empty()) return nullptr;
+    // What is lost may also be a neighbour behind the record.
     if (!(*batch)->records.empty()) {
       const shm::RecordView& first = (*batch)->records.front();
       return first.header->offset == id ? &first : nullptr;
     }
-    if ((*batch)->at_end) return nullptr;
+    if (!(*batch)->lost.empty() || (*batch)->at_end) return nullptr;
   }
   return nullptr;
 }

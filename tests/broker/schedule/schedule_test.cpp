@@ -253,6 +253,22 @@ TEST_F(ScheduleTest, WhatCannotBeDeliveredIsSaidAndDoesNotStopTheRest) {
   EXPECT_EQ(schedule->counters().undeliverable, 0U);
 }
 
+TEST_F(ScheduleTest, ADamagedRecordDoesNotTakeTheOneBeforeItAlong) {
+  start();
+  static_cast<void>(hand_in("intact", 3'600'000));
+  static_cast<void>(hand_in("neighbour", 3'600'000));
+  run_until([&] { return schedule->pending() == 2; });
+  instance.settle();
+  shm::Mapping& slot = instance.topic(shm::kDelayLog).partition(0).ring().find(0)->mapping;
+  const std::string_view bytes{reinterpret_cast<const char*>(slot.data()), slot.size_bytes()};
+  slot.data()[bytes.find("neighbour")] ^= std::byte{1};
+  jump(3'600'000);
+  run_until([&] { return schedule->pending() == 0; });
+  ASSERT_EQ(delivered().size(), 1U);
+  EXPECT_EQ(delivered()[0].payload, "intact");
+  EXPECT_EQ(schedule->counters().undeliverable, 1U);
+}
+
 TEST_F(ScheduleTest, MoreThanMayBePendingWaitsOnTheDiskAndProducersAreTold) {
   options.pending_max = 50;
   start();
