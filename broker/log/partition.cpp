@@ -298,6 +298,12 @@ void Partition::set_readonly(ErrorCode code) {
   parts_.board.readonly.store(static_cast<std::uint64_t>(shown));
 }
 
+void Partition::alter(const TopicSettings& settings) {
+  settings_ = settings;
+  ring_.set_stall_limit(settings.stall_limit_ms * kMillisecond);
+  if (store_) store_->set_segment_bytes(settings.segment_bytes);
+}
+
 void Partition::publish_positions() {
   CRASH_POINT("partition.start_offset");
   parts_.board.start_offset.store(start_offset());

@@ -109,6 +109,8 @@ class Partition final : private StoreListener {
               std::optional<Offset> consumed = std::nullopt);
   /// Drops the closed segments that hold nothing at or behind `offset`. True if one went.
   bool drop_before(Offset offset);
+  /// What may be altered holds from now on, segment.bytes from the next segment on.
+  void alter(const TopicSettings& settings);
   /// Refuses appends, e.g. while the disk is full; kNone allows them again.
   void set_readonly(ErrorCode code);
   /// Why appends are refused; kNone: they are not.

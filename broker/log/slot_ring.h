@@ -74,6 +74,7 @@ class SlotRing {
   /// An unsealed slot whose word a session holds without any sign of life for stall.limit is
   /// sealed. True if one was. `next_look` is lowered to when to look again.
   [[nodiscard]] bool fence_stalled(BootNanos now, BootNanos& next_look);
+  void set_stall_limit(BootNanos limit_ns) noexcept { options_.stall_limit_ns = limit_ns; }
   /// The process of `dead` is proven dead: frees words it holds, voids halves of its cells that no
   /// commit confirmed. Call before its page goes.
   void session_died(SessionIndex dead, std::span<const std::uint32_t> producer_cells);

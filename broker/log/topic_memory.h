@@ -3,6 +3,8 @@
 
 #include <cstddef>
 
+#include "broker/log/settings.h"
+#include "shm/base/clock.h"
 #include "shm/layout/board.h"
 #include "shm/layout/knock.h"
 #include "shm/region/memory.h"
@@ -19,6 +21,12 @@ namespace mallbots::broker {
                                               PartitionIndex index) noexcept {
   return *reinterpret_cast<shm::KnockLine*>(knock.data() + sizeof(shm::KnockHeader) +
                                             index * sizeof(shm::KnockLine));
+}
+
+/// The settings on the board that may be altered.
+inline void tell_times(shm::BoardHeader& board, const TopicSettings& settings) {
+  board.stall_limit_ns = settings.stall_limit_ms * kMillisecond;
+  board.flush_interval_ns = settings.flush_interval_ms * kMillisecond;
 }
 
 }  // namespace mallbots::broker

@@ -170,6 +170,8 @@ Result<void> Topics::alter(const std::string& name, const TopicSettings& setting
     topic->settings_ = std::move(before);
     return saved;
   }
+  tell_times(topic->board(), settings);
+  for (const auto& partition : topic->partitions_) partition->alter(settings);
   next_retention_ = 0;
   return {};
 }

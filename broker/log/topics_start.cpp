@@ -158,8 +158,7 @@ Result<void> Topics::make_shared_memory(Topic& topic) {
       (settings.sequenced ? static_cast<std::uint32_t>(shm::TopicFlag::kSequenced) : 0) |
       (settings.events ? static_cast<std::uint32_t>(shm::TopicFlag::kEvents) : 0);
   board.record_max_bytes = static_cast<std::uint32_t>(settings.record_max_bytes);
-  board.stall_limit_ns = settings.stall_limit_ms * kMillisecond;
-  board.flush_interval_ns = settings.flush_interval_ms * kMillisecond;
+  tell_times(board, settings);
   for (PartitionIndex i = 0; i < partitions; ++i) {
     shm::PartitionBoard& partition = board_of(topic.board_map_, i);
     partition.partition_id = static_cast<std::uint64_t>(topic.partition_ids_[i]);

@@ -72,6 +72,7 @@ PartitionStore::PartitionStore(const Parts& parts, PartitionStoreOptions options
       listener_(parts.listener),
       note_(parts.note),
       options_(std::move(options)),
+      next_segment_bytes_(options_.segment_bytes),
       seed_(shm::record_seed(options_.identity.partition, options_.log_epoch)),
       segments_(std::move(recovered.segments)),
       next_number_(recovered.next_number),
@@ -290,6 +291,7 @@ Result<void> PartitionStore::make_segment() {
   std::memcpy(header_block_.data(), block.data(), block.size());
   writer_ = std::make_unique<SegmentWriter>(std::move(taken->file), header, taken->zero_bytes);
   open_since_ms_ = header.created_ms;
+  options_.segment_bytes = next_segment_bytes_;
   round_->makes_segment = true;
   ++counters_.segments;
   return {};

@@ -166,6 +166,8 @@ class PartitionStore final : private IoHandler {
   /// Closes the open segment (footer, cut to length) when not busy: drain, and a segment older than
   /// retention.ms that nobody appends to. True once there is no open segment and idle().
   bool close();
+  /// From the next segment on.
+  void set_segment_bytes(std::uint64_t bytes) noexcept { next_segment_bytes_ = bytes; }
   /// Wall time when the open segment was made; 0 if there is none.
   [[nodiscard]] UnixMillis open_since_ms() const noexcept;
 
@@ -223,6 +225,7 @@ class PartitionStore final : private IoHandler {
   StoreListener& listener_;
   DurableNote* note_;
   PartitionStoreOptions options_;
+  std::uint64_t next_segment_bytes_;
   std::uint64_t seed_;
 
   std::vector<SegmentInfo> segments_;

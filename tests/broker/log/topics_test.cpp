@@ -306,5 +306,68 @@ TEST(Topics, ADrainThatLeftRecordsBehindIsNoCleanStop) {
   EXPECT_GT(instance.topics().log_epoch(), before);
 }
 
+/// As `topic alter` does it.
+void alter(LogInstance& instance, const shm::Setting& setting) {
+  const auto settings =
+      broker::altered_settings(instance.topic("t").settings(), std::span{&setting, 1});
+  ASSERT_TRUE(settings) << settings.error().sentence();
+  ASSERT_TRUE(instance.topics().alter("t", *settings));
+}
+
+/// Turns until it is so, for two seconds at the most.
+template <class Condition>
+bool turns_until(LogInstance& instance, const Condition& is_so) {
+  const Deadline limit = Deadline::after_ms(2'000);
+  while (!is_so() && !limit.has_passed()) instance.turn();
+  return is_so();
+}
+
+TEST(Topics, AnAlteredStallLimitHoldsAtOnce) {
+  LogInstance instance;
+  broker::Topic& topic =
+      instance.make("t", {{"slot.bytes", "128KiB", false}, {"stall.limit", "1h", false}});
+  const auto stalled = instance.attach(topic);
+  shm::SlotHeader& slot = topic.partition(0).ring().find(0)->header();
+  ASSERT_TRUE(shm::try_acquire(slot, shm::load_word(slot), stalled->session));
+  instance.turn();
+  alter(instance, {"stall.limit", "20ms", false});
+  EXPECT_TRUE(turns_until(instance, [&] { return shm::load_word(slot).sealed(); }));
+  EXPECT_EQ(stalled->parts.topic->stall_limit_ns, 20 * kMillisecond);
+}
+
+TEST(Topics, AnAlteredFlushIntervalHoldsAtOnce) {
+  LogInstance instance;
+  broker::Topic& topic =
+      instance.make("t", {{"slot.bytes", "128KiB", false}, {"flush.interval", "1m", false}});
+  const auto client = instance.attach(topic);
+  shm::Appender appender{client->parts, client->seat};
+  append_all(instance, appender, 0, 3);
+  instance.turn();
+  ASSERT_EQ(topic.partition(0).durable_offset(), 0U);
+  alter(instance, {"flush.interval", "1ms", false});
+  EXPECT_TRUE(turns_until(instance, [&] { return topic.partition(0).durable_offset() == 3; }));
+  EXPECT_EQ(client->parts.topic->flush_interval_ns, kMillisecond);
+}
+
+TEST(Topics, AlteredSegmentBytesHoldFromTheNextSegmentOn) {
+  LogInstance instance;
+  broker::Topic& topic = instance.make("t", kSmallSlots);
+  const auto client = instance.attach(topic);
+  shm::Appender appender{client->parts, client->seat};
+  append_all(instance, appender, 0, 1'000, 1'000);
+  instance.settle();
+  alter(instance, {"segment.bytes", "256KiB", false});
+  append_all(instance, appender, 1'000, 2'000, 1'000);
+  instance.settle();
+  const broker::PartitionStore& store = *topic.partition(0).store();
+  ASSERT_EQ(store.segments().size(), 1U);
+  while (!topic.partition(0).store()->close()) instance.turn();
+  append_all(instance, appender, 2'000, 4'000, 1'000);
+  instance.settle();
+  ASSERT_GT(store.segments().size(), 5U);
+  for (const broker::SegmentInfo& segment : store.segments().subspan(1))
+    EXPECT_LE(segment.end_byte, 256 * broker::kKiB);
+}
+
 }  // namespace
 }  // namespace mallbots::test
