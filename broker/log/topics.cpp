@@ -404,8 +404,9 @@ void Topics::health_changed(TopicId topic, PartitionIndex partition, StoreHealth
   const Topic* const found = find(topic);
   const std::string where = (found != nullptr ? found->name_ : std::string{"a deleted topic"}) +
                             "[" + std::to_string(partition) + "]: ";
-  if (say_)
-    say_(where + (health == StoreHealth::kGood ? "is written to disk again" : error.sentence()));
+  // A footer that failed leaves the health as it was.
+  const bool well = health == StoreHealth::kGood && error.code == ErrorCode::kNone;
+  if (say_) say_(where + (well ? "is written to disk again" : error.sentence()));
 }
 
 std::uint64_t Topics::memory_bytes() const {

@@ -369,5 +369,18 @@ TEST(Topics, AlteredSegmentBytesHoldFromTheNextSegmentOn) {
     EXPECT_LE(segment.end_byte, 256 * broker::kKiB);
 }
 
+TEST(Topics, AFooterThatCannotBeWrittenIsSaidAsThat) {
+  LogInstance instance{{.records = true}};
+  const auto client = instance.attach(instance.make("t"));
+  shm::Appender appender{client->parts, client->seat};
+  append_all(instance, appender, 0, 3);
+  instance.settle();
+  instance.recorder().add({.sort = Fault::kWrites});
+  while (!instance.topic("t").partition(0).store()->close()) instance.turn();
+  ASSERT_EQ(instance.troubles.size(), 1U);
+  EXPECT_NE(instance.troubles[0].find("write the footer of"), std::string::npos)
+      << instance.troubles[0];
+}
+
 }  // namespace
 }  // namespace mallbots::test
