@@ -409,11 +409,10 @@ LogState GroupDriver::log(TopicId id, PartitionIndex index) {
           .end = std::max(durable, partition.end_offset())};
 }
 
-Offset GroupDriver::offset_at(TopicId id, PartitionIndex index, UnixMillis time_ms) {
+Result<Offset> GroupDriver::offset_at(TopicId id, PartitionIndex index, UnixMillis time_ms) {
   Topic* topic = parts_.topics.find(id);
   if (topic == nullptr || index >= topic->partitions()) return 0;
-  const Partition& partition = topic->partition(index);
-  return partition.find_time(time_ms).value_or(partition.end_offset());
+  return topic->partition(index).find_time(time_ms);
 }
 
 std::span<const EpochStart> GroupDriver::epoch_starts(TopicId id, PartitionIndex index) {

@@ -85,7 +85,7 @@ class GroupDriver final : private GroupHost, private GroupStoreListener {
   bool is_taken(SessionIndex session, std::uint32_t cell) override;
   std::uint64_t polls(SessionIndex session) override;
   LogState log(TopicId topic, PartitionIndex partition) override;
-  Offset offset_at(TopicId topic, PartitionIndex partition, UnixMillis time_ms) override;
+  Result<Offset> offset_at(TopicId topic, PartitionIndex partition, UnixMillis time_ms) override;
   std::span<const EpochStart> epoch_starts(TopicId topic, PartitionIndex partition) override;
   // GroupStoreListener
   void flush_done(std::uint64_t ticket, const Error* error) override;

@@ -178,10 +178,10 @@ Offset QueueDriver::settle(TopicId id, PartitionIndex index, Position low) {
   return settle_position(low, log(id, index), starts).position.offset;
 }
 
-Offset QueueDriver::offset_at(TopicId id, PartitionIndex index, UnixMillis time_ms) {
+Result<Offset> QueueDriver::offset_at(TopicId id, PartitionIndex index, UnixMillis time_ms) {
   const Partition* const partition = find(id, index);
   if (partition == nullptr) return 0;
-  return partition->find_time(time_ms).value_or(partition->end_offset());
+  return partition->find_time(time_ms);
 }
 
 // The journal

@@ -76,7 +76,7 @@ class QueueDriver final : private QueueHost {
   LogState log(TopicId topic, PartitionIndex partition) override;
   Keys read_keys(TopicId topic, PartitionIndex partition, Offset from) override;
   Offset settle(TopicId topic, PartitionIndex partition, Position low) override;
-  Offset offset_at(TopicId topic, PartitionIndex partition, UnixMillis time_ms) override;
+  Result<Offset> offset_at(TopicId topic, PartitionIndex partition, UnixMillis time_ms) override;
   std::size_t journal(std::span<const std::vector<std::byte>> payloads) override;
   Offset journal_end() override;
   void journal_covered(Offset floor, Offset end) override;

@@ -308,21 +308,26 @@ Result<Sought> GroupCoordinator::seek(const shm::SeekGroup& request) {
     return fail(ErrorCode::kGroupBusy, request.group);
   }
   Sought sought;
+  std::vector<std::pair<GroupPartition*, Offset>> moves;
   for (const auto& [key, partition] : group->partitions()) {
     if (!group->exists(partition)) continue;
     GroupHost& host = state_->shared.host;
     if (partition.open()) group->read_position(*group->find(key));
     const Offset from = partition.position ? partition.position->offset : kNoOffset;
     const bool by_time = request.to == shm::SeekTo::kTime;
-    const Offset value = by_time ? host.offset_at(partition.topic, partition.index, request.value)
-                                 : static_cast<Offset>(request.value);
+    const Result<Offset> value =
+        by_time ? host.offset_at(partition.topic, partition.index, request.value)
+                : static_cast<Offset>(request.value);
+    if (!value) return std::unexpected(value.error());
     const LogState log = host.log(partition.topic, partition.index);
-    const Offset to = seek_target(request.to, value, from, log);
+    const Offset to = seek_target(request.to, *value, from, log);
     const std::string& topic = state_->shared.topics.at(partition.topic).name;
     sought.rows.push_back({topic, partition.index, from, to});
-    if (request.execute) group->seek(*group->find(key), to);
+    moves.emplace_back(group->find(key), to);
   }
-  if (request.execute) group->emit_rows(sought.actions);
+  if (!request.execute) return sought;
+  for (const auto& [partition, to] : moves) group->seek(*partition, to);
+  group->emit_rows(sought.actions);
   return sought;
 }
 

@@ -107,9 +107,9 @@ class GroupHost {
   /// SessionHeader::polls.
   [[nodiscard]] virtual std::uint64_t polls(SessionIndex session) = 0;
   [[nodiscard]] virtual LogState log(TopicId topic, PartitionIndex partition) = 0;
-  /// First offset at or after the time, end of the log if there is none.
-  [[nodiscard]] virtual Offset offset_at(TopicId topic, PartitionIndex partition,
-                                         UnixMillis time_ms) = 0;
+  /// First offset at or after the time, end of the log if there is none. Errors: as reading files.
+  [[nodiscard]] virtual Result<Offset> offset_at(TopicId topic, PartitionIndex partition,
+                                                 UnixMillis time_ms) = 0;
   /// All unclean starts of the partition, ascending.
   [[nodiscard]] virtual std::span<const EpochStart> epoch_starts(TopicId topic,
                                                                  PartitionIndex partition) = 0;
@@ -276,7 +276,8 @@ class GroupCoordinator {
   [[nodiscard]] Result<GroupActions> commit_durable(SessionIndex session, std::uint64_t group_id,
                                                     std::uint32_t request_id);
 
-  /// Refused with GroupBusy while a member lives; without `execute` it only says what would be.
+  /// Refused with GroupBusy while a member lives; without `execute` it only says what would be. If
+  /// the log of one partition cannot be read, none is moved.
   [[nodiscard]] Result<Sought> seek(const shm::SeekGroup& request);
   [[nodiscard]] Result<GroupActions> delete_group(const std::string& group);
 

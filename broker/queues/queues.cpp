@@ -410,22 +410,28 @@ Result<std::vector<shm::SeekRow>> Queues::seek(const shm::SeekGroup& request) {
   if (request.execute && !found->second->members.empty())
     return fail(ErrorCode::kGroupBusy, "'" + request.group + "'");
   std::vector<shm::SeekRow> rows;
+  std::vector<std::pair<Queue*, Position>> moves;
   for (const auto& [key, queue] : found->second->queues) {
     const LogState log = host_.log(key.first, key.second);
     const Offset from = queue->state.low();
-    const auto value = request.to == shm::SeekTo::kTime
-                           ? host_.offset_at(key.first, key.second, request.value)
-                           : static_cast<std::uint64_t>(request.value);
-    const Offset to = seek_target(request.to, value, from, log);
+    const Result<Offset> value = request.to == shm::SeekTo::kTime
+                                     ? host_.offset_at(key.first, key.second, request.value)
+                                     : static_cast<Offset>(request.value);
+    if (!value) return std::unexpected(value.error());
+    const Offset to = seek_target(request.to, *value, from, log);
     const auto topic = topics_.find(key.first);
     rows.push_back({.topic = topic == topics_.end() ? std::string{} : topic->second.name,
                     .partition = key.second,
                     .from_offset = from,
                     .to_offset = to});
-    if (!request.execute || to == from) continue;
-    queue->epoch = log.epoch;
-    queue->state.move_low(to);
-    writer_.low_moved(queue->number, {log.epoch, to});
+    moves.push_back({queue.get(), {log.epoch, to}});
+  }
+  if (!request.execute) return rows;
+  for (const auto& [queue, to] : moves) {
+    if (to.offset == queue->state.low()) continue;
+    queue->epoch = to.log_epoch;
+    queue->state.move_low(to.offset);
+    writer_.low_moved(queue->number, to);
   }
   return rows;
 }

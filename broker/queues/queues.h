@@ -65,8 +65,9 @@ class QueueHost {
   [[nodiscard]] virtual Keys read_keys(TopicId topic, PartitionIndex partition, Offset from) = 0;
   /// A low mark as it holds in today's log.
   [[nodiscard]] virtual Offset settle(TopicId topic, PartitionIndex partition, Position low) = 0;
-  [[nodiscard]] virtual Offset offset_at(TopicId topic, PartitionIndex partition,
-                                         UnixMillis time_ms) = 0;
+  /// First offset at or after the time, end of the log if there is none. Errors: as reading files.
+  [[nodiscard]] virtual Result<Offset> offset_at(TopicId topic, PartitionIndex partition,
+                                                 UnixMillis time_ms) = 0;
 
   /// Appends; how many of the payloads are committed, oldest first.
   [[nodiscard]] virtual std::size_t journal(std::span<const std::vector<std::byte>> payloads) = 0;
@@ -191,7 +192,8 @@ class Queues {
   [[nodiscard]] std::vector<std::string> names() const;
   [[nodiscard]] Result<QueueGroupView> describe(const std::string& group) const;
   [[nodiscard]] Result<void> remove(const std::string& group);
-  /// Refused with GroupBusy while a member lives; without `execute` it only says what would be.
+  /// Refused with GroupBusy while a member lives; without `execute` it only says what would be. If
+  /// the log of one partition cannot be read, none is moved.
   [[nodiscard]] Result<std::vector<shm::SeekRow>> seek(const shm::SeekGroup& request);
   /// Below it every queue is done with the partition; nothing if none reads it.
   [[nodiscard]] std::optional<Offset> consumed(TopicId topic, PartitionIndex partition) const;

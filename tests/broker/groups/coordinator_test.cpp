@@ -237,6 +237,22 @@ TEST_F(CoordinatorTest, SeekTargetsAreClampedToTheLog) {
   EXPECT_EQ(seek(SeekTo{9}, 1, false).error().code, ErrorCode::kBadArgument);
 }
 
+TEST_F(CoordinatorTest, ASeekByTimeMovesNothingIfOneLogCannotBeRead) {
+  const TopicId topic = world.add_topic("t", 2);
+  joined(1, {"t"});
+  world.consume(1, "g", 50);
+  world.kill(1);
+  world.unreadable = {1};
+  const auto refused = seek(SeekTo::kTime, 10, true);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kIo);
+  world.flush();
+  for (PartitionIndex i = 0; i < 2; ++i) EXPECT_EQ(world.row_offset("g", topic, i), 50U);
+  joined(2, {"t"});
+  for (const auto& given : world.said().pushed.back().assignment.partitions)
+    EXPECT_EQ(given.offset, 50U);
+}
+
 TEST_F(CoordinatorTest, SeekAndDeleteAreRefusedWhileAMemberLives) {
   world.add_topic("t", 1);
   joined(1, {"t"});

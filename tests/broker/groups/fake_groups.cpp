@@ -439,7 +439,8 @@ LogState FakeGroups::log(TopicId topic, PartitionIndex partition) {
   return found->second;
 }
 
-Offset FakeGroups::offset_at(TopicId topic, PartitionIndex partition, UnixMillis time_ms) {
+Result<Offset> FakeGroups::offset_at(TopicId topic, PartitionIndex partition, UnixMillis time_ms) {
+  if (unreadable.contains(partition)) return fail(ErrorCode::kIo, "open 0000000001.seg");
   const LogState state = log(topic, partition);
   return std::clamp<Offset>(static_cast<Offset>(time_ms), state.start, state.end);
 }

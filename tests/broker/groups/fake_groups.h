@@ -124,11 +124,12 @@ class FakeGroups final : public broker::GroupHost {
   bool is_taken(SessionIndex session, std::uint32_t cell) override;
   std::uint64_t polls(SessionIndex session) override;
   LogState log(TopicId topic, PartitionIndex partition) override;
-  Offset offset_at(TopicId topic, PartitionIndex partition, UnixMillis time_ms) override;
+  Result<Offset> offset_at(TopicId topic, PartitionIndex partition, UnixMillis time_ms) override;
   std::span<const broker::EpochStart> epoch_starts(TopicId topic,
                                                    PartitionIndex partition) override;
 
-  std::uint32_t cells_max = 64;  ///< of one session
+  std::uint32_t cells_max = 64;         ///< of one session
+  std::set<PartitionIndex> unreadable;  ///< of every topic, for a look by time
 
  private:
   struct OpenCell {

@@ -18,6 +18,7 @@ class FakeQueueHost final : public broker::QueueHost {
     std::set<Offset> no_messages;     ///< offsets that are none
     Offset start = 0;
     LogEpoch epoch = 1;
+    bool unreadable = false;  ///< for a look by time
   };
   struct Held {
     SessionIndex session = 0;
@@ -28,7 +29,10 @@ class FakeQueueHost final : public broker::QueueHost {
   broker::LogState log(TopicId topic, PartitionIndex partition) override;
   Keys read_keys(TopicId topic, PartitionIndex partition, Offset from) override;
   Offset settle(TopicId topic, PartitionIndex partition, Position low) override;
-  Offset offset_at(TopicId, PartitionIndex, UnixMillis) override { return 0; }
+  Result<Offset> offset_at(TopicId topic, PartitionIndex partition, UnixMillis) override {
+    if (logs[{topic, partition}].unreadable) return fail(ErrorCode::kIo, "open 0000000001.seg");
+    return 0;
+  }
   std::size_t journal(std::span<const std::vector<std::byte>> payloads) override;
   Offset journal_end() override { return entries.size(); }
   void journal_covered(Offset floor, Offset end) override { covered.emplace_back(floor, end); }

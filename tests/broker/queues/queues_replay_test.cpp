@@ -130,6 +130,20 @@ TEST_F(QueuesTest, AGroupWithMembersIsNotRemovedOrMoved) {
   EXPECT_FALSE(queues_->has("g"));
 }
 
+TEST_F(QueuesTest, ASeekByTimeMovesNothingIfOneLogCannotBeRead) {
+  topic({.id = kTopic, .name = "t", .partitions = 2});
+  append(5);
+  append(5, 0, 1);
+  const auto group = join(1, 8);
+  ASSERT_TRUE(queues_->leave(1, group, now_));
+  ASSERT_TRUE(queues_->seek({.group = "g", .to = shm::SeekTo::kEnd, .execute = true}));
+  host_.logs[{kTopic, 1}].unreadable = true;
+  const auto refused = queues_->seek({.group = "g", .to = shm::SeekTo::kTime, .execute = true});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kIo);
+  for (PartitionIndex i = 0; i < 2; ++i) EXPECT_EQ(queues_->consumed(kTopic, i), 5U);
+}
+
 TEST_F(QueuesTest, ADeletedTopicTakesItsQueuesWithIt) {
   append(2);
   join(1, 1);
