@@ -298,12 +298,7 @@ Result<GroupActions> GroupCoordinator::commit_durable(SessionIndex session, std:
 Result<Sought> GroupCoordinator::seek(const shm::SeekGroup& request) {
   Group* group = state_->group_named(request.group);
   if (group == nullptr) return fail(ErrorCode::kUnknownGroup, request.group);
-  if (request.to < shm::SeekTo::kStart || request.to > shm::SeekTo::kBackward) {
-    return fail(ErrorCode::kBadArgument, "no such kind of target");
-  }
-  if (request.value < 0 && request.to != shm::SeekTo::kTime) {
-    return fail(ErrorCode::kBadArgument, "the number of records is negative");
-  }
+  MALLBOTS_TRY(check_seek(request));
   if (request.execute && group->has_living_members()) {
     return fail(ErrorCode::kGroupBusy, request.group);
   }

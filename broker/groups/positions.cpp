@@ -58,6 +58,14 @@ Lag lag_of(const std::optional<Position>& position, const LogState& log, Offset 
   return lag;
 }
 
+Result<void> check_seek(const shm::SeekGroup& request) {
+  if (request.to < shm::SeekTo::kStart || request.to > shm::SeekTo::kBackward)
+    return fail(ErrorCode::kBadArgument, "no such kind of target");
+  if (request.value < 0 && request.to != shm::SeekTo::kTime)
+    return fail(ErrorCode::kBadArgument, "the number of records is negative");
+  return {};
+}
+
 Offset seek_target(shm::SeekTo to, std::uint64_t value, Offset from, const LogState& log) noexcept {
   const Offset end = std::max(log.start, log.durable);
   const Offset current = from == kNoOffset ? log.start : std::clamp(from, log.start, end);

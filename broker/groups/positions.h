@@ -13,6 +13,7 @@
 #include <span>
 
 #include "shm/base/ids.h"
+#include "shm/base/result.h"
 #include "shm/layout/control.h"
 
 namespace mallbots::broker {
@@ -86,6 +87,9 @@ struct Lag {
 /// the group's readers see: durable or committed. A stamp ahead of the clock counts as age 0.
 [[nodiscard]] Lag lag_of(const std::optional<Position>& position, const LogState& log, Offset end,
                          std::optional<UnixMillis> oldest_unread_ms, UnixMillis now_ms) noexcept;
+
+/// BadArgument: no seek can be like that.
+[[nodiscard]] Result<void> check_seek(const shm::SeekGroup& request);
 
 /// Where a seek leads, clamped to what the log holds durably. `from`: the position before it,
 /// kNoOffset counts as the start. `value`: records for kForward and kBackward; for kTime the offset

@@ -407,6 +407,7 @@ Result<void> Queues::remove(const std::string& name) {
 Result<std::vector<shm::SeekRow>> Queues::seek(const shm::SeekGroup& request) {
   const auto found = groups_.find(request.group);
   if (found == groups_.end()) return fail(ErrorCode::kUnknownGroup, "'" + request.group + "'");
+  MALLBOTS_TRY(check_seek(request));
   if (request.execute && !found->second->members.empty())
     return fail(ErrorCode::kGroupBusy, "'" + request.group + "'");
   std::vector<shm::SeekRow> rows;
@@ -427,11 +428,18 @@ Result<std::vector<shm::SeekRow>> Queues::seek(const shm::SeekGroup& request) {
     moves.push_back({queue.get(), {log.epoch, to}});
   }
   if (!request.execute) return rows;
+  const bool passes_over = request.to == shm::SeekTo::kForward || request.to == shm::SeekTo::kEnd;
   for (const auto& [queue, to] : moves) {
-    if (to.offset == queue->state.low()) continue;
     queue->epoch = to.log_epoch;
-    queue->state.move_low(to.offset);
-    writer_.low_moved(queue->number, to);
+    if (passes_over) {
+      queue->state.move_low(to.offset);
+      writer_.low_moved(queue->number, to);
+    } else {
+      // Everything from there on is as new, also if the low mark stays where it is.
+      queue->state = QueueState{to.offset};
+      queue->state.set_max_deliveries(found->second->max_deliveries);
+      write_snapshot(writer_, queue->number, queue->identity, queue->epoch, queue->state);
+    }
   }
   return rows;
 }

@@ -130,6 +130,56 @@ TEST_F(QueuesTest, AGroupWithMembersIsNotRemovedOrMoved) {
   EXPECT_FALSE(queues_->has("g"));
 }
 
+TEST_F(QueuesTest, ASeekToWhereTheQueueStandsHandsEverythingOutAgain) {
+  append(5);
+  const auto group = join(1, 8);
+  ASSERT_EQ(granted(1).size(), 5U);
+  EXPECT_EQ(settle(1, group, 0, 1, Outcome::kNack, 3'600'000), ErrorCode::kNone);
+  for (Offset i = 1; i < 5; ++i) EXPECT_EQ(settle(1, group, i, 1, Outcome::kAck), ErrorCode::kNone);
+  ASSERT_TRUE(queues_->leave(1, group, now_));
+  const auto rows = queues_->seek({.group = "g", .to = shm::SeekTo::kStart, .execute = true});
+  ASSERT_TRUE(rows);
+  EXPECT_EQ(rows->at(0).to_offset, 0U);
+  const Offsets all{{0, 1}, {1, 1}, {2, 1}, {3, 1}, {4, 1}};
+  const auto next = join(2, 8);
+  EXPECT_EQ(granted(2), all);
+  ASSERT_TRUE(queues_->leave(2, next, now_));
+  duty();
+  restart();
+  join(3, 8);
+  EXPECT_EQ(granted(3).size(), 5U);
+}
+
+TEST_F(QueuesTest, ASeekForwardLeavesWhatIsDoneBehindItAlone) {
+  append(5);
+  const auto group = join(1, 8);
+  ASSERT_EQ(granted(1).size(), 5U);
+  EXPECT_EQ(settle(1, group, 3, 1, Outcome::kAck), ErrorCode::kNone);
+  ASSERT_TRUE(queues_->leave(1, group, now_));
+  ASSERT_TRUE(
+      queues_->seek({.group = "g", .to = shm::SeekTo::kForward, .value = 1, .execute = true}));
+  duty();
+  restart();
+  join(2, 8);
+  const Offsets left{{1, 2}, {2, 2}, {4, 2}};
+  EXPECT_EQ(granted(2), left);
+}
+
+TEST_F(QueuesTest, ASeekThatCannotBeMeantMovesNothing) {
+  append(5);
+  const auto group = join(1);
+  ASSERT_TRUE(queues_->leave(1, group, now_));
+  shm::SeekGroup seek{.group = "g", .to = shm::SeekTo::kForward, .value = -1, .execute = true};
+  const auto error_of = [&] {
+    const auto sought = queues_->seek(seek);
+    return sought ? ErrorCode::kNone : sought.error().code;
+  };
+  EXPECT_EQ(error_of(), ErrorCode::kBadArgument);
+  seek = {.group = "g", .to = shm::SeekTo{9}, .value = 1, .execute = true};
+  EXPECT_EQ(error_of(), ErrorCode::kBadArgument);
+  EXPECT_EQ(queues_->consumed(kTopic, 0), 0U);
+}
+
 TEST_F(QueuesTest, ASeekByTimeMovesNothingIfOneLogCannotBeRead) {
   topic({.id = kTopic, .name = "t", .partitions = 2});
   append(5);
