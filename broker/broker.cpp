@@ -337,11 +337,7 @@ void Broker::run_once() {
   const BootNanos now = boot_now_ns();
   for (const Event& event : events_) handle(event);
   const bool flushed = disk_->reap() > 0;
-  for (const SessionIndex index : sessions_->take_expelled()) {
-    rings_->session_ended(index, false);
-    groups_->session_ended(index);
-    queues_->session_ended(index);
-  }
+  hear_of_expelled();
 
   BootNanos next = INT64_MAX;
   if (state_ == State::kServing)
@@ -353,6 +349,8 @@ void Broker::run_once() {
   if (state_ == State::kServing) streams_->duty(now);
   commands_->duty();
   next = std::min({next, sessions_->expel_absent(now), control_->duty(now)});
+  // Before anybody asks for what they had; the duties then find what they left.
+  if (hear_of_expelled()) next = now;
   if (state_ == State::kServing && disk_->in_flight() == 0) spares_->refill();
   disk_->kick();
   if (state_ != State::kGone) rest_until(next);
@@ -416,6 +414,18 @@ void Broker::end_dead_session(SessionIndex index) {
   groups_->session_ended(index);
   queues_->session_ended(index);
   sessions_->end(index);
+}
+
+/// True if there were any.
+bool Broker::hear_of_expelled() {
+  const std::vector<SessionIndex> expelled = sessions_->take_expelled();
+  for (const SessionIndex index : expelled) {
+    rings_->session_ended(index, false);
+    topics_->session_expelled(index);
+    groups_->session_ended(index);
+    queues_->session_ended(index);
+  }
+  return !expelled.empty();
 }
 
 // Draining

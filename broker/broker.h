@@ -59,6 +59,7 @@ class Broker {
   void run_once();
   void handle(const Event& event);
   void end_dead_session(SessionIndex index);
+  bool hear_of_expelled();
   void begin_drain(const char* reason);
   [[nodiscard]] BootNanos drain_once(BootNanos now);
   void rest_until(BootNanos next);

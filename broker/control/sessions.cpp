@@ -50,6 +50,12 @@ Result<void> Sessions::restore(BootNanos now) {
     if (!session) return std::unexpected(std::move(session).error());
     session->detached_until = now + limits_.restart_grace_ns;
     session->polled_at = now;
+    if (session->gone) {
+      // The predecessor may have died in expel(): before it revoked the session, or told anybody.
+      // no crash point: the next start does the same again
+      session->memory().header.revoked.store(1);
+      expelled_.push_back(index);
+    }
     const int pidfd = session->pidfd.get();
     const int wake = session->wake.get();
     sessions_.insert_or_assign(index, std::move(*session));

@@ -75,7 +75,8 @@ class Sessions final : public SessionPages {
   };
   Sessions(const Parts& parts, Limits limits) : parts_(parts), limits_(limits) {}
 
-  /// Brings back what a predecessor left; all of them detached.
+  /// Brings back what a predecessor left; all of them detached. Those that are gone are revoked
+  /// and told of (take_expelled) again.
   [[nodiscard]] Result<void> restore(BootNanos now);
 
   /// A new session for that process; not attached yet.

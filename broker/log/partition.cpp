@@ -334,12 +334,25 @@ bool Partition::drain(bool patient, BootNanos& next_look) {
 
 void Partition::session_died(SessionIndex session, std::span<const std::uint32_t> producer_cells) {
   ring_.session_died(session, producer_cells);
-  if (const shm::Lease lease{parts_.board.lease.load()};
-      lease.held() && lease.holder() == session) {
-    CRASH_POINT("partition.end_lease");
-    parts_.board.lease.store(0);
-  }
+  end_lease(session);
   wake_all();
+}
+
+void Partition::session_expelled(SessionIndex session) {
+  // A lease keeps its holder's word from the stall rule, so that ends with it. In this order: who
+  // acquires after the fence sees that its lease is gone.
+  if (!end_lease(session)) return;
+  ring_.fence_session(session);
+  wake_all();
+}
+
+/// True if it had one.
+bool Partition::end_lease(SessionIndex session) {
+  const shm::Lease lease{parts_.board.lease.load()};
+  if (!lease.held() || lease.holder() != session) return false;
+  CRASH_POINT("partition.end_lease");
+  parts_.board.lease.store(0);
+  return true;
 }
 
 Result<shm::Lease> Partition::take_lease(SessionIndex session, bool take_over) {

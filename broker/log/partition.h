@@ -77,6 +77,8 @@ class Partition final : private StoreListener {
   [[nodiscard]] bool busy() const noexcept { return store_ && !store_->idle(); }
 
   void session_died(SessionIndex session, std::span<const std::uint32_t> producer_cells);
+  /// The session was revoked, and its process may live: its lease ends.
+  void session_expelled(SessionIndex session);
   [[nodiscard]] Result<shm::Lease> take_lease(SessionIndex session, bool take_over);
   [[nodiscard]] SlotRing& ring() noexcept { return ring_; }
   [[nodiscard]] SlotShare& share() noexcept { return share_; }
@@ -133,6 +135,7 @@ class Partition final : private StoreListener {
   [[nodiscard]] std::size_t find_ranges(std::span<CommittedRange> ranges) const;
   [[nodiscard]] bool may_retire(SlotGen slot_gen) const noexcept;
   void publish_positions();
+  bool end_lease(SessionIndex session);
   [[nodiscard]] std::uint64_t tail_mark() const noexcept;
 
   Parts parts_;

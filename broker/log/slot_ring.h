@@ -82,7 +82,7 @@ class SlotRing {
   void seal(SlotGen slot_gen);
   /// Fences whoever holds a word (a lease has moved).
   void fence_holders();
-  /// Fences that session where it holds a word (a seat of it was taken).
+  /// Fences that session where it holds a word (a seat of it was taken, or its lease has ended).
   void fence_session(SessionIndex session);
   /// The last sequence that the partition accepted through that cell; 0: none. Its producer must
   /// not append meanwhile.

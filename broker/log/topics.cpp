@@ -219,6 +219,11 @@ void Topics::session_died(SessionIndex session) {
   std::erase_if(producers_, [&](const auto& one) { return one.second.session == session; });
 }
 
+void Topics::session_expelled(SessionIndex session) {
+  for (const auto& [name, topic] : topics_)
+    for (const auto& partition : topic->partitions_) partition->session_expelled(session);
+}
+
 void Topics::wake_all() {
   for (const auto& [name, topic] : topics_) {
     for (const auto& partition : topic->partitions_) partition->wake_all();

@@ -137,6 +137,8 @@ class Topics final : private PartitionEvents {
   void unpark();
   /// The process of the session is proven dead; its page still exists.
   void session_died(SessionIndex session);
+  /// The session was revoked, but its process may live.
+  void session_expelled(SessionIndex session);
   /// The next broker knocks on everything its predecessor may have owed.
   void wake_all();
 

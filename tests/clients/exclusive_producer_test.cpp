@@ -90,6 +90,39 @@ TEST_F(ExclusiveProducerTest, KeepsItsLeaseOverTheDeathOfTheBroker) {
   ASSERT_OK(own->append({.payload = as_bytes(text)}, {.acks = client::Acks::kDurable}));
 }
 
+/// Silent for so long after a death of the broker that its session ended.
+class SilentExclusiveProducerTest : public ClientTest {
+ protected:
+  SilentExclusiveProducerTest() : ClientTest({.config = "session.reattach = \"100ms\"\n"}) {}
+  void SetUp() override {
+    ClientTest::SetUp();
+    connection_ = connect();
+    create(*connection_, "x", 1, {{"producers", "exclusive"}});
+    own_ = std::move(ExclusiveProducer::open(*connection_, "x").value());
+    ASSERT_OK(own_->append({.payload = as_bytes("before")}));
+    ASSERT_TRUE(daemon_.kill_broker()) << daemon_.log();
+    ASSERT_TRUE(daemon_.logs("it had no connection for too long")) << daemon_.log();
+  }
+  std::unique_ptr<client::Connection> connection_;
+  std::unique_ptr<ExclusiveProducer> own_;
+};
+
+TEST_F(SilentExclusiveProducerTest, TakesItsLeaseAgainIfNobodyElseDid) {
+  const auto receipt = own_->append({.payload = as_bytes("after")});
+  ASSERT_OK(receipt);
+  EXPECT_EQ(receipt->offset, 1U);
+}
+
+TEST_F(SilentExclusiveProducerTest, GivesWayToWhoeverAsked) {
+  const auto other_connection = connect();
+  const auto other = ExclusiveProducer::open(*other_connection, "x");
+  ASSERT_OK(other);
+  EXPECT_EQ((*other)->append({.payload = as_bytes("theirs")})->offset, 1U);
+  const auto lost = own_->append({.payload = as_bytes("too late")});
+  ASSERT_FALSE(lost.has_value());
+  EXPECT_EQ(lost.error().code, ErrorCode::kLeaseLost);
+}
+
 TEST_F(ExclusiveProducerTest, EachKindOfTopicHasItsKindOfProducer) {
   EXPECT_EQ(client::Producer::open(*connection_, "x").error().code, ErrorCode::kBadArgument);
   create(*connection_, "shared");

@@ -105,6 +105,22 @@ TEST_F(SessionTable, ExpelledSessionIsRevokedToldAndKeepsItsIndex) {
   for (int i = 0; i < 100; ++i) EXPECT_NE((*sessions_.open(peer(), "x"))->index, session.index);
 }
 
+TEST_F(SessionTable, AnExpulsionThatABrokerDiedInIsFinishedByItsHeir) {
+  constexpr SessionIndex kGone = 5;
+  auto page = shm::create_memory("session", sizeof(shm::SessionPage)).value();
+  const auto memory =
+      shm::Mapping::of(page.get(), sizeof(shm::SessionPage), shm::Access::kReadWrite).value();
+  registry().sessions[kGone].state.store(static_cast<std::uint32_t>(shm::SessionState::kGone));
+  FdStore left;
+  left.put(FdKind::kSessionPage, kGone, std::move(page));
+  left.put(FdKind::kSessionPidfd, kGone, std::move(peer().pidfd));
+  KeeperLink link{shm::UniqueFd{}, std::move(left)};
+  Sessions heir{{.registry = registry(), .keeper = link, .poller = poller_}, {}};
+  ASSERT_TRUE(heir.restore(kSecond));
+  EXPECT_EQ(memory.as<shm::SessionPage>()->header.revoked.load(), 1U);
+  EXPECT_EQ(heir.take_expelled(), std::vector<SessionIndex>{kGone});
+}
+
 TEST_F(SessionTable, WhoStaysAwayIsExpelledWhoComesBackIsNot) {
   Session& away = **sessions_.open(peer(), "away");
   Session& back = **sessions_.open(peer(), "back");

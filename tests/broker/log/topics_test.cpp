@@ -223,6 +223,28 @@ TEST(Topics, ALeaseFencesWhoeverHoldsTheWord) {
   EXPECT_EQ(appender.append_batch({&record, 1}, {}).status, AppendStatus::kAppended);
 }
 
+TEST(Topics, AnExpelledHoldersLeaseEndsAndItsWordIsFenced) {
+  LogInstance instance;
+  broker::Topic& topic =
+      instance.make("t", {{"slot.bytes", "128KiB", false}, {"producers", "exclusive", false}});
+  const auto silent = instance.attach(topic);
+  const auto heir = instance.attach(topic);
+  shm::ExclusiveAppender old{silent->parts, silent->seat,
+                             *topic.partition(0).take_lease(silent->session, false)};
+  const shm::RecordInput record{};
+  ASSERT_EQ(old.append_batch({&record, 1}, {}).status, AppendStatus::kAppended);
+  instance.topics().session_expelled(heir->session);
+  EXPECT_EQ(topic.partition(0).take_lease(heir->session, false).error().code, ErrorCode::kLeaseHeld)
+      << "nobody else's lease ends";
+  instance.topics().session_expelled(silent->session);
+  EXPECT_EQ(old.append_batch({&record, 1}, {}).status, AppendStatus::kLeaseLost);
+  const auto lease = topic.partition(0).take_lease(heir->session, false);
+  ASSERT_TRUE(lease) << lease.error().sentence();
+  instance.turn();
+  shm::ExclusiveAppender appender{heir->parts, heir->seat, *lease};
+  EXPECT_EQ(appender.append_batch({&record, 1}, {}).offset, 1U);
+}
+
 TEST(Topics, DeletedTopicsAreGoneFromMemoryAndDisk) {
   LogInstance instance;
   const auto client = instance.attach(instance.make("t", kSmallSlots));
