@@ -471,7 +471,10 @@ bool Partition::retain(const TopicSettings& settings, UnixMillis now_ms, bool ag
   if (settings.retention_ms && store_->open_since_ms() != 0 && !dirty() &&
       now_ms - store_->open_since_ms() > *settings.retention_ms)
     static_cast<void>(store_->close());
-  const std::size_t count = segments_to_drop(store_->segments(), limits, now_ms, age_may_delete);
+  const auto segments = store_->segments();
+  std::size_t count = segments_to_drop(segments, limits, now_ms, age_may_delete);
+  retention_due_ = count == 0 ? 0 : segments[count - 1].end_offset;
+  while (count > 0 && segments[count - 1].end_offset > keep_from_) --count;
   if (count == 0 || !store_->drop_oldest(count)) return false;
   publish_positions();
   return true;

@@ -109,6 +109,10 @@ class Partition final : private StoreListener {
   /// `consumed`: below it every group is done; nothing: that says nothing.
   bool retain(const TopicSettings& settings, UnixMillis now_ms, bool age_may_delete,
               std::optional<Offset> consumed = std::nullopt);
+  /// retain() leaves what lies at or above `offset`, until this is called again.
+  void keep_from(Offset offset) noexcept { keep_from_ = offset; }
+  /// So far the last retain() would have gone but for keep_from().
+  [[nodiscard]] Offset retention_due() const noexcept { return retention_due_; }
   /// Drops the closed segments that hold nothing at or behind `offset`. True if one went.
   bool drop_before(Offset offset);
   /// What may be altered holds from now on, segment.bytes from the next segment on.
@@ -149,6 +153,8 @@ class Partition final : private StoreListener {
   BootNanos dirty_since_ = 0;  ///< 0: clean
   bool flush_now_ = false;
   std::uint64_t noted_tail_ = 0;
+  Offset keep_from_ = kNoOffset;
+  Offset retention_due_ = 0;
   ErrorCode asked_readonly_ = ErrorCode::kNone;  ///< by set_readonly
   ErrorCode store_readonly_ = ErrorCode::kNone;  ///< by the store
 };

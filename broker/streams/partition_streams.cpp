@@ -30,6 +30,7 @@ Result<std::unique_ptr<PartitionStreams>> PartitionStreams::start(const Parts& p
   MALLBOTS_TRY(streams->read_log(*index, how.from));
   streams->table_->begin(std::move(index), parts.partition.end_offset());
   if (how.from_checkpoint) streams->writer_.note_loaded(from);
+  streams->bound_retention();
   return streams;
 }
 
@@ -80,19 +81,24 @@ Result<void> PartitionStreams::read_log(StreamIndex& index, Offset from) {
   return {};
 }
 
+/// The version of a stream must be somewhere: in the log, or in a checkpoint.
+void PartitionStreams::bound_retention() { parts_.partition.keep_from(writer_.done().value_or(0)); }
+
 bool PartitionStreams::is_due(std::uint64_t records) const {
   return table_->end() - writer_.done().value_or(0) >= records;
 }
 
 std::optional<Error> PartitionStreams::duty(BootNanos now) {
+  const bool retention_waits = parts_.partition.retention_due() > writer_.done().value_or(0);
   if (writer_.idle() && now >= not_before_ &&
-      is_due(std::max<std::uint64_t>(kCheckpointRecords, table_->streams()))) {
+      (retention_waits || is_due(std::max<std::uint64_t>(kCheckpointRecords, table_->streams())))) {
     if (auto begun = writer_.begin(parts_.partition.log_epoch()); !begun) {
       not_before_ = now + kRetry;
       return std::move(begun).error();
     }
   }
   writer_.duty(parts_.partition.durable_offset());
+  bound_retention();
   auto failure = writer_.take_failure();
   if (failure) not_before_ = now + kRetry;
   return failure;

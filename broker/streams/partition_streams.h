@@ -5,8 +5,9 @@
 // Control thread, but for admission(), which is the sequencer's. start() blocks: about a second for
 // a million streams and as many records behind the checkpoint.
 //
-// Promise: when start() returns, the index has every committed record of the partition. A
-// checkpoint that is missing, damaged or of another log costs time only, and is told. Errors of
+// Promise: when start() returns, the index has every committed record of the partition. Retention
+// takes no record that no checkpoint covers; when it waits for one, one is begun. A checkpoint that
+// is missing, damaged or of another log costs time, and what only it knew, and is told. Errors of
 // start(): Io, NotPermitted (files of the log).
 #pragma once
 
@@ -60,6 +61,7 @@ class PartitionStreams {
   [[nodiscard]] std::unique_ptr<StreamIndex> load(Offset& from);
   [[nodiscard]] Result<void> read_log(StreamIndex& index, Offset from);
   [[nodiscard]] bool is_due(std::uint64_t records) const;
+  void bound_retention();
 
   Parts parts_;
   /// Shared with the admission: the sequencer may hold that longer than this lives.

@@ -204,5 +204,33 @@ TEST_F(EventLog, ThatLosesItsTailToAPowerCutLosesItInTheIndexToo) {
   expect_same(before);
 }
 
+TEST_F(EventLog, GivesRetentionNothingThatNoCheckpointCovers) {
+  work(4'000);
+  instance.settle();
+  const auto before = all();
+  const auto retain = [&] {
+    broker::TopicSettings limits;
+    limits.retention_records = 1;
+    return partition().retain(limits, wall_now_ms(), true);
+  };
+  ASSERT_GT(partition().store()->segments().size(), 3U);
+  EXPECT_FALSE(retain());
+  EXPECT_EQ(partition().start_offset(), 0U);
+  // What retention wants begins a checkpoint, and goes when that is whole.
+  const Deadline limit = Deadline::after_ms(10'000);
+  while (!retain() && !limit.has_passed()) {
+    EXPECT_EQ(streams->duty(boot_now_ns()), std::nullopt);
+    instance.settle();
+  }
+  EXPECT_GT(partition().start_offset(), 0U);
+  for (const auto restart : {&LogInstance::restart_broker, &LogInstance::crash_and_start}) {
+    streams.reset();
+    (instance.*restart)();
+    begin();
+    EXPECT_TRUE(streams->how_started().from_checkpoint);
+    expect_same(before);
+  }
+}
+
 }  // namespace
 }  // namespace mallbots::test
