@@ -14,8 +14,9 @@ constexpr std::int64_t kReadMs = 2'000;
 std::shared_ptr<toolkit::ServiceMetrics> figures_of(Host& host, const std::string& name) {
   if (host.setting("metrics.port", "").empty()) return nullptr;
   auto figures = std::make_shared<toolkit::ServiceMetrics>(host.metrics());
-  // No timer: a look waits for a broker that is away, and the timers must not. A figure that could
-  // not be read stays as it was; that the broker is away is said by everybody else.
+  // No timer: a look waits for a broker that is away (at most 5 s, TopicReader::end), and the
+  // timers must not. A figure that could not be read stays as it was; that the broker is away is
+  // said by everybody else.
   host.run_beside(name + ".figures", [figures](const std::stop_token& stop) {
     toolkit::Clock& clock = toolkit::system_clock();
     while (clock.pause_until(clock.now_ns() + kReadMs * kMillisecond, stop))

@@ -1,9 +1,15 @@
 #include "services/runtime/hosted_view.h"
 
+#include <atomic>
+
 #include "services/runtime/figures.h"
 
 namespace mallbots {
 namespace {
+
+/// A reader that is opened while the view runs may meet a broker that is just ending, and is tried
+/// again; until it gives up, the process cannot end.
+constexpr std::int64_t kReopenMs = 5'000;
 
 /// What was replaced goes; what is wanted anew begins, unless it has begun.
 Result<void> tidy_builds(toolkit::ViewRunner& runner, bool build_anew) {
@@ -33,7 +39,11 @@ Result<std::unique_ptr<toolkit::ViewRunner>> keep_view(Host& host, const toolkit
                                         .waiting = client::Waiting::kBlock};
   auto runner = std::make_unique<toolkit::ViewRunner>(
       std::vector{view}, store,
-      [where, topics, options] { return toolkit::LogReader::open(where, topics, options); });
+      [where, topics, options, is_start = std::make_shared<std::atomic<bool>>(true)] {
+        client::ConnectionOptions how = where;
+        if (!is_start->exchange(false)) how.reconnect_timeout_ms = kReopenMs;
+        return toolkit::LogReader::open(how, topics, options);
+      });
   MALLBOTS_TRY(runner->open());
   MALLBOTS_TRY(tidy_builds(*runner, host.setting(view.name() + ".rebuild", "no") == "yes"));
   host.declare_reader(view.name(), topics);

@@ -70,11 +70,11 @@ void ServiceMetrics::watch(const std::string& view, ViewRunner& runner) {
        &lag = gauge(*registry_, {"view_lag_messages", "Behind the end of the log"}, labels),
        &building = gauge(*registry_, {"view_building", "Builds not yet where the live one is"},
                          labels)]() -> Result<void> {
-        const auto behind = runner.lag();
-        if (!behind) return std::unexpected(behind.error());
+        // One look: runner.lag() would be another one, and a look waits for a broker that is away.
         const auto builds = runner.builds();
         if (!builds) return std::unexpected(builds.error());
-        lag.Set(static_cast<double>(*behind));
+        const auto live = std::ranges::find(*builds, BuildState::kLive, &ViewBuild::state);
+        lag.Set(live == builds->end() ? 0.0 : static_cast<double>(live->lag));
         building.Set(static_cast<double>(
             std::ranges::count(*builds, BuildState::kBuilding, &ViewBuild::state)));
         return {};

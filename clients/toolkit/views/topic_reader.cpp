@@ -2,7 +2,14 @@
 
 #include <algorithm>
 
+#include "clients/admin.h"
+
 namespace mallbots::toolkit {
+namespace {
+
+constexpr std::int64_t kEndMs = 5'000;
+
+}  // namespace
 
 Result<std::unique_ptr<TopicReader>> LogReader::open(const client::ConnectionOptions& where,
                                                      const std::vector<std::string>& topics,
@@ -38,9 +45,13 @@ Result<std::span<const client::Message>> LogReader::read(Deadline deadline,
 }
 
 Result<Offset> LogReader::end(const client::TopicPartition& partition) {
-  const auto range = consumer_->range(partition);
-  if (!range) return std::unexpected(range.error());
-  return range->end;
+  const auto topic =
+      client::Admin{*connection_}.describe_topic(partition.topic, Deadline::after_ms(kEndMs));
+  if (!topic) return std::unexpected(topic.error());
+  for (const client::PartitionDescription& one : topic->partitions)
+    if (one.partition == partition.partition) return one.end_offset;
+  return fail(ErrorCode::kBadPartition,
+              partition.topic + "/" + std::to_string(partition.partition));
 }
 
 }  // namespace mallbots::toolkit

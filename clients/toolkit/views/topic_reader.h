@@ -25,7 +25,8 @@ class TopicReader {
   /// Up to `max_records` messages, none when the deadline passes.
   [[nodiscard]] virtual Result<std::span<const client::Message>> read(Deadline deadline,
                                                                       std::size_t max_records) = 0;
-  /// Offset of the next record that will be appended.
+  /// Offset of the next record that will be appended. Somebody watches a view with it: it does not
+  /// wait long for a broker that is away (LogReader: at most 5 s).
   [[nodiscard]] virtual Result<Offset> end(const client::TopicPartition& partition) = 0;
 };
 

@@ -70,16 +70,18 @@ bool RunningMall::kill_apart() {
   return apart_->wait().signal == SIGKILL;
 }
 
+bool RunningMall::stop_apart(double limit_s) {
+  apart_->send(SIGTERM);
+  const Ended ended = apart_->wait(limit_s);
+  return ended.in_time && ended.exit_code == 0;
+}
+
 bool RunningMall::stop() {
   {
     const std::scoped_lock lock{mutex_};
     channels_.clear();
   }
-  if (apart_) {
-    apart_->send(SIGTERM);
-    const Ended ended = apart_->wait(20);
-    if (!ended.in_time || ended.exit_code != 0) return false;
-  }
+  if (apart_ && !stop_apart()) return false;
   mall_->send(SIGTERM);
   const Ended ended = mall_->wait(40);
   return ended.in_time && ended.exit_code == 0;

@@ -52,6 +52,8 @@ class RunningMall {
   /// it is ready.
   [[nodiscard]] bool kill_apart();
   [[nodiscard]] bool start_apart();
+  /// SIGTERM to it; true if it ended cleanly, and so soon.
+  [[nodiscard]] bool stop_apart(double limit_s = 20);
   /// SIGKILL to the process that has the service. False: there is none.
   [[nodiscard]] bool kill(const std::string& service) { return signal(service, SIGKILL); }
   [[nodiscard]] bool signal(const std::string& service, int signal);

@@ -127,6 +127,18 @@ TEST_P(MallMetricsTest, TellWhatALittleTrafficGives) {
   EXPECT_TRUE(mall.stop());
 }
 
+TEST(MallMetrics, AreNoReasonToEndLateWhileTheBrokerIsAway) {
+  RunningMall mall(
+      Manner::kSeparate,
+      {.services = "stores,search", .settings = {"metrics.port=0"}, .apart = "search"});
+  ASSERT_TRUE(mall.start()) << mall.log();
+  mall.daemon().process().kill_all();
+  // sleep: how far the view is behind is asked for every 2 s, so the question is under way then
+  std::this_thread::sleep_for(std::chrono::seconds{3});
+  EXPECT_TRUE(mall.stop_apart(12));
+  EXPECT_TRUE(mall.stop());
+}
+
 TEST_P(MallMetricsTest, AreServedToNobodyUnlessAskedFor) {
   RunningMall mall(GetParam(), {.services = "stores"});
   ASSERT_TRUE(mall.start()) << mall.log();
