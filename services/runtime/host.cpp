@@ -93,11 +93,16 @@ class Host::Impl {
         store_metrics(metrics),
         router(bus,
                {.middlewares = middlewares_of(options, metrics, spans.get()), .log = options.log}),
-        api(make_host_api(metrics)) {
+        api(make_host_api(metrics, [this](const std::string& name) { return refused_of(name); })) {
     server.serve_everywhere(*api);
   }
 
   [[nodiscard]] Result<void> ensure(const Topic& topic);
+  /// Nothing, if the database cannot be read: that there are some is told all the same.
+  [[nodiscard]] std::vector<toolkit::RefusedMessage> refused_of(const std::string& name) const {
+    return toolkit::newest_refused(*stores.at(name).database, kShownRefused)
+        .value_or(std::vector<toolkit::RefusedMessage>{});
+  }
   void run_timers(const std::stop_token& stop);
   void take_turn(Timer& timer) const;
   void run(const Beside& beside, const std::stop_token& stop) const;

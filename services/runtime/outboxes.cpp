@@ -21,29 +21,58 @@ using runtimepb::OutboxesRequest;
 using runtimepb::OutboxesResponse;
 
 constexpr std::int64_t kPatienceMs = 500;
+constexpr std::size_t kMaxTextBytes = 500;
+
+void add(runtimepb::OutboxBacklog& backlog, const toolkit::RefusedMessage& message) {
+  runtimepb::RefusedMessage& row = *backlog.add_newest_refused();
+  row.set_row(message.row);
+  row.set_topic(message.topic.substr(0, kMaxTextBytes));
+  row.set_key(message.key.substr(0, kMaxTextBytes));
+  row.set_reason(message.reason.substr(0, kMaxTextBytes));
+  row.set_added_ms(message.added_ms);
+}
+
+OutboxBacklog backlog_of(const runtimepb::OutboxBacklog& told, bool is_current) {
+  OutboxBacklog backlog{.service = told.service(),
+                        .waiting = told.waiting(),
+                        .oldest_ms = told.oldest_ms(),
+                        .refused = told.refused(),
+                        .is_current = is_current};
+  for (const auto& row : told.newest_refused())
+    backlog.newest_refused.push_back(
+        {row.row(), row.topic(), row.key(), row.reason(), row.added_ms()});
+  return backlog;
+}
 
 class HostApi final : public HostService::CallbackService {
  public:
-  explicit HostApi(std::shared_ptr<prometheus::Registry> metrics) : metrics_(std::move(metrics)) {}
+  HostApi(std::shared_ptr<prometheus::Registry> metrics, RefusedOf refused_of)
+      : metrics_(std::move(metrics)), refused_of_(std::move(refused_of)) {}
 
   grpc::ServerUnaryReactor* Outboxes(grpc::CallbackServerContext* context, const OutboxesRequest*,
                                      OutboxesResponse* response) override {
     std::map<std::string, runtimepb::OutboxBacklog> by_service;
     for (const auto& family : metrics_->Collect()) {
-      const bool is_waiting = family.name == "outbox_messages_waiting";
-      if (!is_waiting && family.name != "outbox_oldest_seconds") continue;
+      if (!family.name.starts_with("outbox_")) continue;
       for (const auto& metric : family.metric) {
         if (metric.label.empty()) continue;
         auto& backlog = by_service[metric.label[0].value];
         backlog.set_service(metric.label[0].value);
-        if (is_waiting) {
-          backlog.set_waiting(static_cast<std::int64_t>(metric.gauge.value));
-        } else {
-          backlog.set_oldest_ms(static_cast<std::int64_t>(metric.gauge.value * 1'000));
+        const double value = metric.gauge.value;
+        if (family.name == "outbox_messages_waiting") {
+          backlog.set_waiting(static_cast<std::int64_t>(value));
+        } else if (family.name == "outbox_oldest_seconds") {
+          backlog.set_oldest_ms(static_cast<std::int64_t>(value * 1'000));
+        } else if (family.name == "outbox_messages_refused") {
+          backlog.set_refused(static_cast<std::int64_t>(value));
         }
       }
     }
-    for (const auto& [service, backlog] : by_service) *response->add_outboxes() = backlog;
+    for (auto& [service, backlog] : by_service) {
+      if (backlog.refused() > 0)
+        for (const auto& message : refused_of_(service)) add(backlog, message);
+      *response->add_outboxes() = backlog;
+    }
     auto* reactor = context->DefaultReactor();
     reactor->Finish(grpc::Status::OK);
     return reactor;
@@ -51,6 +80,7 @@ class HostApi final : public HostService::CallbackService {
 
  private:
   std::shared_ptr<prometheus::Registry> metrics_;
+  RefusedOf refused_of_;
 };
 
 /// One question under way.
@@ -64,8 +94,9 @@ struct Question {
 
 }  // namespace
 
-std::shared_ptr<grpc::Service> make_host_api(std::shared_ptr<prometheus::Registry> metrics) {
-  return std::make_shared<HostApi>(std::move(metrics));
+std::shared_ptr<grpc::Service> make_host_api(std::shared_ptr<prometheus::Registry> metrics,
+                                             RefusedOf refused_of) {
+  return std::make_shared<HostApi>(std::move(metrics), std::move(refused_of));
 }
 
 class OutboxWatch::Impl {
@@ -82,7 +113,7 @@ class OutboxWatch::Impl {
       for (const auto& [socket, outboxes] : told_)
         for (const auto& one : outboxes)
           if (answered.contains(socket) == is_current)
-            by_service[one.service()] = {one.service(), one.waiting(), one.oldest_ms(), is_current};
+            by_service[one.service()] = backlog_of(one, is_current);
     std::vector<OutboxBacklog> all;
     for (auto& [service, backlog] : by_service) all.push_back(std::move(backlog));
     return all;

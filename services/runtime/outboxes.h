@@ -8,9 +8,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "clients/toolkit/store/refused.h"
 
 namespace grpc {
 class Service;
@@ -21,17 +24,24 @@ class Registry;
 
 namespace mallbots {
 
+inline constexpr std::size_t kShownRefused = 10;
+
 struct OutboxBacklog {
   std::string service;
   std::int64_t waiting = 0;
-  std::int64_t oldest_ms = 0;  ///< age
+  std::int64_t oldest_ms = 0;                             ///< age
+  std::int64_t refused = 0;                               ///< set aside: no bus will ever take them
+  std::vector<toolkit::RefusedMessage> newest_refused{};  ///< newest first, kShownRefused at most
   /// False: its process does not answer; the figures are what it told last.
   bool is_current = true;
 };
 
+/// Asked for a service that has some; any thread.
+using RefusedOf = std::function<std::vector<toolkit::RefusedMessage>(const std::string& service)>;
+
 /// HostService over what toolkit::ServiceMetrics keeps there.
 [[nodiscard]] std::shared_ptr<grpc::Service> make_host_api(
-    std::shared_ptr<prometheus::Registry> metrics);
+    std::shared_ptr<prometheus::Registry> metrics, RefusedOf refused_of);
 
 class OutboxWatch {
  public:

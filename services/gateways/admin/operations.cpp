@@ -243,12 +243,7 @@ Result<std::vector<json>> Operations::Impl::boxes(const std::vector<client::Topi
 
 std::vector<json> Operations::Impl::outboxes() {
   std::vector<json> all;
-  for (const OutboxBacklog& one : outboxes_.ask()) {
-    all.push_back({{"service", one.service},
-                   {"waiting", one.waiting},
-                   {"oldest_ms", one.oldest_ms},
-                   {"is_current", one.is_current}});
-  }
+  for (const OutboxBacklog& one : outboxes_.ask()) all.push_back(shown(one));
   return all;
 }
 

@@ -114,4 +114,21 @@ json shown(const paymentspb::Invoice& invoice) {
           {"paid_by", invoice.paid_by()}};
 }
 
+json shown(const toolkit::RefusedMessage& message) {
+  return {{"row", message.row},
+          {"topic", message.topic},
+          {"key", message.key},
+          {"reason", message.reason},
+          {"added_ms", message.added_ms}};
+}
+
+json shown(const OutboxBacklog& outbox) {
+  return {{"service", outbox.service},
+          {"waiting", outbox.waiting},
+          {"oldest_ms", outbox.oldest_ms},
+          {"refused", outbox.refused},
+          {"newest_refused", each_shown(outbox.newest_refused)},
+          {"is_current", outbox.is_current}};
+}
+
 }  // namespace mallbots::admin

@@ -10,6 +10,7 @@
 #include "services/depot/api.pb.h"
 #include "services/orders/api.pb.h"
 #include "services/payments/api.pb.h"
+#include "services/runtime/outboxes.h"
 #include "services/search/api.pb.h"
 #include "services/stores/api.pb.h"
 
@@ -24,6 +25,8 @@ namespace mallbots::admin {
 [[nodiscard]] nlohmann::json shown(const depotpb::ShoppingList& list);
 [[nodiscard]] nlohmann::json shown(const depotpb::Bot& bot);
 [[nodiscard]] nlohmann::json shown(const paymentspb::Invoice& invoice);
+[[nodiscard]] nlohmann::json shown(const toolkit::RefusedMessage& message);
+[[nodiscard]] nlohmann::json shown(const OutboxBacklog& outbox);
 
 /// Each of a repeated field.
 template <class Items>

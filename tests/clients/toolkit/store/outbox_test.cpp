@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "clients/toolkit/in_process_bus.h"
+#include "clients/toolkit/store/refused.h"
 #include "clients/toolkit/store/relay.h"
 #include "tests/clients/toolkit/reading.h"
 #include "tests/clients/toolkit/twice.h"
@@ -155,6 +156,22 @@ TEST_F(OutboxTest, ARowWithoutATopicIsSetAsideTooAndHoldsNobodyUp) {
   ASSERT_EQ(rows->size(), 2U);
   for (const toolkit::Row& row : *rows)
     EXPECT_NE(row.text(0).find("topic"), std::string::npos) << row.text(0);
+}
+
+TEST_F(OutboxTest, WhatWasSetAsideIsToldWithItsReasonTheNewestFirst) {
+  ASSERT_TRUE(commit("t", {.payload = "taken", .key = "a"}));
+  ASSERT_TRUE(commit("t", {.payload = std::string(2000, 'x'), .key = "b"}));
+  ASSERT_TRUE(commit("", {.payload = "whither?", .key = "c"}));
+  for (int i = 0; i < 3; ++i) static_cast<void>(pass());
+  const auto all = toolkit::newest_refused(*database_, 10);
+  ASSERT_EQ(all->size(), 2U);
+  EXPECT_EQ(all->front().key, "c");
+  EXPECT_EQ(all->back().topic, "t");
+  EXPECT_EQ(all->back().key, "b");
+  EXPECT_NE(all->back().reason.find("larger"), std::string::npos) << all->back().reason;
+  EXPECT_GT(all->front().row, all->back().row);
+  EXPECT_GT(all->back().added_ms, 0);
+  EXPECT_EQ(toolkit::newest_refused(*database_, 1)->size(), 1U);
 }
 
 TEST_F(OutboxTest, TheAgeOfTheOldestIsKnown) {

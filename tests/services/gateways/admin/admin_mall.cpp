@@ -44,7 +44,7 @@ AdminMall::~AdminMall() { stop(); }
 
 Result<void> AdminMall::start(Settings settings) {
   if (!daemon_.start()) return fail(ErrorCode::kIo, daemon_.log());
-  const std::string data = daemon_.folder() / "shop";
+  const std::string data = data_dir();
   auto host = Host::open({.name = "test",
                           .runtime_dir = daemon_.runtime_dir(),
                           .data_dir = data,

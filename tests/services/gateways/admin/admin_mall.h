@@ -52,6 +52,7 @@ class AdminMall {
 
   /// "mallbots_staff=...", signed in. `everybody` has all roles but that of a store owner; a store
   /// owner owns s1.
+  [[nodiscard]] std::string data_dir() const { return daemon_.folder() / "shop"; }
   [[nodiscard]] const std::string& cookie(gateways::Role role) const { return cookies_.at(role); }
   [[nodiscard]] const std::string& everybody() const noexcept { return everybody_; }
   [[nodiscard]] gateways::StaffBook& staff() { return *staff_; }

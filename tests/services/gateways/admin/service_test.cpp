@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "clients/toolkit/store/outbox.h"
 #include "services/gateways/admin/permissions.h"
 #include "services/gateways/admin/viewer.h"
 #include "tests/services/gateways/admin/admin_mall.h"
@@ -313,6 +315,36 @@ TEST_F(Operations, TopicsGroupsAndLagAreTheBrokersOwn) {
     EXPECT_EQ(ours["partitions"], theirs["partitions"]);
     EXPECT_EQ(ours["records"], theirs["records"]) << theirs;
   }
+}
+
+TEST_F(Operations, AnOutboxTellsWhatItHasSetAsideAndWhy) {
+  std::filesystem::create_directories(mall_.data_dir());
+  {
+    const auto database = toolkit::Database::open({.path = mall_.data_dir() + "/depot.db"}).value();
+    const auto outbox = toolkit::Outbox::open(*database).value();
+    ASSERT_TRUE(database->transact([&](toolkit::Transaction& transaction) {
+      return outbox->add(transaction, "", {.payload = "whither?", .key = "o1\xff"});
+    }));
+  }
+  start();
+  json depot;
+  ASSERT_TRUE(eventually(
+      [&] {
+        depot = named(mall_.see("/operations/outboxes")["outboxes"], "service", "depot");
+        return depot.value("refused", 0) == 1;
+      },
+      20))
+      << depot;
+  ASSERT_EQ(depot["newest_refused"].size(), 1U);
+  const json& row = depot["newest_refused"][0];
+  EXPECT_EQ(row["topic"], "");
+  EXPECT_TRUE(row["key"].get<std::string>().starts_with("o1")) << row;
+  EXPECT_NE(row["reason"].get<std::string>().find("topic"), std::string::npos) << row;
+  EXPECT_GT(row["added_ms"].get<std::int64_t>(), 0);
+  EXPECT_EQ(depot["waiting"], 0);
+  const json stores = named(mall_.see("/operations/outboxes")["outboxes"], "service", "stores");
+  EXPECT_EQ(stores["refused"], 0);
+  EXPECT_TRUE(stores["newest_refused"].empty());
 }
 
 TEST_F(Operations, SocketTellsTheLagThatTheCallTells) {
