@@ -225,10 +225,10 @@ Outcome<void> Contexts::authorize(const Caller& caller, const Hold& hold) const 
   return stubs_->ask(stubs_->payments, &Payments::Authorize, caller, wanted, answer);
 }
 
-Outcome<bool> Contexts::is_card_of(const std::string& order_id,
+Outcome<bool> Contexts::is_card_of(const std::string& payment_id,
                                    const std::string& card_token) const {
   paymentspb::IsCardOfRequest wanted;
-  wanted.set_order_id(order_id);
+  wanted.set_payment_id(payment_id);
   wanted.set_card_token(card_token);
   paymentspb::IsCardOfResponse answer;
   MALLBOTS_OUTCOME(asked, stubs_->look(stubs_->payments, &Payments::IsCardOf, wanted, answer));

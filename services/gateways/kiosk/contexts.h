@@ -110,7 +110,7 @@ class Contexts {
   [[nodiscard]] Outcome<std::string> find_or_register(const Caller& caller, const std::string& name,
                                                       const std::string& phone) const;
   [[nodiscard]] Outcome<void> authorize(const Caller& caller, const Hold& hold) const;
-  [[nodiscard]] Outcome<bool> is_card_of(const std::string& order_id,
+  [[nodiscard]] Outcome<bool> is_card_of(const std::string& payment_id,
                                          const std::string& card_token) const;
   [[nodiscard]] Outcome<void> pay_by_card(const Caller& caller, const std::string& order_id) const;
   // --- Search

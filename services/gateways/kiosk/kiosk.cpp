@@ -233,14 +233,17 @@ Response Kiosk::get_order(const Visit& visit) {
 }
 
 std::optional<Response> Kiosk::check_card(const Visit& visit, const std::string& card_token) {
-  const auto is_it = parts_.contexts->is_card_of(visit.order_id(), card_token);
-  const auto* refusal = is_it ? nullptr : std::get_if<Refusal>(&is_it.error());
-  if (!is_it && refusal == nullptr) return failed(is_it.error());
-  if (is_it && *is_it) return std::nullopt;
-  const auto token = visit.request.header("cart-token");
-  if (token && parts_.secrets->is_token_of(visit.order_id(), *token)) {
-    const auto order = order_of(visit.order_id());
-    if (order && order->status == "pending") return std::nullopt;
+  const auto order = parts_.contexts->order(visit.order_id());
+  if (order) {
+    const auto is_it = parts_.contexts->is_card_of(order->payment_id, card_token);
+    if (!is_it && std::holds_alternative<Error>(is_it.error())) return failed(is_it.error());
+    if (is_it && *is_it) return std::nullopt;
+  } else if (std::holds_alternative<Error>(order.error())) {
+    return failed(order.error());
+  } else if (const auto token = visit.request.header("cart-token");
+             token && parts_.secrets->is_token_of(visit.order_id(), *token)) {
+    const auto cart = parts_.contexts->cart(visit.order_id());
+    if (cart && cart->state == "checked_out") return std::nullopt;
   }
   return problem({403, "wrong-card",
                   "there is no such order, or it was submitted with another card",

@@ -94,7 +94,7 @@ class Kiosk {
 
   [[nodiscard]] Outcome<Order> order_of(const std::string& id);
   [[nodiscard]] std::optional<Ahead> ahead_of(const Order& order) const;
-  /// The card is the one, or while the payment is not bound yet, the cart's token is.
+  /// The card is the one, or while the order is not made yet, the cart's token is.
   [[nodiscard]] std::optional<Response> check_card(const Visit& visit,
                                                    const std::string& card_token);
 

@@ -51,7 +51,7 @@ class PaymentsCalls final : public paymentspb::PaymentsService::CallbackService 
                                const paymentspb::IsCardOfRequest* request,
                                paymentspb::IsCardOfResponse* response) override {
     return calls_.run(context, [=, this](const Cause&) -> Outcome<void> {
-      MALLBOTS_OUTCOME(is_it, payments_->is_card_of(request->order_id(), request->card_token()));
+      MALLBOTS_OUTCOME(is_it, payments_->is_card_of(request->payment_id(), request->card_token()));
       response->set_is_it(*is_it);
       return {};
     });

@@ -172,9 +172,9 @@ Outcome<void> Payments::complete_capture(const std::string& invoice_id,
   return {};
 }
 
-Outcome<bool> Payments::is_card_of(std::string_view order_id, std::string_view card_token) {
-  MALLBOTS_OUTCOME(rows, units_.database().read(
-                             "select fingerprint from payments where order_id = ?", {order_id}));
+Outcome<bool> Payments::is_card_of(std::string_view payment_id, std::string_view card_token) {
+  MALLBOTS_OUTCOME(
+      rows, units_.database().read("select fingerprint from payments where id = ?", {payment_id}));
   auto fingerprint = provider_->fingerprint(card_token);
   if (!fingerprint) return declined(std::move(fingerprint).error());
   return !rows->empty() && rows->front().text(0) == *fingerprint;

@@ -48,8 +48,8 @@ class Payments {
   /// Of an order; the invoice's id is the order's. The second time: nothing.
   [[nodiscard]] Outcome<void> pay(std::string_view invoice_id, PaidBy by,
                                   const toolkit::Cause& cause = {});
-  /// Is it the card that the order was submitted with?
-  [[nodiscard]] Outcome<bool> is_card_of(std::string_view order_id, std::string_view card_token);
+  /// Is it the card that the amount is, or was, held on?
+  [[nodiscard]] Outcome<bool> is_card_of(std::string_view payment_id, std::string_view card_token);
 
   [[nodiscard]] Outcome<Payment> payment(std::string_view id) const;
   [[nodiscard]] Outcome<Invoice> invoice(std::string_view id) const;

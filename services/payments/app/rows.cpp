@@ -24,7 +24,7 @@ const char* const kSchema =
     " order_id text not null, currency text not null, held integer not null,"
     " captured integer not null, refunded integer not null,"
     " reference text not null default '', fingerprint text not null default '') strict;"
-    "create index if not exists payments_by_order on payments (order_id);"
+    "drop index if exists payments_by_order;"
     "create table if not exists invoices ("
     " id text primary key, state integer not null, order_id text not null,"
     " payment_id text not null, currency text not null, first_amount integer not null,"

@@ -283,9 +283,9 @@ TEST_F(PaymentsTest, PaidInCashWhileTheCardIsAskedTheCardGetsItBack) {
 
 TEST_F(PaymentsTest, TheCardIsKnownAgainWithoutBeingKept) {
   approved();
-  EXPECT_TRUE(payments_->is_card_of("o1", "tok_1").value());
-  EXPECT_FALSE(payments_->is_card_of("o1", "tok_2").value());
-  EXPECT_FALSE(payments_->is_card_of("o2", "tok_1").value());
+  EXPECT_TRUE(payments_->is_card_of("p1", "tok_1").value());
+  EXPECT_FALSE(payments_->is_card_of("p1", "tok_2").value());
+  EXPECT_FALSE(payments_->is_card_of("p2", "tok_1").value());
   const auto rows = database_->read("select reference || fingerprint from payments").value();
   EXPECT_EQ(rows.front().text(0).find("tok_1"), std::string_view::npos);
 }

@@ -61,6 +61,30 @@ TEST_F(KioskTest, CustomerComesFromStoresToAnOrderThatIsApprovedAndPaid) {
   EXPECT_EQ(canceled.body["cancelable"], false);
 }
 
+TEST_F(KioskTest, OrderIsItsCardsBeforeItsPaymentIsBoundAndAfterItEnded) {
+  // Without a depot the saga never comes to the payment.
+  open({stores::make_stores, customers::make_customers, orders::make_orders,
+        payments::make_payments, search::make_search});
+  fill();
+  ASSERT_EQ(submit(cart_, kKey, 699).status, 201);
+  const std::string order_path = "/kiosk/v1/orders/" + cart_.id;
+  const json card = {{"card_token", "tok_visa"}};
+  Told told;
+  EXPECT_TRUE(test::eventually([&] {
+    told = ask("POST", order_path + "/cancel", card);
+    return told.status == 200;
+  })) << told.body;
+  EXPECT_TRUE(test::eventually([&] { return at_the_bank_minor() == 0; }));
+  // Its answer was lost.
+  const Told again = ask("POST", order_path + "/cancel", card, with(cart_));
+  EXPECT_EQ(again.status, 200) << again.body;
+  EXPECT_EQ(again.body["status"], "cancelled");
+  EXPECT_EQ(ask("POST", order_path + "/locate", card).body["token"], cart_.token);
+  EXPECT_EQ(
+      ask("POST", order_path + "/cancel", {{"card_token", "tok_other"}}, with(cart_)).problem(),
+      "wrong-card");
+}
+
 TEST_F(KioskTest, RepeatedSubmitIsOneOrderAndAKeyWithAnotherBodyIsRefused) {
   open();
   fill();
