@@ -12,6 +12,8 @@
 namespace mallbots {
 
 inline constexpr std::size_t kMaxNameBytes = 200;
+/// Of a cancellation or denial: the same for who gives it, who checks it and who only hears of it.
+inline constexpr std::size_t kMaxReasonBytes = 500;
 inline constexpr std::size_t kMaxTextBytes = 2'000;
 
 /// UTF-8 without control characters.

@@ -283,7 +283,7 @@ ListDecision take_inventory(const ShoppingList& list, std::span<const ItemCount>
 ListDecision cancel(const ShoppingList& list, std::string_view reason) {
   if (list.status == kCanceled) return Events{};
   if (list.status == kNone || list.status == kCompleted) return not_now(list, "canceled");
-  auto good_reason = checked_text("the reason", reason);
+  auto good_reason = checked_text("the reason", reason, kMaxReasonBytes);
   if (!good_reason) return std::unexpected(good_reason.error());
   return Events{ListCanceled{*std::move(good_reason), list.bot_id}};
 }

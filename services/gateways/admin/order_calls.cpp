@@ -129,7 +129,7 @@ Response cancel_order(Contexts& contexts, Claims& claims, const Asker& asker,
   JsonBody body(request);
   orderspb::CancelRequest asked;
   asked.set_id(order_of(request));
-  asked.set_reason(body.text("reason", kMaxTextBytes));
+  asked.set_reason(body.text("reason", kMaxReasonBytes));
   asked.set_by_staff(true);
   if (auto bad = body.problem()) return *bad;
   const std::string deed = "the cancellation of order " + asked.id();

@@ -109,7 +109,7 @@ Response rebrand_store(Contexts& contexts, const Asker& asker, const Request& re
 Response deny(Contexts& contexts, const Asker& asker, const Request& request) {
   JsonBody body(request);
   auto asked = store_asked<storespb::DenyParticipationRequest>(request);
-  asked.set_reason(body.text("reason", kMaxTextBytes));
+  asked.set_reason(body.text("reason", kMaxReasonBytes));
   if (auto bad = body.problem()) return *bad;
   const auto done = ask(*contexts.stores, &Stores::DenyParticipation, asked, asker);
   return done ? store_now(contexts, asker, asked.id()) : refusal_of(done.error());

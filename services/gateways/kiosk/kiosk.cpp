@@ -7,6 +7,7 @@
 #include "services/gateways/http/json_body.h"
 #include "services/gateways/kiosk/idempotency_key.h"
 #include "services/runtime/limits.h"
+#include "services/runtime/text.h"
 #include "shm/base/clock.h"
 
 namespace mallbots::kiosk {
@@ -19,7 +20,6 @@ using gateways::problem;
 using gateways::Request;
 
 constexpr std::size_t kCardBytes = 200;
-constexpr std::size_t kReasonBytes = 500;
 constexpr std::size_t kCursorBytes = 1'000;
 constexpr std::int32_t kMostOnPage = 200;
 constexpr std::string_view kBearer = "Bearer ";
@@ -264,7 +264,7 @@ Response Kiosk::locate_order(const Visit& visit) {
 Response Kiosk::cancel_order(const Visit& visit) {
   JsonBody body(visit.request);
   const std::string card = body.text("card_token", kCardBytes);
-  const auto reason = body.optional_text("reason", kReasonBytes);
+  const auto reason = body.optional_text("reason", kMaxReasonBytes);
   if (auto refusal = body.problem()) return *std::move(refusal);
   if (auto refusal = check_card(visit, card)) return *std::move(refusal);
   const auto canceled = parts_.contexts->cancel_order(visit.caller(), visit.order_id(),

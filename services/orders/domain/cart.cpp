@@ -130,7 +130,7 @@ CartDecision reprice(const Cart& cart, std::span<const Offer> offers) {
 CartDecision cancel(const Cart& cart, std::string_view reason) {
   if (cart.state == Cart::State::kCanceled) return Events{};
   if (auto open = is_open(cart); !open) return std::unexpected(open.error());
-  auto good_reason = checked_text("the reason", reason);
+  auto good_reason = checked_text("the reason", reason, kMaxReasonBytes);
   if (!good_reason) return std::unexpected(good_reason.error());
   return Events{CartCanceled{*std::move(good_reason)}};
 }

@@ -160,7 +160,7 @@ OrderDecision cancel(const Order& order, std::string_view reason, bool by_staff)
   if (order.status == kReady && !by_staff) {
     return refuse(RefusalKind::kForbidden, "the items are at the depot: ask the staff to cancel");
   }
-  auto good_reason = checked_text("the reason", reason);
+  auto good_reason = checked_text("the reason", reason, kMaxReasonBytes);
   if (!good_reason) return std::unexpected(good_reason.error());
   return Events{OrderCanceled{*std::move(good_reason), by_staff}};
 }

@@ -76,7 +76,7 @@ StoreDecision deny_participation(const Store& store, std::string_view reason) {
     return refuse(RefusalKind::kWrongState,
                   "the store takes part already: end its participation instead");
   }
-  auto good_reason = checked_text("the reason", reason);
+  auto good_reason = checked_text("the reason", reason, kMaxReasonBytes);
   if (!good_reason) return std::unexpected(good_reason.error());
   return Events{StoreParticipationDenied{*std::move(good_reason)}};
 }

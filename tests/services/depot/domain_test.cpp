@@ -3,6 +3,7 @@
 #include "services/depot/domain/bot.h"
 #include "services/depot/domain/scheduler.h"
 #include "services/depot/domain/shopping_list.h"
+#include "services/runtime/text.h"
 #include "tests/services/support.h"
 
 namespace mallbots::depot {
@@ -166,6 +167,11 @@ TEST(ShoppingList, AProductIsCountedOnceSoThatNoUnitIsLost) {
   EXPECT_EQ(verdict(take_inventory(list_at(At::kDepot), in_two_parts)), 'i');
   const ItemCount none_first[] = {{"mug", 0}, {"mug", 5}};
   EXPECT_EQ(verdict(take_inventory(list_at(At::kDepot), none_first)), 'i');
+}
+
+TEST(ShoppingList, EndsWithWhateverReasonItsOrderEndedWith) {
+  const std::string reason(kMaxReasonBytes, 'x');
+  EXPECT_EQ(verdict(cancel(list_at(At::kStore), reason)), '+');
 }
 
 TEST(ShoppingList, ACanceledListNamesTheRobotThatHasCargo) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "services/runtime/text.h"
 #include "tests/services/support.h"
 
 namespace mallbots::orders {
@@ -42,6 +43,12 @@ Order order_in(OrderStatus status) {
   carry_out(order, note_paid(order, "i1"));
   carry_out(order, release(order));
   return order;
+}
+
+TEST(Order, ReasonMayBeAsLongAsTheGatewaysPublish) {
+  const Order order = order_in(OrderStatus::kApproved);
+  EXPECT_EQ(verdict(cancel(order, std::string(kMaxReasonBytes, 'x'), false)), '+');
+  EXPECT_EQ(verdict(cancel(order, std::string(kMaxReasonBytes + 1, 'x'), false)), 'i');
 }
 
 TEST(Order, EveryOperationInEveryState) {

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "services/runtime/text.h"
 #include "services/stores/domain/product.h"
 #include "services/stores/domain/store.h"
 #include "tests/services/support.h"
@@ -20,6 +21,13 @@ Product offered_product() {
   Product product;
   carry_out(product, add(product, open_store(), "s1", {"Mug", "", "22423", {1275}}));
   return product;
+}
+
+TEST(Store, ReasonOfADenialMayBeAsLongAsTheGatewayPublishes) {
+  Store store = open_store();
+  carry_out(store, request_participation(store));
+  EXPECT_EQ(verdict(deny_participation(store, std::string(kMaxReasonBytes, 'x'))), '+');
+  EXPECT_EQ(verdict(deny_participation(store, std::string(kMaxReasonBytes + 1, 'x'))), 'i');
 }
 
 TEST(Store, EveryOperationInEveryState) {

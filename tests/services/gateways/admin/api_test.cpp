@@ -11,6 +11,7 @@
 
 #include "clients/toolkit/testkit/manual_clock.h"
 #include "services/gateways/admin/commands.h"
+#include "services/runtime/text.h"
 #include "tests/services/gateways/admin/fake_contexts.h"
 #include "tests/support/temp_dir.h"
 
@@ -219,6 +220,16 @@ TEST_F(Admin, CallsAreTheDocumentsCalls) {
   // Those of operations need a broker: operations' own test holds them.
   std::erase_if(documented, [](const std::string& one) { return one.contains("/operations/"); });
   EXPECT_EQ(in_code, documented);
+}
+
+TEST_F(Admin, ReasonIsAsLongAsTheRulesAllow) {
+  const json paths = json::parse(open_api())["paths"];
+  for (const std::string path :
+       {"/stores/{store}/participation-denial", "/orders/{order}/cancellation"}) {
+    const json& said = paths[std::string(kPrefix) + path]["post"]["requestBody"]["content"]
+                            ["application/json"]["schema"];
+    EXPECT_EQ(said["properties"]["reason"]["maxLength"], kMaxReasonBytes) << path;
+  }
 }
 
 TEST_F(Admin, SignsInByLinkAndOut) {

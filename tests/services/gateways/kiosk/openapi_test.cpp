@@ -7,6 +7,7 @@
 
 #include "services/gateways/kiosk/kiosk.h"
 #include "services/gateways/kiosk/pages.h"
+#include "services/runtime/text.h"
 
 namespace mallbots::kiosk {
 namespace {
@@ -40,6 +41,11 @@ TEST(OpenApi, HasEveryRouteAndNoOther) {
     for (const auto& [method, call] : methods.items()) documented.insert(method + " " + path);
   }
   EXPECT_EQ(documented, routes());
+}
+
+TEST(OpenApi, ReasonIsAsLongAsTheRulesAllow) {
+  const json reason = document()["components"]["schemas"]["Cancel"]["properties"]["reason"];
+  EXPECT_EQ(reason["maxLength"], kMaxReasonBytes);
 }
 
 }  // namespace
