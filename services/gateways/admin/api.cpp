@@ -235,11 +235,13 @@ Response Api::Impl::run_call(const Call& call, Asker& asker, const Request& requ
     return invalid(
         fmt::format("Idempotency-Key: {} to {} visible ASCII characters", kLeastKey, kMostKey));
   }
-  asker.request_id = fmt::format("{}:{}", asker.member.name, key);
+  asker.key = fmt::format("{}:{}", asker.member.name, key);
   // Its digest: bodies of 10,000 commands would be gigabytes.
   const std::string fingerprint = gateways::digest_of(
       fmt::format("{} {} {}", gateways::name_of(call.method), request.path, request.body));
-  return commands_.run(asker.request_id, fingerprint, [&] { return call.handle(asker, request); });
+  // With it, a context that knows the key of a command does not take another one for it.
+  asker.request_id = fmt::format("{}:{}", asker.key, fingerprint);
+  return commands_.run(asker.key, fingerprint, [&] { return call.handle(asker, request); });
 }
 
 // --- The socket

@@ -33,7 +33,8 @@ using Channels = std::function<std::shared_ptr<grpc::Channel>(const std::string&
 struct Asker {
   gateways::StaffMember member;
   gateways::Scope scope = gateways::Scope::kNone;  ///< of the call's permission
-  std::string request_id;
+  std::string request_id;  ///< of a command: of its key and what it asks, the same for the same
+  std::string key{};       ///< of a command: whose it is, and its Idempotency-Key
 };
 
 struct Call {

@@ -3,7 +3,8 @@
 //
 // Who calls: the server's workers, any thread; the same key, or the same thing, waits for the one
 // that is at it. In memory, the last kKept of each: after a restart the contexts' own rules hold (a
-// repetition changes nothing), and who was first is not known any more.
+// repetition changes nothing, another request under the key is a command of its own), and who was
+// first is not known any more.
 #pragma once
 
 #include <cstddef>

@@ -70,7 +70,7 @@ Response list_stores(Contexts& contexts, const Asker& asker, const Request& requ
 
 /// The same for the same request, so that a second try makes no second one.
 std::string id_for(const std::optional<std::string>& wanted, const Asker& asker) {
-  return wanted ? *wanted : toolkit::derived_message_id(asker.request_id, "admin", 0);
+  return wanted ? *wanted : toolkit::derived_message_id(asker.key, "admin", 0);
 }
 
 /// Stores takes the same store again for a repetition, so whoever may name an id could name, and

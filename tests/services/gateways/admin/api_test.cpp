@@ -336,6 +336,30 @@ TEST_F(Admin, KeysAndBodiesAreChecked) {
   EXPECT_EQ(contexts_.payments.paid, 0);
 }
 
+TEST_F(Admin, KeyUsedAgainAfterANewStartIsNotTakenForTheCommandThatItCameWith) {
+  const std::string used = key();
+  const auto cancel = [&](const std::string& reason) {
+    order("o1", "ready", "paid");
+    Api api({.channels = [this](const std::string&) { return contexts_.channel(); },
+             .staff = &staff_,
+             .board = &board_,
+             .freshness = [] { return gateways::Freshness{}; },
+             .plan = R"({"name":"m"})",
+             .log = [](const auto&) {},
+             .clock = &clock_});
+    router_ = {};
+    api.add_to(router_);
+    const json body = {{"reason", reason}};
+    EXPECT_EQ(ask(Role::kDepotAdmin, {Method::kPost, "/orders/o1/cancellation", body.dump(), used})
+                  .status,
+              200);
+    return contexts_.orders.cancel_requests.back();
+  };
+  const std::string first = cancel("the store burnt down");
+  EXPECT_EQ(cancel("the store burnt down"), first);
+  EXPECT_NE(cancel("the customer asked"), first);
+}
+
 TEST_F(Admin, PickupTellsTheAdjustmentAndMasksTheNumber) {
   order("o2", "ready", "pending");
   const auto pickup = json::parse(ask(Role::kDepotStaff, {Method::kGet, "/pickup/orders/o2"}).body);

@@ -106,8 +106,13 @@ class FakeOrders final : public orderspb::OrdersService::Service {
     ++released;
     return Status::OK;
   }
-  Status CancelOrder(ServerContext*, const orderspb::CancelRequest* asked, Empty*) override {
+  Status CancelOrder(ServerContext* context, const orderspb::CancelRequest* asked,
+                     Empty*) override {
     const std::scoped_lock lock(mutex);
+    const auto request = context->client_metadata().find("request-id");
+    if (request != context->client_metadata().end()) {
+      cancel_requests.emplace_back(request->second.data(), request->second.size());
+    }
     auto& order = orders[asked->id()];
     if (order.status() == "completed") {
       return {StatusCode::FAILED_PRECONDITION, "order o1 is completed"};
@@ -120,6 +125,7 @@ class FakeOrders final : public orderspb::OrdersService::Service {
   std::mutex mutex;
   std::map<std::string, orderspb::Order> orders;
   std::string last_actor;
+  std::vector<std::string> cancel_requests;  ///< request ids
   int released = 0;
 };
 
