@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "broker/event_log.h"
 #include "shm/concurrent/cells.h"
@@ -77,8 +78,10 @@ Result<void> GroupDriver::start(bool memory_kept, BootNanos now) {
 
 std::vector<PositionRow> GroupDriver::rows_to_restore(bool memory_kept) {
   std::vector<PositionRow> rows;
+  std::set<GroupKey> known;
   if (memory_kept) {
     for (KeptRow& kept : table_->rows()) {
+      known.insert({kept.row.group, kept.row.topic, kept.row.partition});
       if (kept.row.session) {
         const Session* session = parts_.sessions.find(*kept.row.session);
         const bool same =
@@ -90,15 +93,16 @@ std::vector<PositionRow> GroupDriver::rows_to_restore(bool memory_kept) {
       }
       rows.push_back(std::move(kept.row));
     }
-  } else {
-    for (const auto& [group, stored] : store_->groups())
-      for (const auto& [key, position] : stored.positions)
+  }
+  // All of them, or those that found no place in the table.
+  for (const auto& [group, stored] : store_->groups())
+    for (const auto& [key, position] : stored.positions)
+      if (!known.contains({group, key.first, key.second}))
         rows.push_back({.group = group,
                         .topic = key.first,
                         .partition = key.second,
                         .generation = static_cast<std::uint32_t>(stored.generation),
                         .position = position});
-  }
   std::erase_if(rows, [&](const PositionRow& row) {
     const Topic* topic = parts_.topics.find(row.topic);
     if (topic != nullptr && row.partition < topic->partitions()) return false;
