@@ -5,9 +5,11 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <functional>
 #include <optional>
 
+#include "clients/admin.h"
 #include "clients/connection.h"
 #include "clients/consumer.h"
 #include "clients/producer.h"
@@ -206,6 +208,29 @@ TEST_F(Groups, MemberThatWakesWithoutABrokerIsToldAtOnce) {
     ASSERT_TRUE(daemon_.stop_broker());
     daemon_.signal_broker(SIGKILL);
   });
+}
+
+TEST_F(Groups, ASeekByTimeIsRefusedWhileAFileOfTheLogCannotBeRead) {
+  produce(10);
+  const auto connection = connect();
+  {
+    const auto consumer = member(*connection);
+    ASSERT_EQ(read(*consumer, 4), 4U);
+    ASSERT_TRUE(consumer->commit());
+  }
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(daemon_.data_dir()))
+    if (entry.path().extension() == ".seg" && entry.path().parent_path().filename() != "spares")
+      std::filesystem::remove(entry.path());
+  client::Admin admin{*connection};
+  const auto refused =
+      admin.seek_group("g", {.to = client::GroupSeek::To::kTime, .value = 1}, true);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kIo);
+  const auto rows = admin.describe_group("g");
+  ASSERT_TRUE(rows);
+  Offset read_so_far = 0;
+  for (const client::GroupPartition& row : *rows) read_so_far += row.current_offset.value_or(0);
+  EXPECT_EQ(read_so_far, 4U);
 }
 
 TEST_F(Groups, CommitIsSeenThoughNothingWakesTheBroker) {
