@@ -265,8 +265,8 @@ class TopicsSource final : public Source {
   }
   void taken_over() override { topics_->taken_over(names_, group_); }
   void wake() override { topics_->wake(woken_); }
-  Result<void> commit(const client::TopicPartition& partition, Offset done) override {
-    topics_->done(partition.topic, group_, done);
+  Result<void> commit(const DeliveryWindow::Progress& progress) override {
+    topics_->done(progress.partition.topic, group_, progress.done);
     return {};
   }
   void leave() override {}  // the window stays, with what came back from members that have gone

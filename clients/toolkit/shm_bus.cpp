@@ -44,9 +44,11 @@ class ConsumerSource final : public Source {
   }
   void wake() override {}
 
-  Result<void> commit(const client::TopicPartition& partition, Offset done) override {
-    return consumer_->commit(client::Message{
-        .topic = partition.topic, .partition = partition.partition, .offset = done});
+  Result<void> commit(const DeliveryWindow::Progress& progress) override {
+    return consumer_->commit(client::Message{.topic = progress.partition.topic,
+                                             .partition = progress.partition.partition,
+                                             .offset = progress.done,
+                                             .topic_id = progress.topic_id});
   }
 
   void leave() override { consumer_.reset(); }

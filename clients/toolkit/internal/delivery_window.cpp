@@ -18,7 +18,8 @@ constexpr std::size_t kIdleLanes = 4'096;
 constexpr std::uint64_t kIndexBits = 24;
 
 bool is_same_partition(const client::Message& one, const client::Message& other) {
-  return one.partition == other.partition && one.topic == other.topic;
+  return one.partition == other.partition && one.topic_id == other.topic_id &&
+         one.topic == other.topic;
 }
 
 }  // namespace
@@ -37,11 +38,15 @@ std::size_t DeliveryWindow::room() const noexcept {
 
 DeliveryWindow::Marks& DeliveryWindow::marks_of(const client::Message& message) {
   if (last_marks_ == nullptr || last_marks_->partition != message.partition ||
-      last_marks_->topic != message.topic) {
-    last_marks_ = &partitions_[{std::string{message.topic}, message.partition}];
+      last_marks_->topic_id != message.topic_id || last_marks_->topic != message.topic) {
+    const client::TopicPartition partition{std::string{message.topic}, message.partition};
+    const auto known = partitions_.find({partition.topic, partition.partition});
+    if (known != partitions_.end() && known->second.topic_id != message.topic_id) drop(partition);
+    last_marks_ = &partitions_[{partition.topic, partition.partition}];
     if (last_marks_->told_end == kNoOffset) {
       last_marks_->topic = message.topic;
       last_marks_->partition = message.partition;
+      last_marks_->topic_id = message.topic_id;
       last_marks_->told_end = message.offset;
     }
   }
@@ -70,6 +75,7 @@ DeliveryWindow::Index DeliveryWindow::new_entry() {
 }
 
 void DeliveryWindow::add(const client::Message& message) {
+  Marks& marks = marks_of(message);
   Lane* const lane = lane_of(message);
   const Index index = new_entry();
   Entry& entry = entries_[index];
@@ -77,7 +83,6 @@ void DeliveryWindow::add(const client::Message& message) {
   if (entry.message == nullptr) entry.message = std::make_shared<client::OwnedMessage>();
   entry.message->assign(message);
   entry.state = State::kWaiting;
-  Marks& marks = marks_of(message);
   entry.marks = &marks;
   entry.mark = marks.popped + marks.open.size();
   marks.open.push_back({message.offset});
@@ -255,7 +260,7 @@ std::vector<DeliveryWindow::Progress> DeliveryWindow::take_progress() {
     const Offset end = marks->open.empty() ? marks->last + 1 : marks->open.front().offset;
     if (end <= marks->told_end) continue;
     marks->told_end = end;
-    progress.push_back({{marks->topic, marks->partition}, end - 1});
+    progress.push_back({{marks->topic, marks->partition}, marks->topic_id, end - 1});
   }
   changed_.clear();
   return progress;

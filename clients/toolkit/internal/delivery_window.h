@@ -37,7 +37,8 @@ class DeliveryWindow {
 
   /// How many more messages it takes: enough to find others when one key is kept waiting.
   [[nodiscard]] std::size_t room() const noexcept;
-  /// Messages of a partition come in the order of their offsets.
+  /// Messages of a partition come in the order of their offsets. With one of a topic that was made
+  /// anew under its name, what is left of the old one is dropped.
   void add(const client::Message& message);
 
   /// They are done without having been here; nothing is open. Those of a partition lie together.
@@ -80,6 +81,7 @@ class DeliveryWindow {
   /// Partitions that are done further than when asked last: up to and with which offset.
   struct Progress {
     client::TopicPartition partition;
+    std::uint64_t topic_id = 0;  ///< as its messages had it
     Offset done = 0;
   };
   [[nodiscard]] std::vector<Progress> take_progress();
@@ -99,6 +101,7 @@ class DeliveryWindow {
     };
     std::string topic;
     PartitionIndex partition = 0;
+    std::uint64_t topic_id = 0;
     std::deque<Mark> open;
     std::uint64_t popped = 0;  ///< marks that have left `open` at its front
     Offset last = 0;

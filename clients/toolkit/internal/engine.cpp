@@ -278,7 +278,7 @@ void Engine::lost(std::span<const client::TopicPartition> partitions) {
 /// its messages may come twice, as after any death.
 void Engine::commit_progress() {
   for (const DeliveryWindow::Progress& progress : window_.take_progress())
-    static_cast<void>(source_->commit(progress.partition, progress.done));
+    static_cast<void>(source_->commit(progress));
 }
 
 // --- Engine: settling

@@ -41,8 +41,7 @@ class Source {
   /// Ends a poll that waits, or the next one, soon.
   virtual void wake() = 0;
   /// The group's position: all of the partition up to and with `done` is done.
-  [[nodiscard]] virtual Result<void> commit(const client::TopicPartition& partition,
-                                            Offset done) = 0;
+  [[nodiscard]] virtual Result<void> commit(const DeliveryWindow::Progress& progress) = 0;
   virtual void leave() = 0;
 };
 

@@ -240,6 +240,7 @@ Result<void> Archiver::begin(Shelf& shelf, const client::Message& message) {
   if (!file) return std::unexpected(std::move(file).error());
   shelf.file = std::move(*file);
   shelf.path = std::move(path);
+  shelf.topic_id = message.topic_id;
   shelf.day = day_of(message.timestamp_ms);
   shelf.first = shelf.next;
   shelf.begun_ns = boot_now_ns();
@@ -276,6 +277,7 @@ Result<void> Archiver::close(const Place& place, Shelf& shelf) {
   last.topic = place.first;
   last.partition = place.second;
   last.offset = shelf.next - 1;
+  last.topic_id = shelf.topic_id;
   // Whoever has the partition now reads the same again, and finds it in the folder.
   if (consumer_ == nullptr) return {};
   const auto committed = consumer_->commit(last);

@@ -80,6 +80,7 @@ class Archiver {
     bool is_known = false;   ///< next was found out
     bool is_placed = false;  ///< the consumer reads from there
     std::unique_ptr<LakeFileWriter> file{};
+    std::uint64_t topic_id = 0;  ///< of the records in it
     std::string path{};
     std::int64_t day = 0;
     Offset first = 0;

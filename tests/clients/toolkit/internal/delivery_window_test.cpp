@@ -67,6 +67,29 @@ TEST(DeliveryWindow, ProgressStopsBelowTheFirstThatIsNotDone) {
   EXPECT_EQ(progress[0].done, 13U);
 }
 
+TEST(DeliveryWindow, APartitionOfATopicMadeAnewBeginsAnew) {
+  DeliveryWindow window{8};
+  const auto add_of = [&](std::uint64_t topic_id, Offset offset) {
+    window.add(client::Message{
+        .topic = "t", .offset = offset, .key = client::as_bytes("k"), .topic_id = topic_id});
+  };
+  for (Offset offset = 100; offset < 103; ++offset) add_of(1, offset);
+  EXPECT_TRUE(window.done(take(window).second));
+  EXPECT_EQ(window.take_progress().at(0).topic_id, 1U);
+  const auto old = take(window);
+  EXPECT_EQ(old.first, 101U);
+  add_of(2, 0);
+  EXPECT_FALSE(window.done(old.second));
+  const auto anew = take(window);
+  EXPECT_EQ(anew.first, 0U);
+  EXPECT_TRUE(window.done(anew.second));
+  EXPECT_EQ(window.open(), 0U);
+  const auto progress = window.take_progress();
+  ASSERT_EQ(progress.size(), 1U);
+  EXPECT_EQ(progress[0].topic_id, 2U);
+  EXPECT_EQ(progress[0].done, 0U);
+}
+
 TEST(DeliveryWindow, OffsetsThatWereNeverGivenDoNotHoldProgressUp) {
   DeliveryWindow window{8};
   add(window, 3);
