@@ -51,6 +51,9 @@ void add_instance(MetricsSnapshot& all, const MetricsSources& from) {
                        MetricKind::kGauge, number(from.topics.damaged_ranges())));
   all.push_back(single("mallbots_readonly_partitions", "Partitions that refuse appends",
                        MetricKind::kGauge, number(from.topics.readonly_partitions())));
+  all.push_back(single("mallbots_quarantined_partitions",
+                       "Partitions not served, as their memory contradicts itself",
+                       MetricKind::kGauge, number(from.topics.quarantined_partitions())));
 }
 
 void add_schedule(MetricsSnapshot& all, const Schedule& from) {

@@ -164,6 +164,14 @@ Result<Topic*> Commands::allowed(const Session& who, std::uint64_t topic_id,
   return allowed(who, topic->name(), intent);
 }
 
+Result<Topic*> Commands::served(const Session& who, std::uint64_t topic_id,
+                                PartitionIndex partition, shm::Intent intent) {
+  auto topic = allowed(who, topic_id, partition, intent);
+  if (!topic) return topic;
+  if (const auto& why = (*topic)->partition(partition).quarantine()) return std::unexpected(*why);
+  return topic;
+}
+
 Result<void> Commands::administrator(const Session& who, const char* what) const {
   if (is_administrator(who.uid)) return {};
   return fail(ErrorCode::kNotPermitted,

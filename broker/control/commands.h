@@ -141,6 +141,9 @@ class Commands {
                                        shm::Intent intent);
   [[nodiscard]] Result<Topic*> allowed(const Session& who, std::uint64_t topic_id,
                                        PartitionIndex partition, shm::Intent intent);
+  /// The same, and the partition is served: Corrupt, and why, if it is in quarantine.
+  [[nodiscard]] Result<Topic*> served(const Session& who, std::uint64_t topic_id,
+                                      PartitionIndex partition, shm::Intent intent);
   [[nodiscard]] Result<void> administrator(const Session& who, const char* what) const;
   [[nodiscard]] Result<void> not_draining() const;
 

@@ -410,13 +410,16 @@ LogState GroupDriver::log(TopicId id, PartitionIndex index) {
   return {.epoch = partition.log_epoch(),
           .start = start,
           .durable = durable,
-          .end = std::max(durable, partition.end_offset())};
+          .end = std::max(durable, partition.end_offset()),
+          .quarantined = partition.quarantine().has_value()};
 }
 
 Result<Offset> GroupDriver::offset_at(TopicId id, PartitionIndex index, UnixMillis time_ms) {
   Topic* topic = parts_.topics.find(id);
   if (topic == nullptr || index >= topic->partitions()) return 0;
-  return topic->partition(index).find_time(time_ms);
+  const Partition& partition = topic->partition(index);
+  if (const auto& why = partition.quarantine()) return std::unexpected(*why);
+  return partition.find_time(time_ms);
 }
 
 std::span<const EpochStart> GroupDriver::epoch_starts(TopicId id, PartitionIndex index) {

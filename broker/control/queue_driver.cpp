@@ -143,7 +143,8 @@ LogState QueueDriver::log(TopicId id, PartitionIndex index) {
   return {.epoch = partition->log_epoch(),
           .start = start,
           .durable = durable,
-          .end = std::max(durable, partition->end_offset())};
+          .end = std::max(durable, partition->end_offset()),
+          .quarantined = partition->quarantine().has_value()};
 }
 
 QueueHost::Keys QueueDriver::read_keys(TopicId id, PartitionIndex index, Offset from) {
@@ -181,6 +182,7 @@ Offset QueueDriver::settle(TopicId id, PartitionIndex index, Position low) {
 Result<Offset> QueueDriver::offset_at(TopicId id, PartitionIndex index, UnixMillis time_ms) {
   const Partition* const partition = find(id, index);
   if (partition == nullptr) return 0;
+  if (const auto& why = partition->quarantine()) return std::unexpected(*why);
   return partition->find_time(time_ms);
 }
 
@@ -337,7 +339,9 @@ bool QueueDriver::is_letter_durable(const QueueIdentity& queue, Offset letter) {
 
 bool QueueDriver::has_letter(const QueueIdentity& queue, Offset letter) {
   Topic* const letters = known_letters_of(queue);
-  return letters != nullptr && letters->partition(0).end_offset() > letter;
+  // In quarantine nobody knows: a second letter is written when its memory is gone.
+  return letters != nullptr &&
+         (letters->partition(0).quarantine() || letters->partition(0).end_offset() > letter);
 }
 
 }  // namespace mallbots::broker

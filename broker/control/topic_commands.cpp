@@ -36,10 +36,10 @@ Result<Reply> Commands::open_topic(const Request& request, const shm::OpenTopic&
 
 Result<Reply> Commands::get_slot(const Request& request, const shm::GetSlot& message) {
   // Producing implies the need to read what is there (sequence, room), so it is the stronger right.
-  auto topic = allowed(request.who, message.topic_id, message.partition, shm::Intent::kProduce);
+  auto topic = served(request.who, message.topic_id, message.partition, shm::Intent::kProduce);
   const bool writable = topic.has_value() && !(*topic)->settings().sequenced;
   if (!topic && topic.error().code == ErrorCode::kNotPermitted)
-    topic = allowed(request.who, message.topic_id, message.partition, shm::Intent::kConsume);
+    topic = served(request.who, message.topic_id, message.partition, shm::Intent::kConsume);
   if (!topic) return std::unexpected(topic.error());
   auto slot = (*topic)->slot_fd(message.partition, message.slot_id, writable);
   if (!slot) return std::unexpected(std::move(slot).error());
@@ -50,7 +50,7 @@ Result<Reply> Commands::get_slot(const Request& request, const shm::GetSlot& mes
 
 Result<Reply> Commands::open_producer(const Request& request, const shm::OpenProducer& message) {
   const auto topic =
-      allowed(request.who, message.topic_id, message.partition, shm::Intent::kProduce);
+      served(request.who, message.topic_id, message.partition, shm::Intent::kProduce);
   if (!topic) return std::unexpected(topic.error());
   if ((*topic)->settings().sequenced)
     return fail(ErrorCode::kBadArgument,
@@ -64,7 +64,7 @@ Result<Reply> Commands::open_producer(const Request& request, const shm::OpenPro
 
 Result<Reply> Commands::open_ring(const Request& request, const shm::OpenRing& message) {
   const auto topic =
-      allowed(request.who, message.topic_id, message.partition, shm::Intent::kProduce);
+      served(request.who, message.topic_id, message.partition, shm::Intent::kProduce);
   if (!topic) return std::unexpected(topic.error());
   MALLBOTS_TRY(not_draining());
   if (!(*topic)->settings().sequenced)
@@ -97,7 +97,7 @@ Result<Reply> Commands::name_producer(const Request& request, const shm::NamePro
 
 Result<Reply> Commands::take_lease(const Request& request, const shm::TakeLease& message) {
   const auto topic =
-      allowed(request.who, message.topic_id, message.partition, shm::Intent::kProduce);
+      served(request.who, message.topic_id, message.partition, shm::Intent::kProduce);
   if (!topic) return std::unexpected(topic.error());
   if (!(*topic)->settings().exclusive)
     return fail(
@@ -138,7 +138,7 @@ Result<Reply> Commands::close_cell(const Request& request, const shm::CloseCell&
 
 Result<Reply> Commands::find_segment(const Request& request, const shm::FindSegment& message) {
   const auto topic =
-      allowed(request.who, message.topic_id, message.partition, shm::Intent::kConsume);
+      served(request.who, message.topic_id, message.partition, shm::Intent::kConsume);
   if (!topic) return std::unexpected(topic.error());
   std::vector<shm::UniqueFd> fds(1);
   const auto found =
@@ -149,7 +149,7 @@ Result<Reply> Commands::find_segment(const Request& request, const shm::FindSegm
 
 Result<Reply> Commands::find_time(const Request& request, const shm::FindTime& message) {
   const auto topic =
-      allowed(request.who, message.topic_id, message.partition, shm::Intent::kConsume);
+      served(request.who, message.topic_id, message.partition, shm::Intent::kConsume);
   if (!topic) return std::unexpected(topic.error());
   const auto offset = (*topic)->partition(message.partition).find_time(message.time_ms);
   if (!offset) return std::unexpected(offset.error());
@@ -159,7 +159,7 @@ Result<Reply> Commands::find_time(const Request& request, const shm::FindTime& m
 Result<Reply> Commands::list_streams(const Request& request, const shm::ListStreams& message) {
   constexpr std::uint32_t kRowsOfAPage = 1024;
   const auto topic =
-      allowed(request.who, message.topic_id, message.partition, shm::Intent::kConsume);
+      served(request.who, message.topic_id, message.partition, shm::Intent::kConsume);
   if (!topic) return std::unexpected(topic.error());
   if (!(*topic)->settings().events)
     return fail(ErrorCode::kBadArgument,

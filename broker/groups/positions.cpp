@@ -31,7 +31,7 @@ SettledPosition settle_position(Position position, const LogState& log,
   for (const EpochStart& start : epochs) {
     if (start.epoch > position.log_epoch) survived = std::min(survived, start.first_offset);
   }
-  survived = std::min(survived, log.end);
+  if (!log.quarantined) survived = std::min(survived, log.end);
   return {{log.epoch, survived}, survived < position.offset};
 }
 

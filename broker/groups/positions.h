@@ -25,6 +25,8 @@ struct LogState {
   Offset start = 0;    ///< first record kept
   Offset durable = 0;  ///< first record not durable
   Offset end = 0;      ///< first record not committed
+  /// Nobody knows the end, and nothing can be read: positions stay.
+  bool quarantined = false;
 };
 
 /// One half of a reader cell as read from a session page (shm::PositionHalf).

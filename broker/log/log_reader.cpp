@@ -31,6 +31,7 @@ Result<const LogBatch*> LogReader::read(std::size_t bytes) {
   batch_.records.clear();
   batch_.lost.clear();
   batch_.at_end = false;
+  if (const auto& why = partition_.quarantine()) return std::unexpected(*why);
   skip_to(std::min(partition_.start_offset(), limit()), false);
   if (next_ >= limit()) {
     batch_.at_end = true;

@@ -12,7 +12,8 @@
 // neither a mad producer nor a later turn of the loop changes a view. What does not check out is
 // reported as lost and passed; so is what retention, or a memory topic's ring, has let go.
 //
-// Errors: Io, NotPermitted (files); the position stays, and the call may be repeated.
+// Errors: Io, NotPermitted (files), Corrupt (the partition is in quarantine); the position stays,
+// and the call may be repeated.
 #pragma once
 
 #include <cstdint>

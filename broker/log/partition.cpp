@@ -121,6 +121,11 @@ Result<void> Partition::take_over(const std::string& folder, RecoveredPartition 
   return {};
 }
 
+void Partition::put_in_quarantine(Error why) {
+  quarantine_ = std::move(why);
+  set_readonly(ErrorCode::kCorrupt);
+}
+
 LogWriter& Partition::writer() {
   CHECK(parts_.own_session != nullptr);
   if (!writer_)
@@ -378,10 +383,16 @@ Result<shm::Lease> Partition::take_lease(SessionIndex session, bool take_over) {
 // --- Positions
 
 Offset Partition::start_offset() const noexcept {
+  if (quarantine_) return parts_.board.start_offset.load();
   return store_ ? store_->start_offset() : ring_.oldest_offset();
 }
 
+Offset Partition::end_offset() const noexcept {
+  return quarantine_ ? durable_offset() : ring_.end_offset();
+}
+
 Offset Partition::durable_offset() const noexcept {
+  if (quarantine_) return std::max(start_offset(), parts_.board.durable_offset.load());
   return store_ ? store_->durable().offset : end_offset();
 }
 

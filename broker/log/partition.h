@@ -51,8 +51,15 @@ class Partition final : private StoreListener {
 
   /// Begins anew behind what recovery found (nothing for a new partition). Writes the board.
   [[nodiscard]] Result<void> start(const std::string& folder, RecoveredPartition recovered);
-  /// Goes on with kept memory. `recovered` was cut at the board's durable offset.
+  /// Goes on with kept memory. `recovered` was cut at the board's durable offset. Corrupt: the
+  /// memory contradicts itself, and nothing of it was touched; put_in_quarantine() is what is left
+  /// to do.
   [[nodiscard]] Result<void> take_over(const std::string& folder, RecoveredPartition recovered);
+
+  /// After a Corrupt take_over(): kept as it is and not served (RECOVERY.md, section 11). Duties do
+  /// nothing, appends are refused. `why` goes to whoever asks for the partition.
+  void put_in_quarantine(Error why);
+  [[nodiscard]] const std::optional<Error>& quarantine() const noexcept { return quarantine_; }
 
   /// All that is due at `now`: bases, ready slots, stalls, persisting. Cheap when nothing is.
   /// Lowers `next_look` to when it wants to be called again at the latest. Disk requests are
@@ -95,7 +102,8 @@ class Partition final : private StoreListener {
   [[nodiscard]] PartitionId id() const noexcept { return identity_.partition; }
   [[nodiscard]] LogEpoch log_epoch() const noexcept { return log_epoch_; }
   [[nodiscard]] Offset start_offset() const noexcept;
-  [[nodiscard]] Offset end_offset() const noexcept { return ring_.end_offset(); }
+  /// In quarantine nobody knows it: the durable offset of the board.
+  [[nodiscard]] Offset end_offset() const noexcept;
   /// end_offset() on memory topics.
   [[nodiscard]] Offset durable_offset() const noexcept;
   [[nodiscard]] Result<shm::FindSegmentReply> find_segment(Offset offset, shm::UniqueFd& fd) const;
@@ -157,6 +165,7 @@ class Partition final : private StoreListener {
   Offset retention_due_ = 0;
   ErrorCode asked_readonly_ = ErrorCode::kNone;  ///< by set_readonly
   ErrorCode store_readonly_ = ErrorCode::kNone;  ///< by the store
+  std::optional<Error> quarantine_;
 };
 
 }  // namespace mallbots::broker

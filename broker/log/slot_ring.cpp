@@ -55,7 +55,13 @@ Result<void> SlotRing::start(shm::LogEnd base) {
   return {};
 }
 
-Result<void> SlotRing::take_over() {
+/// Looks at the memory and changes nothing in it. All of it is taken, whatever is found: the keeper
+/// drops what nobody took.
+Result<void> SlotRing::take_slots() {
+  Result<void> found{};
+  const auto contradicts = [&](SlotGen slot_gen, const char* what) {
+    if (found) found = fail(ErrorCode::kCorrupt, "slot " + std::to_string(slot_gen) + what);
+  };
   for (std::uint32_t i = 0; i < options_.slots; ++i) {
     const shm::SlotEntry& entry = board_.entries[i];
     HotSlot slot;
@@ -63,17 +69,33 @@ Result<void> SlotRing::take_over() {
     slot.slot_id = entry.slot_id.load();
     if (slot.slot_gen == shm::kNoSlot || entry.state.load() == 0) continue;
     slot.fd = host_.keeper.take(FdKind::kSlot, slot.slot_id);
-    if (!slot.fd)
-      return fail(ErrorCode::kCorrupt,
-                  "slot " + std::to_string(slot.slot_gen) + " is on the board but not kept");
+    if (!slot.fd) {
+      contradicts(slot.slot_gen, " is on the board but not kept");
+      continue;
+    }
     auto mapping = shm::Mapping::of(slot.fd.get(), shm::kPageBytes + options_.slot_bytes,
                                     shm::Access::kReadWrite);
     if (!mapping) return std::unexpected(std::move(mapping).error());
     slot.mapping = std::move(*mapping);
     if (!shm::is_slot_of(slot.header(), options_.partition_id, data_units()) ||
         shm::load_slot_gen(slot.header()) != slot.slot_gen)
-      return fail(ErrorCode::kCorrupt,
-                  "the header of slot " + std::to_string(slot.slot_gen) + " contradicts the board");
+      contradicts(slot.slot_gen, "'s header contradicts the board");
+    slots_.push_back(std::move(slot));
+  }
+  std::ranges::sort(slots_, {}, &HotSlot::slot_gen);
+  for (std::size_t i = 1; i < slots_.size(); ++i)
+    if (slots_[i].slot_gen != slots_[i - 1].slot_gen + 1)
+      contradicts(slots_[i].slot_gen, " is not in sequence on the board");
+  return found;
+}
+
+Result<void> SlotRing::take_over() {
+  if (auto taken = take_slots(); !taken) {
+    untouched_.assign(std::move_iterator{slots_.begin()}, std::move_iterator{slots_.end()});
+    slots_.clear();
+    return taken;
+  }
+  for (HotSlot& slot : slots_) {
     shm::unmark_retiring(slot.header());
     // The predecessor itself may have died as the holder. Its cells went with it.
     static_cast<void>(
@@ -81,12 +103,7 @@ Result<void> SlotRing::take_over() {
     if (host_.share != nullptr)
       host_.share->add(slot.slot_id, slot.fd.get(), slot.mapping.size_bytes());
     slot.fenced = is_sealed(slot);
-    slots_.push_back(std::move(slot));
   }
-  std::ranges::sort(slots_, {}, &HotSlot::slot_gen);
-  for (std::size_t i = 1; i < slots_.size(); ++i)
-    if (slots_[i].slot_gen != slots_[i - 1].slot_gen + 1)
-      return fail(ErrorCode::kCorrupt, "slots of the partition are not in sequence");
   if (!slots_.empty()) open_ = slots_.front().slot_gen;
   drop_stale_notes();
   return {};
@@ -307,6 +324,13 @@ void SlotRing::forget_notes() {
   }
 }
 
+void SlotRing::forget_slots() {
+  for (const HotSlot& slot : slots_)
+    static_cast<void>(host_.keeper.remove(FdKind::kSlot, slot.slot_id));
+  for (const HotSlot& slot : untouched_)
+    static_cast<void>(host_.keeper.remove(FdKind::kSlot, slot.slot_id));
+}
+
 void SlotRing::fence_slot(HotSlot& slot) {
   // Sealed at tail 0 it passes its base on, so the base must be known first; before the slot ahead
   // is sealed it is not, and shm::fence leaves the word alone.
@@ -437,6 +461,7 @@ std::uint64_t SlotRing::memory_bytes() const noexcept {
   std::uint64_t bytes = 0;
   for (const HotSlot& slot : slots_)
     bytes += shm::kPageBytes + (slot.populated ? options_.slot_bytes : 0);
+  bytes += untouched_.size() * (shm::kPageBytes + options_.slot_bytes);
   return bytes + orphan_bytes();
 }
 

@@ -63,7 +63,8 @@ class SlotRing {
 
   /// A partition without memory: slot 0 begins at `base`. Errors: MemoryFull, LimitReached.
   [[nodiscard]] Result<void> start(shm::LogEnd base);
-  /// A predecessor's memory, as the board and the keeper have it. Corrupt: it contradicts itself.
+  /// A predecessor's memory, as the board and the keeper have it. Corrupt: it contradicts itself;
+  /// then it stays with the keeper as it is, and the ring has no slots.
   [[nodiscard]] Result<void> take_over();
 
   /// Sets bases behind sealed slots, keeps a slot READY behind the open one, retires what
@@ -89,6 +90,8 @@ class SlotRing {
   [[nodiscard]] std::uint64_t last_sequence(SessionIndex session, std::uint32_t cell);
   /// The partition is gone: nobody asks for its notes any more.
   void forget_notes();
+  /// The partition is gone: the keeper lets go of its slots.
+  void forget_slots();
   /// Seals all that is open or ready, and posts nothing any more. A holder keeps its word until
   /// `patient` is false. True once everything is sealed.
   [[nodiscard]] bool close(bool patient);
@@ -114,6 +117,7 @@ class SlotRing {
   [[nodiscard]] Result<void> populate(HotSlot& slot);
 
  private:
+  [[nodiscard]] Result<void> take_slots();
   [[nodiscard]] Result<HotSlot> make_slot(SlotGen slot_gen, std::optional<shm::LogEnd> base);
   [[nodiscard]] bool add_ready();
   [[nodiscard]] bool retire_oldest(std::optional<HotSlot>& reusable);
@@ -135,8 +139,9 @@ class SlotRing {
   RingHost host_;
   shm::PartitionBoard& board_;
   Options options_;
-  std::deque<HotSlot> slots_;     ///< ascending, without gaps; the last one or two are unsealed
-  std::vector<HotSlot> orphans_;  ///< off the board, still pinned or held by a zombie
+  std::deque<HotSlot> slots_;       ///< ascending, without gaps; the last one or two are unsealed
+  std::vector<HotSlot> orphans_;    ///< off the board, still pinned or held by a zombie
+  std::vector<HotSlot> untouched_;  ///< what a take-over found to contradict itself
   SlotGen open_ = 0;
   bool closed_ = false;
   // The stall watch: who held which word since when.

@@ -155,8 +155,7 @@ void Topics::forget_memory(Topic& topic) {
   for (const auto& partition : topic.partitions_) {
     partition->ring().forget_notes();
     std::erase_if(producers_, [&](const auto& one) { return one.first.second == partition->id(); });
-    for (const HotSlot& slot : partition->ring().slots())
-      static_cast<void>(parts_.keeper.remove(FdKind::kSlot, slot.slot_id));
+    partition->ring().forget_slots();
   }
   for (const FdKind kind : {FdKind::kBoard, FdKind::kKnock, FdKind::kDurableNote})
     static_cast<void>(parts_.keeper.remove(kind, id));
@@ -375,13 +374,16 @@ Result<void> Topics::write_clean_mark() {
   // What this cannot save, the next start reads from the log.
   if (const auto saved = names_->finish(); !saved && say_)
     say_("names of producers: " + saved.error().sentence());
-  // A failing disk ends the drain with records in memory: their offsets will be given out again, so
-  // the next start has to raise the epoch.
+  // A failing disk ends the drain with records in memory, and so does quarantine: their offsets
+  // will be given out again, so the next start has to raise the epoch.
   for (const auto& [name, topic] : topics_)
-    for (const auto& partition : topic->partitions_)
+    for (const auto& partition : topic->partitions_) {
+      if (const auto& why = partition->quarantine(); why && !topic->settings_.memory_only)
+        return std::unexpected(*why);
       if (partition->dirty())
         return fail(ErrorCode::kIo, name + "[" + std::to_string(partition->index()) +
                                         "]: committed records did not reach the disk");
+    }
   return broker::write_clean_mark(parts_.disk, parts_.data, epochs_->current());
 }
 
@@ -437,6 +439,13 @@ std::uint64_t Topics::disk_bytes() const {
       if (const PartitionStore* const store = std::as_const(*partition).store(); store != nullptr)
         for (const SegmentInfo& segment : store->segments()) bytes += segment.file_bytes;
   return bytes;
+}
+
+std::uint64_t Topics::quarantined_partitions() const {
+  std::uint64_t count = 0;
+  for (const auto& [name, topic] : topics_)
+    for (const auto& partition : topic->partitions_) count += partition->quarantine() ? 1 : 0;
+  return count;
 }
 
 std::uint64_t Topics::readonly_partitions() const {

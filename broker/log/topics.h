@@ -97,7 +97,8 @@ class Topics final : private PartitionEvents {
   ~Topics();
 
   /// `memory_kept`: the keeper holds a predecessor's memory. `log_line` gets one sentence per
-  /// finding of recovery. Errors: Corrupt, Io, MemoryFull...
+  /// finding of recovery. A partition whose memory its producers may have overwritten goes into
+  /// quarantine alone. Errors: Corrupt, Io, MemoryFull...
   [[nodiscard]] Result<void> start(bool memory_kept,
                                    const std::function<void(const std::string&)>& log_line);
 
@@ -145,7 +146,8 @@ class Topics final : private PartitionEvents {
   /// Marks boards closed, seals, persists, closes files. Called on each turn until true. Owners of
   /// a word get one stall limit.
   [[nodiscard]] bool drain(BootNanos now, BootNanos& next_look);
-  /// After drain(): the next start is a clean one. Io: it is not, as the disk failed.
+  /// After drain(): the next start is a clean one. It is not: Io (the disk failed), Corrupt (a
+  /// partition in quarantine was not drained).
   [[nodiscard]] Result<void> write_clean_mark();
 
   [[nodiscard]] LogEpoch log_epoch() const noexcept { return epochs_->current(); }
@@ -154,7 +156,9 @@ class Topics final : private PartitionEvents {
   [[nodiscard]] std::uint64_t orphan_bytes() const;
   [[nodiscard]] std::uint64_t disk_bytes() const;
   [[nodiscard]] std::uint64_t damaged_ranges() const noexcept { return damaged_ranges_; }
+  /// Those in quarantine among them.
   [[nodiscard]] std::uint64_t readonly_partitions() const;
+  [[nodiscard]] std::uint64_t quarantined_partitions() const;
 
   /// retention=consumed: below what it says every group is done with the partition; nothing if no
   /// group reads it.
@@ -179,6 +183,8 @@ class Topics final : private PartitionEvents {
   [[nodiscard]] Result<std::vector<RecoveredPartition>> recover(const Topic& topic, bool kept);
   [[nodiscard]] Result<void> open_partitions(Topic& topic, bool kept,
                                              std::vector<RecoveredPartition> recovered);
+  [[nodiscard]] Result<void> take_over(const Topic& topic, Partition& partition,
+                                       RecoveredPartition recovered);
   [[nodiscard]] Result<void> save();
   void restore_producers();
   void forget_memory(Topic& topic);

@@ -208,6 +208,24 @@ Result<std::vector<RecoveredPartition>> Topics::recover(const Topic& topic, bool
   return recovered;
 }
 
+/// What direct producers can do to their slots is no reason to serve nobody.
+Result<void> Topics::take_over(const Topic& topic, Partition& partition,
+                               RecoveredPartition recovered) {
+  auto taken = partition.take_over(parts_.data.partition_folder(topic.id_, partition.index()),
+                                   std::move(recovered));
+  if (taken) return taken;
+  Error why = std::move(taken).error();
+  why.detail = topic.name_ + "/" + std::to_string(partition.index()) + " in memory: " + why.detail;
+  const bool by_producers = !topic.settings_.sequenced && !topic.is_internal();
+  if (why.code != ErrorCode::kCorrupt || !by_producers) return std::unexpected(std::move(why));
+  why.detail +=
+      "; the partition is in quarantine until its topic is deleted, or mallbotsd is stopped and "
+      "started, which keeps what is durable";
+  if (say_) say_(why.sentence());
+  partition.put_in_quarantine(std::move(why));
+  return {};
+}
+
 Result<void> Topics::open_partitions(Topic& topic, bool kept,
                                      std::vector<RecoveredPartition> recovered) {
   if (!kept) MALLBOTS_TRY(make_shared_memory(topic));
@@ -226,10 +244,10 @@ Result<void> Topics::open_partitions(Topic& topic, bool kept,
     topic.partitions_.push_back(
         std::make_unique<Partition>(parts, PartitionIdentity{topic.id_, topic.partition_ids_[i], i},
                                     topic.settings_, parts.board.log_epoch));
-    const std::string folder = parts_.data.partition_folder(topic.id_, i);
     Partition& partition = *topic.partitions_.back();
-    MALLBOTS_TRY(kept ? partition.take_over(folder, std::move(recovered[i]))
-                      : partition.start(folder, std::move(recovered[i])));
+    MALLBOTS_TRY(kept ? take_over(topic, partition, std::move(recovered[i]))
+                      : partition.start(parts_.data.partition_folder(topic.id_, i),
+                                        std::move(recovered[i])));
   }
   CRASH_POINT("topics.incarnation");
   board.incarnation.store(parts_.registry.incarnation.load());

@@ -171,6 +171,8 @@ void Queues::give(Queue& queue, Member& member, const QueueState::Next& next, Bo
 bool Queues::grant_some(Group& group, Queue& queue, BootNanos now, std::size_t& budget,
                         std::optional<TopicId>& wants_alone) {
   std::size_t given = 0;
+  // Whoever got one could not read it, and the attempt would count.
+  if (host_.log(queue.identity.topic, queue.identity.partition).quarantined) return false;
   forget_lost(group, queue);
   while (const auto last = queue.state.next_ready(true)) {
     Member* const member = pick(group, queue.identity.topic, true);

@@ -221,6 +221,7 @@ Schedule::Step Schedule::deliver_one(const TargetKey& key, Target& target, BootN
   }
   Topic* const topic = parts_.topics.find(key.first);
   if (topic == nullptr) return give_up("its topic was deleted");
+  if (topic->partition(key.second).quarantine()) return later(kSecond);
   if (!is_noted(key, target))
     return target.noted_at == kNoOffset ? later(kRetrySoon) : Step::kLater;
   const auto found = find_record(id);
@@ -291,8 +292,11 @@ std::optional<Offset> Schedule::note(const TargetKey& key, Target& target, bool 
   if (topic == nullptr) return std::nullopt;
   // They lie below, and nobody has been told yet.
   if (!settled_[JournalKind::kDelivered].empty()) return std::nullopt;
-  LookFrom item{static_cast<std::uint64_t>(key.first), topic->partition(key.second).end_offset(),
-                key.second};
+  const Partition& partition = topic->partition(key.second);
+  // Nobody has looked through it.
+  const Offset from = partition.quarantine() ? target.look_from : partition.end_offset();
+  if (from == kNoOffset) return std::nullopt;
+  LookFrom item{static_cast<std::uint64_t>(key.first), from, key.second};
   if (!target.flying.empty()) item.offset = std::min(item.offset, target.flying.front().at);
   // Delivered by a predecessor, and not taken in yet.
   for (const auto& [id, where] : delivered_before_)
@@ -310,6 +314,7 @@ void Schedule::move_notes(BootNanos now) {
     auto& [key, target] = *at;
     Topic* const topic = parts_.topics.find(key.first);
     const bool far = topic != nullptr && target.noted_at != kNoOffset &&
+                     !topic->partition(key.second).quarantine() &&
                      topic->partition(key.second).end_offset() - target.look_from > kLookThrough;
     bool gone = target.pending == 0 && topic == nullptr;
     if (far && target.pending != 0) static_cast<void>(note(key, target, false));
@@ -407,10 +412,12 @@ void Schedule::checkpoint(BootNanos now, BootNanos& next_look) {
     return;
   }
   // The notes before it go with the journal's beginning, a predecessor's too.
-  for (auto& [key, target] : targets_)
-    if ((target.noted_at != kNoOffset || !target.flying.empty()) && !note(key, target, false) &&
+  for (auto& [key, target] : targets_) {
+    const bool has_note = target.noted_at != kNoOffset || target.look_from != kNoOffset;
+    if ((has_note || !target.flying.empty()) && !note(key, target, false) &&
         parts_.topics.find(key.first) != nullptr)
       return;
+  }
   if (const auto end = write(encode_ids(JournalKind::kEnd, {&mine.begin, 1}), true))
     mine.end = *end;
 }

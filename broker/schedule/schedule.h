@@ -113,10 +113,10 @@ class Schedule {
     DelayId id = 0;
   };
   struct Target {
-    std::deque<DelayId> due;    ///< in the order in which they became due
-    std::deque<Flying> flying;  ///< delivered, not durable yet; ascending by offset
-    Offset look_from = kNoOffset;
-    Offset noted_at = kNoOffset;  ///< in the journal; kNoOffset: this broker has not said it yet
+    std::deque<DelayId> due;       ///< in the order in which they became due
+    std::deque<Flying> flying;     ///< delivered, not durable yet; ascending by offset
+    Offset look_from = kNoOffset;  ///< of a target in quarantine: as the predecessor noted it
+    Offset noted_at = kNoOffset;   ///< in the journal; kNoOffset: this broker has not said it yet
     BootNanos retry_at = 0;
     std::uint64_t pending = 0;  ///< timers of it
   };

@@ -59,6 +59,10 @@ Result<void> Schedule::look_through(const LookFrom& from) {
   if (topic == nullptr || from.partition >= topic->partitions() || from.offset == kNoOffset)
     return {};
   const Partition& partition = topic->partition(from.partition);
+  if (partition.quarantine()) {  // for a later start, once it can be read again
+    targets_[{topic->id(), from.partition}].look_from = from.offset;
+    return {};
+  }
   const std::uint64_t own = broker_producer_id(partition.id());
   const Offset end = partition.end_offset();  // clients go on appending
   LogReader reader{parts_.disk, partition, ReadUpTo::kCommitted};

@@ -73,6 +73,11 @@ Table settings_table(const TopicDescription& topic) {
   return table;
 }
 
+std::string_view state_name(ErrorCode state) {
+  if (state == ErrorCode::kNone) return "ok";
+  return state == ErrorCode::kCorrupt ? "quarantine" : error_entry(state).name;
+}
+
 Table partitions_table(const TopicDescription& topic) {
   Table table{{{"PARTITION", "partition", Align::kRight},
                {"START", "start_offset", Align::kRight},
@@ -86,8 +91,7 @@ Table partitions_table(const TopicDescription& topic) {
     table.add({number_cell(row.partition), offset_cell(row.start_offset),
                offset_cell(row.end_offset), offset_cell(row.durable_offset),
                number_cell(row.segments), size_cell(row.disk_bytes),
-               number_cell(row.slots_in_memory),
-               text_cell(row.state == ErrorCode::kNone ? "ok" : error_entry(row.state).name)});
+               number_cell(row.slots_in_memory), text_cell(state_name(row.state))});
   return table;
 }
 

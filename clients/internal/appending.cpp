@@ -91,6 +91,9 @@ Error append_error(const TopicMemory& topic, PartitionIndex partition,
                    const shm::AppendOutcome& outcome) {
   Error error{append_code(topic, partition, outcome.status), topic.place(partition)};
   switch (outcome.status) {
+    case AppendStatus::kReadOnly:
+      if (const auto served = topic.check_served(partition); !served) return served.error();
+      break;
     case AppendStatus::kConflict:
       error.detail += ": the next offset is " + std::to_string(outcome.offset);
       break;
@@ -157,6 +160,7 @@ Result<void> wait_until_durable(TopicMemory& topic, const Receipt& receipt, Dead
     }
     if (board.durable_offset.load() > receipt.last_offset()) return {};
     if (topic.state() == shm::BoardState::kGone) return fail(ErrorCode::kTopicGone, topic.name());
+    MALLBOTS_TRY(topic.check_served(receipt.partition));
     if (deadline.has_passed())
       return fail(ErrorCode::kNotDurable, topic.place(receipt.partition) + ": offset " +
                                               std::to_string(receipt.last_offset()) +

@@ -93,6 +93,15 @@ bool Cursor::spin(std::uint32_t polls) noexcept {
 bool Cursor::has_more() noexcept { return mode_ != Mode::kHot || reader_.has_more(); }
 
 Cursor::State Cursor::read(std::vector<Message>& out, std::size_t room, Deadline deadline) {
+  const State state = read_on(out, room, deadline);
+  if (state != State::kIdle && state != State::kBlocked) return state;
+  const auto served = topic_->check_served(partition_);
+  if (served) return state;
+  error_ = served.error();
+  return State::kFailed;
+}
+
+Cursor::State Cursor::read_on(std::vector<Message>& out, std::size_t room, Deadline deadline) {
   gave_views_ = false;
   if (mode_ == Mode::kHot) {
     slots_.may_ask(asking(deadline));
@@ -343,6 +352,7 @@ Result<Offset> Cursor::find_end(Deadline deadline) {
   const Offset had = next_;
   shm::LockBackoff backoff;
   for (;;) {
+    MALLBOTS_TRY(topic_->check_served(partition_));
     slots_.may_ask(asking(deadline));
     const ReadStatus status = reader_.seek_end();
     slots_.may_ask(Deadline::passed());

@@ -93,6 +93,7 @@ class Cursor {
   [[nodiscard]] const shm::PartitionBoard& board() const noexcept {
     return topic_->board(partition_);
   }
+  [[nodiscard]] State read_on(std::vector<Message>& out, std::size_t room, Deadline deadline);
   [[nodiscard]] State place(Deadline deadline);
   [[nodiscard]] State go_cold(Deadline deadline);
   [[nodiscard]] State read_hot(std::vector<Message>& out, std::size_t room);

@@ -154,6 +154,16 @@ std::string TopicMemory::place(PartitionIndex partition) const {
   return name_ + "/" + std::to_string(partition);
 }
 
+Result<void> TopicMemory::check_served(PartitionIndex partition) const {
+  if (board(partition).readonly.load() != static_cast<std::uint64_t>(ErrorCode::kCorrupt))
+    return {};
+  return fail(ErrorCode::kCorrupt,
+              place(partition) +
+                  " is in quarantine: its memory was overwritten. The broker's log says where; the "
+                  "topic may be deleted, or mallbotsd stopped and started, which keeps what is "
+                  "durable");
+}
+
 Result<void> TopicMemory::check_partition(PartitionIndex partition) const {
   if (partition < partitions()) return {};
   return fail(ErrorCode::kBadPartition, "partition " + std::to_string(partition) + " of topic " +

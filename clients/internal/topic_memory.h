@@ -68,6 +68,8 @@ class TopicMemory {
   void ask_for_flush(PartitionIndex partition) const noexcept;
   /// `TOPIC/PARTITION`, for error texts.
   [[nodiscard]] std::string place(PartitionIndex partition) const;
+  /// Corrupt if the broker has put the partition into quarantine: nothing more comes of it.
+  [[nodiscard]] Result<void> check_served(PartitionIndex partition) const;
   /// BadPartition unless there is one of that number.
   [[nodiscard]] Result<void> check_partition(PartitionIndex partition) const;
 

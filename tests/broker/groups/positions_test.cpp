@@ -85,6 +85,13 @@ TEST(SettlePosition, SetsBackWhatAnUncleanStartTookBack) {
   }
 }
 
+TEST(SettlePosition, StaysInQuarantineWhereNobodyKnowsTheEnd) {
+  const LogState log{.epoch = 3, .durable = 90, .end = 90, .quarantined = true};
+  const SettledPosition settled = settle_position(at(95, 3), log, {});
+  EXPECT_EQ(settled.position, at(95, 3));
+  EXPECT_FALSE(settled.truncated);
+}
+
 TEST(FirstPosition, GoesOnOrAsksTheResetSetting) {
   EXPECT_EQ(first_position(at(50), kLog, ResetTo::kFail, true), at(50));
   EXPECT_EQ(first_position(at(90), kLog, ResetTo::kStart, true), at(90));  // read committed so far

@@ -135,7 +135,9 @@ void LogInstance::start(bool memory_kept) {
   const auto started =
       topics_->start(memory_kept, [this](const std::string& line) { findings.push_back(line); });
   ASSERT_TRUE(started) << started.error().sentence();
-  ASSERT_TRUE(keeper_.drop_rest());
+  const auto dropped = keeper_.drop_rest();
+  ASSERT_TRUE(dropped) << dropped.error().sentence();
+  dropped_ = *dropped;
 }
 
 void LogInstance::stop() {

@@ -124,6 +124,9 @@ class LogInstance {
   FakeSessions& sessions() { return *sessions_; }
   shm::Registry& registry() { return *registry_; }
   FaultyDisk& recorder() { return *recorder_; }
+  /// How much of what the keeper held nobody took at the last start.
+  [[nodiscard]] std::size_t dropped() const noexcept { return dropped_; }
+  [[nodiscard]] const std::string& data_dir() const noexcept { return data_dir_; }
   std::vector<std::string> findings;
   std::vector<std::string> troubles;
 
@@ -134,6 +137,7 @@ class LogInstance {
   TempDir dir_;
   std::string data_dir_;
   bool records_;
+  std::size_t dropped_ = 0;
   HoldingKeeper holder_;
   std::unique_ptr<broker::Disk> disk_;
   std::unique_ptr<FaultyDisk> recorder_;

@@ -6,8 +6,11 @@ namespace mallbots::test {
 
 broker::LogState FakeQueueHost::log(TopicId topic, PartitionIndex partition) {
   const Log& log = logs[{topic, partition}];
-  return {
-      .epoch = log.epoch, .start = log.start, .durable = log.keys.size(), .end = log.keys.size()};
+  return {.epoch = log.epoch,
+          .start = log.start,
+          .durable = log.keys.size(),
+          .end = log.keys.size(),
+          .quarantined = log.quarantined};
 }
 
 broker::QueueHost::Keys FakeQueueHost::read_keys(TopicId topic, PartitionIndex partition,

@@ -19,6 +19,7 @@ class FakeQueueHost final : public broker::QueueHost {
     Offset start = 0;
     LogEpoch epoch = 1;
     bool unreadable = false;  ///< for a look by time
+    bool quarantined = false;
   };
   struct Held {
     SessionIndex session = 0;

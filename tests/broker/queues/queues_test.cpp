@@ -23,6 +23,22 @@ TEST_F(QueuesTest, MoreMembersThanPartitionsShareOne) {
   EXPECT_EQ(all.size(), 8U);
 }
 
+TEST_F(QueuesTest, NothingIsGrantedOfAPartitionInQuarantineAndNoAttemptCounts) {
+  append(2);
+  join(1, 1);
+  EXPECT_EQ(granted(1), (Offsets{{0, 1}}));
+  host_.logs[{kTopic, 0}].quarantined = true;
+  restart();
+  queues_->session_ended(1, now_);
+  join(2);
+  for (int i = 0; i < 3; ++i) {
+    now_ += 60 * kSecond;
+    EXPECT_EQ(granted(2), Offsets{});
+  }
+  host_.logs[{kTopic, 0}].quarantined = false;
+  EXPECT_EQ(granted(2), (Offsets{{0, 2}, {1, 1}}));
+}
+
 TEST_F(QueuesTest, AnAckMakesRoomForTheNext) {
   append(3);
   const auto group = join(1, 1);

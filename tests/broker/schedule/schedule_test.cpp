@@ -313,6 +313,46 @@ TEST_F(ScheduleTest, CheckpointsLetTheJournalGoAndAStartReadsLittle) {
   EXPECT_TRUE(said.empty());
 }
 
+TEST_F(ScheduleTest, ATargetInQuarantineWaitsAndNothingIsDeliveredToItTwice) {
+  options.checkpoint_changes = 10;
+  start();
+  for (int i = 0; i < 5; ++i) static_cast<void>(hand_in(std::to_string(i), 0));
+  run_until([&] { return delivered().size() == 5; });
+  for (int i = 5; i < 10; ++i) static_cast<void>(hand_in(std::to_string(i), 0));
+  broker::Partition* target = &instance.topic("t").partition(0);
+  const BootNanos limit = boot_now_ns() + 20 * kSecond;
+  while (target->end_offset() < 10) {
+    turn();
+    ASSERT_LT(boot_now_ns(), limit);
+  }
+  // Delivered and durable, and the journal was not told.
+  while (target->durable_offset() < 10) instance.turn();
+  stop();
+  target->ring().find(0)->header().identity.magic = 0;
+  instance.restart_broker();
+  target = &instance.topic("t").partition(0);
+  ASSERT_TRUE(target->quarantine());
+  start();
+  static_cast<void>(hand_in("late", 0));
+  for (int i = 0; i < 60; ++i) static_cast<void>(hand_in("p" + std::to_string(i), 0, 1));
+  run_until([&] { return delivered(1).size() == 60; });
+  run_for(50);  // several checkpoints
+  EXPECT_GE(schedule->pending(), 1U);
+  for (int kind = 0; kind < 2; ++kind) {
+    stop();
+    kind == 0 ? instance.restart_broker() : instance.crash_and_start();
+    start();
+    run_for(30);
+  }
+  run_until([&] { return schedule->pending() == 0; });
+  std::map<std::string, int> seen;
+  for (const Delivered& one : delivered()) ++seen[one.payload];
+  EXPECT_EQ(seen.size(), 11U);
+  for (const auto& [payload, count] : seen) EXPECT_EQ(count, 1) << payload;
+  EXPECT_EQ(delivered(1).size(), 60U);
+  EXPECT_TRUE(said.empty()) << said.front();
+}
+
 /// Whatever dies when: what was on the disk is delivered exactly once, nothing ever twice.
 TEST_F(ScheduleTest, EachIsDeliveredExactlyOnceOverStartsOfEveryKind) {
   options.checkpoint_changes = 60;
