@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "broker/storage/retention.h"
 #include "tests/broker/storage/store_fixture.h"
 #include "tests/support/faulty_disk.h"
 
@@ -205,6 +206,26 @@ TEST_P(PartitionStore, AFailedFlushIsNeverRepeatedNorAcknowledged) {
   EXPECT_EQ(bench.store->segments().size(), 2U);
   bench.close();
   expect_all(read_back(disk, bench.folder, bench.recover().segments), 2);
+}
+
+TEST_P(PartitionStore, ASegmentGivenUpIsAsOldAsItsFailureForRetention) {
+  StoreBench bench(disk, dir / "p");
+  bench.open();
+  FakePartition partition(64 << 10);
+  partition.append({100});
+  (void)bench.round(partition);
+  disk.add({Fault::kWrites, disk.writes() + 1, disk.writes() + 1, Fault::kError, EIO});
+  partition.append({100});
+  const UnixMillis before = wall_now_ms();
+  (void)bench.round(partition);
+  bench.drain(partition);
+  ASSERT_EQ(bench.store->segments().size(), 2U);
+  const auto drops = [&](UnixMillis now) {
+    return broker::segments_to_drop(bench.store->segments(), {.age_ms = 60'000}, now, true);
+  };
+  EXPECT_EQ(drops(before + 59'000), 0U) << "its record is durable and perhaps unread";
+  EXPECT_EQ(drops(wall_now_ms() + 61'000), 1U);
+  bench.close();
 }
 
 TEST_P(PartitionStore, AFullDiskIsSaidClearlyAndEndsByItself) {
