@@ -62,8 +62,8 @@ int usage_error(const std::string& sentence) {
 Report report_of(const std::vector<Measured>& rows, const RowRunner& runner, MachineSheet machine,
                  bool quick) {
   Report report{.machine = std::move(machine),
-                .lowest_probe_ns = runner.lowest_probe_ns(),
-                .near_max_ns = runner.near_max_ns(),
+                .near = runner.near(),
+                .scouted = runner.scouted(),
                 .runs_wanted = runner.runs_wanted(),
                 .quick = quick};
   for (const Measured& measured : rows) {
@@ -76,14 +76,9 @@ Report report_of(const std::vector<Measured>& rows, const RowRunner& runner, Mac
 
 void measure_all(std::vector<Measured>& rows, RowRunner& runner, double minutes) {
   const std::uint64_t end_ns = raw_now_ns() + static_cast<std::uint64_t>(minutes * 60e9);
-  // The second round only adds to rows whose runs a lower one has turned from near to far.
-  for (int round = 0; round < 2; ++round) {
-    for (std::size_t i = 0; i < rows.size() && raw_now_ns() < end_ns; ++i) {
-      if (round == 0) {
-        fmt::print(stderr, "[{}/{}] {}\n", i + 1, rows.size(), rows[i].row.name);
-      }
-      runner.top_up(rows[i]);
-    }
+  for (std::size_t i = 0; i < rows.size() && raw_now_ns() < end_ns; ++i) {
+    fmt::print(stderr, "[{}/{}] {}\n", i + 1, rows.size(), rows[i].row.name);
+    runner.measure(rows[i]);
   }
 }
 
@@ -141,7 +136,7 @@ int main(int argc, char** argv) {
       ->delimiter(',')
       ->expected(2);
   app.add_option("--near-ns", options.near_ns,
-                 "a probe above this is not near; default 1.5 x the lowest of a run");
+                 "a probe above this is not near; by default it is found out what is");
   app.add_option("--scratch", options.scratch, "folder on the disk under test")
       ->capture_default_str();
   app.add_option("--minutes", options.minutes, "begin no row after so many")->capture_default_str();

@@ -194,6 +194,16 @@ json row_json(const ReportedRow& row) {
   return result;
 }
 
+std::string placement_text(const Report& report) {
+  const Spread& seen = report.scouted;
+  const std::string counts = fmt::format("a run counts when its probes are {:.0f} to {:.0f} ns",
+                                         report.near.min_ns, report.near.max_ns);
+  if (report.near.max_ns == 0) return "every run counts: no row asked for the placement";
+  if (seen.runs == 0) return counts + " (set by hand)";
+  return fmt::format("{} ({} looks: lowest {:.0f}, median {:.0f}, highest {:.0f})", counts,
+                     seen.runs, seen.min, seen.median, seen.max);
+}
+
 }  // namespace
 
 std::string quantity(double value, Unit unit) {
@@ -218,9 +228,7 @@ std::string text_of(const Report& report) {
   std::string text;
   for (const auto& [name, value] : report.machine.facts)
     text += fmt::format("{:<16} {}\n", name, value);
-  text +=
-      fmt::format("{:<16} lowest {:.0f} ns; a run counts when its probes are at most {:.0f} ns\n",
-                  "near/far probe", report.lowest_probe_ns, report.near_max_ns);
+  text += fmt::format("{:<16} {}\n", "near/far probe", placement_text(report));
   for (const std::string& warning : report.machine.warnings) text += "WARNING: " + warning + "\n";
   if (report.quick)
     text += "WARNING: --quick: too few repetitions for any figure to mean anything\n";
@@ -255,8 +263,13 @@ std::string json_of(const Report& report) {
               {"warnings", report.machine.warnings},
               {"quick", report.quick},
               {"runs_wanted", report.runs_wanted},
-              {"lowest_probe_ns", report.lowest_probe_ns},
-              {"near_max_ns", report.near_max_ns},
+              {"scouted_ns",
+               {{"looks", report.scouted.runs},
+                {"lowest", report.scouted.min},
+                {"median", report.scouted.median},
+                {"highest", report.scouted.max}}},
+              {"near_min_ns", report.near.min_ns},
+              {"near_max_ns", report.near.max_ns},
               {"rows", json::array()}};
   for (const ReportedRow& row : report.rows) result["rows"].push_back(row_json(row));
   return result.dump(2);

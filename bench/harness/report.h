@@ -19,8 +19,8 @@ struct ReportedRow {
 
 struct Report {
   MachineSheet machine;
-  double lowest_probe_ns = 0;
-  double near_max_ns = 0;
+  NearRange near;  ///< empty: no row asked
+  Spread scouted;  ///< the probes that said so; none if the edge was set by hand
   std::size_t runs_wanted = 0;
   bool quick = false;
   std::vector<ReportedRow> rows;

@@ -1,10 +1,18 @@
 #include "bench/harness/row_runner.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
+#include "bench/harness/clock.h"
 #include "bench/harness/probe.h"
 
 namespace mallbots::bench {
+namespace {
+
+constexpr int kLooks = 60;
+
+}  // namespace
 
 Row row_of(const Limit& limit) {
   Row row{.name = limit.name, .placement = limit.placement, .probe = limit.probe};
@@ -21,8 +29,11 @@ Row row_of(const Limit& limit) {
   return row;
 }
 
-void RowRunner::top_up(Measured& measured) {
+void RowRunner::measure(Measured& measured) {
   measured.begun = true;
+  if (is_judged(measured.row) && near_.max_ns == 0) {
+    if (auto scouted = scout(); !scouted) measured.failure = std::move(scouted).error();
+  }
   while (!measured.failure) {
     const Selection selection = select(measured);
     if (selection.kept >= options_.runs || selection.left_out > options_.runs) return;
@@ -35,45 +46,73 @@ void RowRunner::top_up(Measured& measured) {
   }
 }
 
-double RowRunner::near_max_ns() const noexcept {
-  return options_.near_max_ns > 0 ? options_.near_max_ns : kAgreement * lowest_probe_ns_;
+bool RowRunner::is_judged(const Row& row) const noexcept {
+  return row.probe == ProbeRule::kMustBeNear && !options_.context.quick;
 }
 
 Selection RowRunner::select(const Measured& measured) const {
-  const bool judged = measured.row.probe == ProbeRule::kMustBeNear && !options_.context.quick;
   std::vector<std::vector<double>> probes;
   probes.reserve(measured.runs.size());
   for (const RunRecord& run : measured.runs) {
-    probes.push_back(judged ? run.probes_ns : std::vector<double>{});
+    probes.push_back(is_judged(measured.row) ? run.probes_ns : std::vector<double>{});
   }
-  return select_runs(probes, near_max_ns());
+  return select_runs(probes, near_);
 }
 
-Result<void> RowRunner::probe(std::vector<double>& probes_ns) const {
+Result<double> RowRunner::probe() const {
+  if (options_.probe) return options_.probe();
   const RunContext& context = options_.context;
-  const auto round_trip = probe_round_trip(context.cpu_a, context.cpu_b, context.quick);
-  if (!round_trip) return std::unexpected(round_trip.error());
-  probes_ns.push_back(*round_trip);
+  return probe_round_trip(context.cpu_a, context.cpu_b, context.quick);
+}
+
+Result<void> RowRunner::scout() {
+  if (options_.near_max_ns > 0) {
+    near_ = {0, options_.near_max_ns};
+    return {};
+  }
+  std::vector<double> probes_ns;
+  for (int look = 0; look < kLooks; ++look) {
+    const auto round_trip = probe();
+    if (!round_trip) return std::unexpected(round_trip.error());
+    probes_ns.push_back(*round_trip);
+    std::this_thread::sleep_for(std::chrono::duration<double>{options_.between_looks_s});
+  }
+  near_ = near_range_of(probes_ns);
+  scouted_ = spread_of(std::move(probes_ns));
   return {};
 }
 
-Result<RunRecord> RowRunner::run_once(const Row& row) {
+/// The first probe of a run: the cores come back within seconds, or not soon.
+Result<double> RowRunner::wait_for_near() const {
+  const std::uint64_t end_ns =
+      raw_now_ns() + static_cast<std::uint64_t>(options_.longest_wait_s * 1e9);
+  for (;;) {
+    auto round_trip = probe();
+    if (!round_trip || near_.holds(*round_trip) || raw_now_ns() >= end_ns) return round_trip;
+  }
+}
+
+Result<RunRecord> RowRunner::run_once(const Row& row) const {
   RunRecord record;
+  const auto add_probe = [&](const Result<double>& round_trip) -> Result<void> {
+    if (!round_trip) return std::unexpected(round_trip.error());
+    record.probes_ns.push_back(*round_trip);
+    return {};
+  };
+  MALLBOTS_TRY(add_probe(is_judged(row) ? wait_for_near() : probe()));
   const LoadReading before = read_load();
-  MALLBOTS_TRY(probe(record.probes_ns));
   for (const Limit* limit : registry_.limits_of(row)) {
     auto run = run_limit(*limit);
     if (!run) return std::unexpected(std::move(run).error());
     record.limits.push_back(std::move(*run));
   }
   if (row.measure) {
-    if (!record.limits.empty()) MALLBOTS_TRY(probe(record.probes_ns));
+    if (!record.limits.empty()) MALLBOTS_TRY(add_probe(probe()));
     auto figures = row.measure(options_.context);
     if (!figures) return std::unexpected(std::move(figures).error());
     record.figures = std::move(*figures);
   }
-  MALLBOTS_TRY(probe(record.probes_ns));
-  lowest_probe_ns_ = lowest_lasting(lowest_probe_ns_, record.probes_ns);
+  MALLBOTS_TRY(add_probe(probe()));
   record.load = share_between(before, read_load());
   return record;
 }

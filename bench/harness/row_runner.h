@@ -2,10 +2,14 @@
 // runs are near or too many had to be left out. Limit and work of one run stand next to each other
 // in time, so a ratio is formed within a run and the median is taken of ratios.
 //
+// Which placement is near is found out before the first row that asks (NearRange); each run of such
+// a row begins when the cores are there, or after two seconds without.
+//
 // One process, one thread; every measuring function starts its own processes. An error of a
 // measuring function is kept in the Measured and ends that row only.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -49,7 +53,11 @@ struct Measured {
 struct RunnerOptions {
   RunContext context;
   std::size_t runs = 5;    ///< near runs wanted; at most twice as many are tried
-  double near_max_ns = 0;  ///< 0: kAgreement x lowest_probe_ns()
+  double near_max_ns = 0;  ///< 0: near is found out
+  /// The near/far probe, if another than probe_round_trip.
+  std::function<Result<double>()> probe{};
+  double between_looks_s = 0.035;  ///< while near is found out
+  double longest_wait_s = 2;       ///< of a run for the cores to be near
 };
 
 class RowRunner {
@@ -57,26 +65,30 @@ class RowRunner {
   RowRunner(const Registry& registry, RunnerOptions options)
       : registry_(registry), options_(std::move(options)) {}
 
-  /// Adds runs until the row has what it needs or cannot get it any more. Again after other rows:
-  /// a lower run seen later may have turned runs from near to far.
-  void top_up(Measured& measured);
+  /// Adds runs until the row has what it needs or cannot get it any more.
+  void measure(Measured& measured);
 
-  [[nodiscard]] double near_max_ns() const noexcept;
-  /// Of the runs whose probes agree (lowest_lasting); 0 before the first.
-  [[nodiscard]] double lowest_probe_ns() const noexcept { return lowest_probe_ns_; }
+  /// Empty before the first row that needs it.
+  [[nodiscard]] const NearRange& near() const noexcept { return near_; }
+  /// What was seen of the placement before the first run.
+  [[nodiscard]] const Spread& scouted() const noexcept { return scouted_; }
   [[nodiscard]] std::size_t runs_wanted() const noexcept { return options_.runs; }
 
-  /// The runs of a row, classed by what is known of the machine now.
+  /// The runs of a row, classed.
   [[nodiscard]] Selection select(const Measured& measured) const;
 
  private:
-  Result<void> probe(std::vector<double>& probes_ns) const;
-  Result<RunRecord> run_once(const Row& row);
+  [[nodiscard]] bool is_judged(const Row& row) const noexcept;
+  Result<double> probe() const;
+  Result<void> scout();
+  Result<double> wait_for_near() const;
+  Result<RunRecord> run_once(const Row& row) const;
   Result<LimitRun> run_limit(const Limit& limit) const;
 
   const Registry& registry_;
   RunnerOptions options_;
-  double lowest_probe_ns_ = 0;
+  NearRange near_;
+  Spread scouted_;
 };
 
 }  // namespace mallbots::bench

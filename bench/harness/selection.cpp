@@ -1,13 +1,22 @@
 #include "bench/harness/selection.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace mallbots::bench {
+namespace {
+
+/// A placement in which less of the probes lie is none to measure in.
+constexpr double kSeldom = 0.2;
+
+}  // namespace
 
 std::string_view name_of(Placement placement) noexcept {
   switch (placement) {
     case Placement::kNear:
       return "near";
+    case Placement::kCloser:
+      return "closer";
     case Placement::kFar:
       return "far";
     case Placement::kMixed:
@@ -16,25 +25,39 @@ std::string_view name_of(Placement placement) noexcept {
   return "mixed";
 }
 
-Placement classify(std::span<const double> probes_ns, double near_max_ns) noexcept {
+Placement classify(std::span<const double> probes_ns, const NearRange& near) noexcept {
   if (probes_ns.empty()) return Placement::kNear;
   const auto [smallest, largest] = std::ranges::minmax(probes_ns);
-  if (largest <= near_max_ns) return Placement::kNear;
-  const bool agree = largest <= smallest * kAgreement;
-  return smallest > near_max_ns && agree ? Placement::kFar : Placement::kMixed;
+  if (near.holds(smallest) && near.holds(largest)) return Placement::kNear;
+  if (largest > smallest * kAgreement) return Placement::kMixed;
+  if (largest < near.min_ns) return Placement::kCloser;
+  return smallest > near.max_ns ? Placement::kFar : Placement::kMixed;
 }
 
-double lowest_lasting(double known_ns, std::span<const double> probes_ns) noexcept {
-  if (probes_ns.empty()) return known_ns;
-  const auto [smallest, largest] = std::ranges::minmax(probes_ns);
-  if (largest > smallest * kAgreement) return known_ns;
-  return known_ns > 0 ? std::min(known_ns, smallest) : smallest;
+NearRange near_range_of(std::vector<double> probes_ns) {
+  std::ranges::sort(probes_ns);
+  const double half = std::sqrt(kAgreement);
+  NearRange most;
+  std::ptrdiff_t held_most = 0;
+  for (auto first = probes_ns.begin(); first != probes_ns.end(); ++first) {
+    const auto last = std::upper_bound(first, probes_ns.end(), *first * kAgreement);
+    const double median = *(first + (last - first) / 2);
+    const NearRange near{median / half, median * half};
+    const auto held =
+        std::ranges::count_if(probes_ns, [&](double probe) { return near.holds(probe); });
+    if (static_cast<double>(held) >= kSeldom * static_cast<double>(probes_ns.size())) return near;
+    if (held > held_most) {
+      most = near;
+      held_most = held;
+    }
+  }
+  return most;
 }
 
-Selection select_runs(std::span<const std::vector<double>> runs, double near_max_ns) {
+Selection select_runs(std::span<const std::vector<double>> runs, const NearRange& near) {
   Selection selection;
   for (const std::vector<double>& probes : runs) {
-    const Placement placement = classify(probes, near_max_ns);
+    const Placement placement = classify(probes, near);
     selection.placements.push_back(placement);
     ++(placement == Placement::kNear ? selection.kept : selection.left_out);
   }

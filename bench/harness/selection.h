@@ -1,9 +1,9 @@
 // Which runs of a row count. Pure functions of the probes; nothing here measures.
 //
-// A run is near when all its probes are at most `near_max_ns`, far when all are above it and agree
-// within kAgreement, else mixed: its cores moved, or the host was busy. Only near runs count; the
-// others are shown. When more than half had to be left out, the row has no figure: what remains
-// would be a choice of ours.
+// A run is near when all its probes lie in the range that counts, far or closer when all lie on
+// that side of it and agree within kAgreement, else mixed: its cores moved, or the host was busy.
+// Only near runs count; the others are shown. When more than half had to be left out, the row has
+// no figure: what remains would be a choice of ours.
 #pragma once
 
 #include <cstddef>
@@ -13,21 +13,32 @@
 
 namespace mallbots::bench {
 
-/// Probes agree when the largest is at most so many times the smallest. Near and far lie four-fold
-/// apart on machines that have both; probes of one placement differ by a tenth.
+/// Probes agree when the largest is at most so many times the smallest. Placements were seen to lie
+/// two- to four-fold apart; probes of one differ by a fifth at most.
 inline constexpr double kAgreement = 1.5;
 
-enum class Placement { kNear, kFar, kMixed };
+/// Probes of the placement by which runs are compared; nanoseconds.
+struct NearRange {
+  double min_ns = 0;
+  double max_ns = 0;
+
+  [[nodiscard]] bool holds(double probe_ns) const noexcept {
+    return probe_ns >= min_ns && probe_ns <= max_ns;
+  }
+};
+
+/// Near on a machine where these probes were seen: the lowest placement that holds a fifth of them,
+/// kAgreement wide around its median; if none does, the one that holds most. A lower one that is
+/// seldom (two threads of one core, on a host that moves cores about) would leave no runs to
+/// compare. Not empty unless there are no probes.
+[[nodiscard]] NearRange near_range_of(std::vector<double> probes_ns);
+
+enum class Placement { kNear, kCloser, kFar, kMixed };
 
 [[nodiscard]] std::string_view name_of(Placement placement) noexcept;
 
 /// No probes at all: near (the row's work does not depend on the placement).
-[[nodiscard]] Placement classify(std::span<const double> probes_ns, double near_max_ns) noexcept;
-
-/// The lowest probe of an invocation, `known_ns` until now (0: none), after a run with these
-/// probes. A placement that did not last from one probe of a run to the next is none to measure in:
-/// such a run teaches nothing, or one lucky moment would call all the rest far.
-[[nodiscard]] double lowest_lasting(double known_ns, std::span<const double> probes_ns) noexcept;
+[[nodiscard]] Placement classify(std::span<const double> probes_ns, const NearRange& near) noexcept;
 
 struct Selection {
   std::vector<Placement> placements;  ///< one per run
@@ -38,7 +49,8 @@ struct Selection {
 };
 
 /// `runs[i]` holds the probes of run i.
-[[nodiscard]] Selection select_runs(std::span<const std::vector<double>> runs, double near_max_ns);
+[[nodiscard]] Selection select_runs(std::span<const std::vector<double>> runs,
+                                    const NearRange& near);
 
 /// Median with its smallest and largest neighbour; of an even number the mean of the middle two.
 struct Spread {

@@ -5,6 +5,8 @@
 //   limit.cache_line_turns    the same with one line that both write; only shown
 //   limit.ring_rtt_SIZE       round trip through two bare rings, memory never used before
 //   limit.ring_rtt_SIZE_hot   the same through 4 MiB that are used again and again
+//   limit.log_rtt_64          the same with what a record is, under a word that is taken and given
+//                             back, and a publication line
 //   limit.ring_SIZE           one-way throughput of a bare ring, record by record, lossless
 //   limit.ring_record         the same with what a record is: 64 B, a header, two hashes
 //   limit.futex_rtt           round trip, both sides sleeping, pinned

@@ -1,5 +1,6 @@
-// limit.ring_*: two bare rings, measured alike, records shoulder to shoulder: one with a commit
-// word before each payload, one with no words but shared positions.
+// limit.ring_*: two bare rings, measured alike, records shoulder to shoulder: one
+// with a commit word before each payload, one with no words but shared positions.
+// limit.log_rtt_64 plays the same round trip through a bare log (bare_log.h).
 //
 // Round trip: each side writes the whole payload into the ring; the leader looks at one word of
 // each line of the answer, the follower copies the question out before it answers. "New" memory is
@@ -15,6 +16,7 @@
 
 #include "bench/harness/roles.h"
 #include "bench/harness/shared_block.h"
+#include "bench/limits/bare_log.h"
 #include "bench/limits/bare_ring.h"
 #include "bench/limits/index_ring.h"
 #include "bench/limits/limits.h"
@@ -222,6 +224,22 @@ void add_round_trip(Registry& registry, const Size& size, bool hot) {
   });
 }
 
+void add_log_round_trip(Registry& registry) {
+  constexpr std::size_t kPayload = 64;
+  registry.add(Limit{
+      .name = "limit.log_rtt_64",
+      .work = "bare log, round trip 64 B, hot memory,",
+      .placement = "two processes, pinned, spinning",
+      .main_figure = "p50",
+      .figures = {"p50", "p99"},
+      .methods =
+          {{"publication line asked for before the commit",
+            [](const RunContext& run) { return round_trip<BareLog<true>>(run, kPayload, true); }},
+           {"not asked for",
+            [](const RunContext& run) { return round_trip<BareLog<false>>(run, kPayload, true); }}},
+  });
+}
+
 void add_throughput(Registry& registry, const Size& size) {
   const std::size_t payload = size.payload;
   registry.add(Limit{
@@ -270,6 +288,7 @@ void add_ring_limits(Registry& registry) {
   for (const bool hot : {false, true}) {
     for (const Size& size : kSizes) add_round_trip(registry, size, hot);
   }
+  add_log_round_trip(registry);
   for (const Size& size : kSizes) add_throughput(registry, size);
   add_record_throughput(registry);
 }

@@ -216,6 +216,7 @@ void add_small(Registry& registry, bool on_disk) {
                      .limit = {{"limit.cache_line", "p50"}},
                      .bound = Bound::kRatioAtMost,
                      .budget = 1.7},
+                shown("  p50 beside a bare log's", "p50", "limit.log_rtt_64"),
                 shown("  p50 beside a bare ring's", "p50", "limit.ring_rtt_64_hot"),
                 shown("  p99 beside a bare ring's", "p99", "limit.ring_rtt_64_hot"),
                 shown("  p99.9 beside a bare ring's", "p99.9", "limit.ring_rtt_64_hot")},

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "bench/harness/judge.h"
 #include "bench/harness/report.h"
 #include "bench/harness/roles.h"
@@ -15,6 +17,7 @@ RunnerOptions options_with(double near_max_ns, std::size_t runs) {
       .context = RunContext{.cpu_a = cpus.front(), .cpu_b = cpus.back()},
       .runs = runs,
       .near_max_ns = near_max_ns,
+      .longest_wait_s = 0,
   };
 }
 
@@ -62,7 +65,7 @@ class RowRunnerTest : public testing::Test {
 TEST_F(RowRunnerTest, StopsWhenEnoughRunsCount) {
   Fixture fixture{ProbeRule::kMustBeNear};
   RowRunner runner{fixture.registry, options_with(kEverythingIsNear, 3)};
-  runner.top_up(fixture.measured);
+  runner.measure(fixture.measured);
   EXPECT_EQ(fixture.calls, 3);
   const RowReport report =
       judge(fixture.measured, runner.select(fixture.measured), runner.runs_wanted());
@@ -75,7 +78,7 @@ TEST_F(RowRunnerTest, StopsWhenEnoughRunsCount) {
 TEST_F(RowRunnerTest, ProbesStandBeforeBetweenAndAfter) {
   Fixture fixture{ProbeRule::kMustBeNear};
   RowRunner runner{fixture.registry, options_with(kEverythingIsNear, 1)};
-  runner.top_up(fixture.measured);
+  runner.measure(fixture.measured);
   ASSERT_EQ(fixture.measured.runs.size(), 1U);
   EXPECT_EQ(fixture.measured.runs[0].probes_ns.size(), 3U);
 }
@@ -83,17 +86,65 @@ TEST_F(RowRunnerTest, ProbesStandBeforeBetweenAndAfter) {
 TEST_F(RowRunnerTest, GivesUpWhenTooManyRunsAreLeftOut) {
   Fixture fixture{ProbeRule::kMustBeNear};
   RowRunner runner{fixture.registry, options_with(kNothingIsNear, 2)};
-  runner.top_up(fixture.measured);
+  runner.measure(fixture.measured);
   EXPECT_EQ(fixture.calls, 3);
   const Selection selection = runner.select(fixture.measured);
   EXPECT_EQ(selection.left_out, 3U);
   EXPECT_EQ(judge(fixture.measured, selection, 2).lines[0].verdict, Verdict::kLeftOut);
 }
 
+/// A machine whose probes are these, the last one for ever.
+RunnerOptions on_a_machine(std::vector<double> probes, std::size_t runs) {
+  RunnerOptions options = options_with(0, runs);
+  options.probe = [probes = std::move(probes), at = std::size_t{0}]() mutable -> Result<double> {
+    return probes[std::min(at++, probes.size() - 1)];
+  };
+  options.between_looks_s = 0;
+  return options;
+}
+
+TEST_F(RowRunnerTest, NearIsFoundOutOnceBeforeTheFirstRowThatAsks) {
+  std::vector<double> probes(10, 80);  // threads of one core
+  probes.insert(probes.end(), 30, 160);
+  probes.insert(probes.end(), 20, 550);
+  probes.push_back(160);
+  Fixture fixture{ProbeRule::kMustBeNear};
+  RowRunner runner{fixture.registry, on_a_machine(probes, 2)};
+  EXPECT_EQ(runner.near().max_ns, 0);
+  runner.measure(fixture.measured);
+  EXPECT_EQ(runner.scouted().runs, 60U);
+  EXPECT_TRUE(runner.near().holds(160));
+  EXPECT_FALSE(runner.near().holds(80));
+  EXPECT_EQ(runner.select(fixture.measured).kept, 2U);
+  EXPECT_EQ(fixture.calls, 2);
+}
+
+TEST_F(RowRunnerTest, ARunBeginsWhenTheCoresAreNear) {
+  std::vector<double> probes(60, 160);
+  probes.insert(probes.end(), 5, 550);  // away, and back
+  probes.push_back(160);
+  Fixture fixture{ProbeRule::kMustBeNear};
+  RunnerOptions options = on_a_machine(probes, 1);
+  options.longest_wait_s = 60;
+  RowRunner runner{fixture.registry, std::move(options)};
+  runner.measure(fixture.measured);
+  ASSERT_EQ(fixture.measured.runs.size(), 1U);
+  EXPECT_EQ(fixture.measured.runs[0].probes_ns, (std::vector<double>{160, 160, 160}));
+}
+
+TEST_F(RowRunnerTest, ARunBeginsElsewhereWhenTheCoresStayAway) {
+  std::vector<double> probes(60, 160);
+  probes.push_back(550);
+  Fixture fixture{ProbeRule::kMustBeNear};
+  RowRunner runner{fixture.registry, on_a_machine(probes, 1)};
+  runner.measure(fixture.measured);
+  EXPECT_EQ(runner.select(fixture.measured).left_out, 2U);
+}
+
 TEST_F(RowRunnerTest, UnpinnedWorkKeepsRunsOfAnyPlacement) {
   Fixture fixture{ProbeRule::kShownOnly};
   RowRunner runner{fixture.registry, options_with(kNothingIsNear, 2)};
-  runner.top_up(fixture.measured);
+  runner.measure(fixture.measured);
   EXPECT_EQ(fixture.calls, 2);
   EXPECT_EQ(runner.select(fixture.measured).kept, 2U);
 }
@@ -104,7 +155,7 @@ TEST_F(RowRunnerTest, AFailureEndsTheRowAndIsKept) {
     return fail(ErrorCode::kCorrupt, "record 7 is gone");
   };
   RowRunner runner{fixture.registry, options_with(kEverythingIsNear, 3)};
-  runner.top_up(fixture.measured);
+  runner.measure(fixture.measured);
   ASSERT_TRUE(fixture.measured.failure);
   EXPECT_EQ(fixture.measured.failure->detail, "record 7 is gone");
 }
@@ -112,7 +163,7 @@ TEST_F(RowRunnerTest, AFailureEndsTheRowAndIsKept) {
 TEST_F(RowRunnerTest, RunsLeftOutAreShownInTheTable) {
   Fixture fixture{ProbeRule::kMustBeNear};
   RowRunner runner{fixture.registry, options_with(kNothingIsNear, 1)};
-  runner.top_up(fixture.measured);
+  runner.measure(fixture.measured);
   const Selection selection = runner.select(fixture.measured);
   Report report;
   report.rows.push_back(

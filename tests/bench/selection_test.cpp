@@ -8,45 +8,86 @@
 namespace mallbots::bench {
 namespace {
 
-constexpr double kNearMaxNs = 200;
+constexpr NearRange kNear{90, 200};
 
 TEST(Selection, ProbesThatDisagreeMakeARunMixed) {
   const double near_then_far[] = {110, 470};
   const double far_then_near[] = {470, 110};
   const double far_then_busy[] = {470, 1200};
   const double moved_in_between[] = {110, 470, 110};
-  EXPECT_EQ(classify(near_then_far, kNearMaxNs), Placement::kMixed);
-  EXPECT_EQ(classify(far_then_near, kNearMaxNs), Placement::kMixed);
-  EXPECT_EQ(classify(far_then_busy, kNearMaxNs), Placement::kMixed);
-  EXPECT_EQ(classify(moved_in_between, kNearMaxNs), Placement::kMixed);
+  EXPECT_EQ(classify(near_then_far, kNear), Placement::kMixed);
+  EXPECT_EQ(classify(far_then_near, kNear), Placement::kMixed);
+  EXPECT_EQ(classify(far_then_busy, kNear), Placement::kMixed);
+  EXPECT_EQ(classify(moved_in_between, kNear), Placement::kMixed);
 }
 
 TEST(Selection, ProbesThatAgreeAreNearOrFar) {
   const double near[] = {100, 120, 110};
   const double far[] = {466, 471};
   const double on_the_edge[] = {200, 150};
-  EXPECT_EQ(classify(near, kNearMaxNs), Placement::kNear);
-  EXPECT_EQ(classify(far, kNearMaxNs), Placement::kFar);
-  EXPECT_EQ(classify(on_the_edge, kNearMaxNs), Placement::kNear);
+  EXPECT_EQ(classify(near, kNear), Placement::kNear);
+  EXPECT_EQ(classify(far, kNear), Placement::kFar);
+  EXPECT_EQ(classify(on_the_edge, kNear), Placement::kNear);
 }
 
-TEST(Selection, WithoutProbesARunCounts) { EXPECT_EQ(classify({}, kNearMaxNs), Placement::kNear); }
+TEST(Selection, WithoutProbesARunCounts) { EXPECT_EQ(classify({}, kNear), Placement::kNear); }
 
-TEST(Selection, OneLuckyProbeDoesNotMakeAllTheRestFar) {
-  const double lucky[] = {76, 310, 312};
-  const double steady[] = {310, 305, 312};
-  const double lower[] = {110, 112};
-  EXPECT_EQ(lowest_lasting(0, lucky), 0);
-  EXPECT_EQ(lowest_lasting(0, steady), 305);
-  EXPECT_EQ(lowest_lasting(305, lucky), 305);
-  EXPECT_EQ(lowest_lasting(305, lower), 110);
-  EXPECT_EQ(lowest_lasting(110, steady), 110);
-  EXPECT_EQ(lowest_lasting(110, {}), 110);
+TEST(Selection, ProbesBelowTheRangeAreCloserNotNear) {
+  const double siblings[] = {80, 85, 80};
+  const double moved_apart[] = {80, 160, 160};
+  EXPECT_EQ(classify(siblings, kNear), Placement::kCloser);
+  EXPECT_EQ(classify(moved_apart, kNear), Placement::kMixed);
+}
+
+TEST(Selection, NearIsTheLowestPlacementThatIsNotSeldom) {
+  std::vector<double> probes(3, 80);         // threads of one core, now and then
+  probes.insert(probes.end(), 30, 160);      // one cache
+  probes.insert(probes.end(), 40, 550);      // two
+  probes.insert(probes.end(), {110, 1200});  // moved meanwhile
+  const NearRange near = near_range_of(probes);
+  EXPECT_TRUE(near.holds(150));
+  EXPECT_TRUE(near.holds(185));
+  EXPECT_FALSE(near.holds(85));
+  EXPECT_FALSE(near.holds(400));
+}
+
+TEST(Selection, AMachineThatStaysFarIsMeasuredThere) {
+  EXPECT_TRUE(near_range_of(std::vector<double>(60, 470)).holds(470));
+  EXPECT_EQ(near_range_of({}).max_ns, 0);
+}
+
+TEST(Selection, NearHoldsItsFifthAroundItsMedian) {
+  // From 96 on, a fifth lies within 1.5 x; around the median of these, 97, there are only eight.
+  std::vector<double> probes(8, 97);
+  probes.insert(probes.end(), 5, 142);
+  probes.insert(probes.end(), 15, 160);
+  probes.insert(probes.end(), 32, 550);
+  const NearRange near = near_range_of(probes);
+  EXPECT_TRUE(near.holds(142));
+  EXPECT_TRUE(near.holds(160));
+  EXPECT_FALSE(near.holds(97));
+}
+
+TEST(Selection, ScatteredProbesGiveTheRangeThatHoldsMost) {
+  const NearRange near = near_range_of({50, 76, 115, 173, 260, 270, 391, 600, 900, 1350, 2000});
+  EXPECT_TRUE(near.holds(260));
+  EXPECT_TRUE(near.holds(270));
+}
+
+TEST(Selection, NearHoldsSomeProbeAndAgreesWithItself) {
+  EXPECT_TRUE(rc::check([](const std::vector<std::uint16_t>& numbers) {
+    RC_PRE(!numbers.empty());
+    std::vector<double> probes;
+    for (const std::uint16_t number : numbers) probes.push_back(50.0 + number);
+    const NearRange near = near_range_of(probes);
+    RC_ASSERT(std::ranges::any_of(probes, [&](double probe) { return near.holds(probe); }));
+    RC_ASSERT(near.max_ns <= near.min_ns * kAgreement * 1.000'001);
+  }));
 }
 
 TEST(Selection, FarAndMixedRunsAreLeftOutAndCounted) {
   const std::vector<std::vector<double>> runs = {{110, 112}, {110, 470}, {470, 466}, {108, 109}};
-  const Selection selection = select_runs(runs, kNearMaxNs);
+  const Selection selection = select_runs(runs, kNear);
   EXPECT_EQ(selection.kept, 2U);
   EXPECT_EQ(selection.left_out, 2U);
   EXPECT_EQ(selection.placements,
@@ -56,9 +97,9 @@ TEST(Selection, FarAndMixedRunsAreLeftOutAndCounted) {
 TEST(Selection, MoreThanHalfLeftOutIsMoreThanHalf) {
   const std::vector<double> near{110, 110};
   const std::vector<double> far{470, 470};
-  EXPECT_FALSE(select_runs(std::vector{near, far}, kNearMaxNs).more_than_half_left_out());
-  EXPECT_TRUE(select_runs(std::vector{near, far, far}, kNearMaxNs).more_than_half_left_out());
-  EXPECT_FALSE(select_runs({}, kNearMaxNs).more_than_half_left_out());
+  EXPECT_FALSE(select_runs(std::vector{near, far}, kNear).more_than_half_left_out());
+  EXPECT_TRUE(select_runs(std::vector{near, far, far}, kNear).more_than_half_left_out());
+  EXPECT_FALSE(select_runs({}, kNear).more_than_half_left_out());
 }
 
 TEST(Selection, MedianStandsBetweenItsNeighbours) {
