@@ -12,6 +12,7 @@ else
     git diff --name-only --diff-filter=d HEAD~1 -- 'broker/*.cpp' 'clients/*.cpp' 2>/dev/null || true
   } | sort -u)
 fi
+mkdir -p build/check
 compiled=()
 for file in "${files[@]}"; do
   if grep -q "/$file\"" "$commands"; then compiled+=("$file"); fi # examples are built as outside projects
