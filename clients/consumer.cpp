@@ -70,8 +70,9 @@ class Consumer::Impl {
   void report(const Setback& setback);
   [[nodiscard]] Error take_pending();
   void sleep(Deadline deadline);
-  void spin() noexcept;
-  [[nodiscard]] bool idle_until_more(Deadline deadline, BootNanos& spin_until);
+  [[nodiscard]] Cursor* spin() noexcept;
+  [[nodiscard]] bool idle_until_more(Deadline deadline, BootNanos& spin_until,
+                                     std::size_t max_records);
 
   Attachment attachment_;
   std::uint64_t notices_seen_;
@@ -247,20 +248,27 @@ void Consumer::Impl::sleep(Deadline deadline) {
                 deadline.remaining_ns() < longest ? deadline : Deadline::after_ns(longest));
 }
 
-/// One turn of a spinner. A single partition is watched without all that lies between.
-void Consumer::Impl::spin() noexcept {
+/// One turn of a spinner. A single partition is watched without all that lies between: its cursor,
+/// if there is more now.
+Cursor* Consumer::Impl::spin() noexcept {
   const auto& all = readings_.all();
-  if (all.size() != 1 || all[0]->paused || all[0]->blocked || !all[0]->cursor)
-    return shm::cpu_relax();
-  static_cast<void>(all[0]->cursor->spin(kLooksPerSpin));
+  if (all.size() != 1 || all[0]->paused || all[0]->blocked || !all[0]->cursor) {
+    shm::cpu_relax();
+    return nullptr;
+  }
+  Cursor* const cursor = all[0]->cursor.get();
+  return cursor->spin(kLooksPerSpin) ? cursor : nullptr;
 }
 
-/// Waits as the connection's options say. False: the deadline has passed.
-bool Consumer::Impl::idle_until_more(Deadline deadline, BootNanos& spin_until) {
+/// Waits as the connection's options say. False: the deadline has passed. What a spinner sees it
+/// takes at once.
+bool Consumer::Impl::idle_until_more(Deadline deadline, BootNanos& spin_until,
+                                     std::size_t max_records) {
   if (deadline.is_try()) return false;
   const Waiting waiting = link_->options().waiting;
   if (waiting == Waiting::kSpin || (waiting == Waiting::kHybrid && spin_until >= 0)) {
-    spin();
+    Cursor* const cursor = spin();
+    if (cursor != nullptr && cursor->read_found(messages_, max_records)) return true;
     if (++polls_ % kSpinsBetweenLooks != 0) return true;
     const BootNanos now = boot_now_ns();
     if (spin_until == 0) spin_until = now + kSpinFor;
@@ -294,7 +302,8 @@ Result<std::span<const Message>> Consumer::Impl::poll(Deadline deadline, std::si
     scan(max_records, deadline);
     if (!messages_.empty()) return std::span<const Message>{messages_};
     if (!pending_.empty()) continue;
-    if (!idle_until_more(deadline, spin_until)) return std::span<const Message>{};
+    if (!idle_until_more(deadline, spin_until, max_records)) return std::span<const Message>{};
+    if (!messages_.empty()) return std::span<const Message>{messages_};
     if (!link_->is_attached() && link_->is_lost())
       return fail(ErrorCode::kConnectionLost,
                   "the broker is away, and memory has nothing more to read");

@@ -176,16 +176,43 @@ void Cursor::let_appender_be() const noexcept {
   for (std::uint32_t i = 0; i < pauses; ++i) shm::cpu_relax();
 }
 
+/// Plain records of the current slot, as far as the last look at it went, until `out` has `most`.
+inline void Cursor::take_at_hand(std::vector<Message>& out, std::size_t most) {
+  // The view lives in registers.
+  for (shm::RecordView view; out.size() < most && reader_.next_at_hand(view);) {
+    next_ = reader_.next_offset();
+    if (take(view, false, out)) gave_views_ = true;
+  }
+}
+
+/// What this call has gathered may be overwritten already: it is to be given again.
+void Cursor::take_back(std::vector<Message>& out, std::size_t before) noexcept {
+  next_ = out[before].offset;
+  out.resize(before);
+  gave_views_ = false;
+}
+
+bool Cursor::read_found(std::vector<Message>& out, std::size_t room) {
+  if (mode_ != Mode::kHot || options_.verify_memory) return false;
+  const std::size_t before = out.size();
+  take_at_hand(out, before + room);
+  if (out.size() == before) return false;
+  if (!reader_.has_pin()) {
+    take_back(out, before);  // the next read() meets it
+    return false;
+  }
+  stuck_since_ = 0;
+  if (out.size() - before < kEnoughOfALook && reader_.is_at_limit()) ++meagre_looks_;
+  return true;
+}
+
 Cursor::State Cursor::read_hot(std::vector<Message>& out, std::size_t room) {
   const std::size_t before = out.size();
   bool first = true;
   while (out.size() - before < room) {
-    // Its own view, which then lives in registers.
-    if (shm::RecordView at_hand;
-        !first && !options_.verify_memory && reader_.next_at_hand(at_hand)) {
-      next_ = reader_.next_offset();
-      if (take(at_hand, false, out)) gave_views_ = true;
-      continue;
+    if (!first && !options_.verify_memory) {
+      take_at_hand(out, before + room);
+      if (out.size() - before == room) break;
     }
     if (!first && reader_.is_at_limit()) {
       if (out.size() - before < kEnoughOfALook) ++meagre_looks_;
@@ -197,12 +224,7 @@ Cursor::State Cursor::read_hot(std::vector<Message>& out, std::size_t room) {
     if (status != ReadStatus::kRecord) {
       // What it means may end the views of this call: the next one meets it first.
       if (!first && status != ReadStatus::kExpired) return State::kMore;
-      if (status == ReadStatus::kExpired && out.size() > before) {
-        // What this call has gathered may be overwritten already: it is given again.
-        next_ = out[before].offset;
-        out.resize(before);
-        gave_views_ = false;
-      }
+      if (status == ReadStatus::kExpired && out.size() > before) take_back(out, before);
       return after_status(status);
     }
     first = false;

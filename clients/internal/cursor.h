@@ -54,6 +54,9 @@ class Cursor {
   [[nodiscard]] bool has_more() noexcept;
   /// Watches memory for `polls` looks; true: read() may find more, or has something else to do.
   [[nodiscard]] bool spin(std::uint32_t polls) noexcept;
+  /// After a spin() that found more: takes what lies there, if that is records in memory as usual.
+  /// False: nothing was taken, read() must look. As read() otherwise.
+  [[nodiscard]] bool read_found(std::vector<Message>& out, std::size_t room);
   /// Before a read() that would look at once whether there is more: a busy appender's line is not
   /// taken from it for each record. A microsecond at most, for a reader that has nothing else to
   /// do.
@@ -97,6 +100,8 @@ class Cursor {
   [[nodiscard]] State place(Deadline deadline);
   [[nodiscard]] State go_cold(Deadline deadline);
   [[nodiscard]] State read_hot(std::vector<Message>& out, std::size_t room);
+  void take_at_hand(std::vector<Message>& out, std::size_t most);
+  void take_back(std::vector<Message>& out, std::size_t before) noexcept;
   [[nodiscard]] State read_cold(std::vector<Message>& out, std::size_t room);
   [[nodiscard]] State after_status(shm::ReadStatus status);
   /// False: the record is not for the caller, or does not check out (then setback_ is set).

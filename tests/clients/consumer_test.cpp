@@ -4,10 +4,14 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
+#include <stop_token>
 #include <thread>
+#include <vector>
 
 #include "shm/base/hash.h"
+#include "shm/concurrent/wait.h"
 #include "tests/clients/fixture.h"
 #include "tests/clients/old_publication.h"
 
@@ -159,6 +163,47 @@ TEST_F(ConsumerTest, EveryWayOfWaitingWakesUp) {
     const Deadline soon = Deadline::after_ms(60);
     EXPECT_TRUE(reader->poll(soon)->empty());
     EXPECT_TRUE(soon.has_passed());
+  }
+}
+
+// A spinner of one partition has a way of its own to what it sees: the records come while it spins.
+TEST_F(ConsumerTest, ASpinnerOfOnePartitionGetsEachRecordOnceAndInOrder) {
+  constexpr std::size_t kMost = 3;  // of a batch of four
+  const auto spinning = connect(client::Waiting::kSpin);
+  for (const auto level : {ReadLevel::kCommitted, ReadLevel::kDurable}) {
+    const bool durable = level == ReadLevel::kDurable;
+    const std::string topic = durable ? "durable" : "committed";
+    const int records = durable ? 100 : 2'000;
+    create(*connection_, topic);
+    const auto reader = consumer(*spinning, {.read = level});
+    ASSERT_OK(reader->assign(topic, {}, Start::oldest()));
+    std::atomic<int> seen{0};
+    std::jthread later{[&](const std::stop_token& done) {
+      const auto own_connection = connect();
+      const auto own = producer(*own_connection, topic);
+      for (int next = 0; next < records && !done.stop_requested();) {
+        while (seen.load() != next && !done.stop_requested()) std::this_thread::yield();
+        for (int pause = 0; pause < 500; ++pause) shm::cpu_relax();
+        const std::vector<std::string> texts = numbers(next, next % 5 == 0 ? 4 : 1);
+        std::vector<client::Record> batch(texts.size());
+        for (std::size_t i = 0; i < texts.size(); ++i) batch[i].payload = as_bytes(texts[i]);
+        ASSERT_OK(own->append_batch(batch));
+        next += static_cast<int>(texts.size());
+      }
+    }};
+    while (seen.load() < records) {
+      const auto batch = reader->poll(Deadline::after_ms(20'000), kMost);
+      ASSERT_OK(batch);
+      ASSERT_FALSE(batch->empty());
+      ASSERT_LE(batch->size(), kMost);
+      int next = seen.load();
+      for (const Message& message : *batch) {
+        ASSERT_EQ(message.offset, static_cast<Offset>(next));
+        ASSERT_EQ(message.text(), std::to_string(next++));
+      }
+      ASSERT_EQ(reader->position({topic, 0})->offset, static_cast<Offset>(next));
+      seen.store(next);
+    }
   }
 }
 
