@@ -1,5 +1,7 @@
 #include "bench/harness/row_runner.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <chrono>
 #include <thread>
@@ -70,6 +72,7 @@ Result<void> RowRunner::scout() {
     near_ = {0, options_.near_max_ns};
     return {};
   }
+  fmt::print(stderr, "{} looks at how far apart the cores are, 12 s\n", kLooks);
   std::vector<double> probes_ns;
   for (int look = 0; look < kLooks; ++look) {
     const auto round_trip = probe();

@@ -56,7 +56,7 @@ struct RunnerOptions {
   double near_max_ns = 0;  ///< 0: near is found out
   /// The near/far probe, if another than probe_round_trip.
   std::function<Result<double>()> probe{};
-  double between_looks_s = 0.035;  ///< while near is found out
+  double between_looks_s = 0.185;  ///< while near is found out
   double longest_wait_s = 2;       ///< of a run for the cores to be near
 };
 

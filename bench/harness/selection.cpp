@@ -7,7 +7,7 @@ namespace mallbots::bench {
 namespace {
 
 /// A placement in which less of the probes lie is none to measure in.
-constexpr double kSeldom = 0.2;
+constexpr double kSeldom = 0.25;
 
 }  // namespace
 

@@ -27,9 +27,9 @@ struct NearRange {
   }
 };
 
-/// Near on a machine where these probes were seen: the lowest placement that holds a fifth of them,
-/// kAgreement wide around its median; if none does, the one that holds most. A lower one that is
-/// seldom (two threads of one core, on a host that moves cores about) would leave no runs to
+/// Near on a machine where these probes were seen: the lowest placement that holds a quarter of
+/// them, kAgreement wide around its median; if none does, the one that holds most. A lower one that
+/// is seldom (two threads of one core, on a host that moves cores about) would leave no runs to
 /// compare. Not empty unless there are no probes.
 [[nodiscard]] NearRange near_range_of(std::vector<double> probes_ns);
 
