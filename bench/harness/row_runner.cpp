@@ -72,12 +72,13 @@ Result<void> RowRunner::scout() {
     near_ = {0, options_.near_max_ns};
     return {};
   }
-  fmt::print(stderr, "{} looks at how far apart the cores are, 12 s\n", kLooks);
+  fmt::print(stderr, "{} looks at how far apart the cores are\n", kLooks);
   std::vector<double> probes_ns;
   for (int look = 0; look < kLooks; ++look) {
     const auto round_trip = probe();
     if (!round_trip) return std::unexpected(round_trip.error());
     probes_ns.push_back(*round_trip);
+    // A placement stays for a second or two: looks without a pause would see one or two of them.
     std::this_thread::sleep_for(std::chrono::duration<double>{options_.between_looks_s});
   }
   near_ = near_range_of(probes_ns);
