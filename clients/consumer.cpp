@@ -41,6 +41,9 @@ class Consumer::Impl {
   /// Pushed messages, a replaced broker, cursors that are missing.
   Result<void> tend(Deadline deadline);
   void heed_page();
+  [[nodiscard]] Result<void> assign(const std::string& topic,
+                                    std::span<const PartitionIndex> partitions, const Start& start,
+                                    Deadline deadline);
   [[nodiscard]] Deadline usual() const noexcept {
     return Deadline::after_ms(link_->options().reconnect_timeout_ms);
   }
@@ -346,41 +349,48 @@ Result<void> Consumer::subscribe(std::span<const std::string> topics, const std:
 
 Result<void> Consumer::unsubscribe() { return impl_->member_.leave(impl_->usual()); }
 
-Result<void> Consumer::assign(const std::string& topic, std::span<const PartitionIndex> partitions,
-                              const Start& start) {
-  if (impl_->member_.is_member())
-    return fail(ErrorCode::kBadArgument, "this consumer is in a group; open another one");
-  const Deadline deadline = impl_->usual();
-  MALLBOTS_TRY(impl_->tend(deadline));
-  const auto memory = impl_->readings_.topic(topic, deadline);
+/// All or none.
+Result<void> Consumer::Impl::assign(const std::string& topic,
+                                    std::span<const PartitionIndex> partitions, const Start& start,
+                                    Deadline deadline) {
+  MALLBOTS_TRY(tend(deadline));
+  const auto memory = readings_.topic(topic, deadline);
   if (!memory) return std::unexpected(memory.error());
   std::vector<PartitionIndex> wanted{partitions.begin(), partitions.end()};
   if (wanted.empty())
     for (PartitionIndex i = 0; i < (*memory)->partitions(); ++i) wanted.push_back(i);
   for (const PartitionIndex partition : wanted) {
     MALLBOTS_TRY((*memory)->check_partition(partition));
-    if (impl_->readings_.find({topic, partition}) != nullptr)
+    if (readings_.find({topic, partition}) != nullptr)
       return fail(ErrorCode::kBadArgument, (*memory)->place(partition) + " is read already; seek");
   }
   std::vector<Setback> setbacks;
   for (const PartitionIndex partition : wanted) {
-    Reading& reading = impl_->readings_.add(**memory, partition, 0);
-    Result<void> done = impl_->readings_.complete(deadline, setbacks);
+    Reading& reading = readings_.add(**memory, partition, 0);
+    Result<void> done = readings_.complete(deadline, setbacks);
     if (done) {
-      const auto offset = impl_->readings_.find_start(reading, start, deadline);
+      const auto offset = readings_.find_start(reading, start, deadline);
       if (offset) {
         reading.cursor->go_to(*offset);
         continue;
       }
       done = std::unexpected(offset.error());
     }
-    // All or none.
     for (const PartitionIndex undone : wanted)
-      if (Reading* added = impl_->readings_.find({topic, undone}); added != nullptr)
-        impl_->readings_.remove(*added);
+      if (Reading* added = readings_.find({topic, undone}); added != nullptr)
+        readings_.remove(*added);
     return done;
   }
   return {};
+}
+
+Result<void> Consumer::assign(const std::string& topic, std::span<const PartitionIndex> partitions,
+                              const Start& start) {
+  if (impl_->member_.is_member())
+    return fail(ErrorCode::kBadArgument, "this consumer is in a group; open another one");
+  const Deadline deadline = impl_->usual();
+  return impl_->link_->ride_out(deadline,
+                                [&] { return impl_->assign(topic, partitions, start, deadline); });
 }
 
 Result<std::span<const Message>> Consumer::poll(Deadline deadline, std::size_t max_records) {
@@ -418,13 +428,11 @@ Result<void> Consumer::commit(const Message& message) {
 }
 
 Result<void> Consumer::commit_durable(Deadline deadline) {
-  for (;;) {
-    const auto done = impl_->member_.commit_durable(deadline);
-    if (done || done.error().code != ErrorCode::kConnectionLost || deadline.has_passed())
-      return done;
-    MALLBOTS_TRY(impl_->link_->ensure(deadline));
-    MALLBOTS_TRY(impl_->tend(deadline));
-  }
+  bool again = false;
+  return impl_->link_->ride_out(deadline, [&]() -> Result<void> {
+    if (std::exchange(again, true)) MALLBOTS_TRY(impl_->tend(deadline));
+    return impl_->member_.commit_durable(deadline);
+  });
 }
 
 std::optional<Position> Consumer::position(const TopicPartition& partition) const {
@@ -443,14 +451,16 @@ Result<void> Consumer::seek(const TopicPartition& partition, const Start& start)
   Reading* reading = impl_->readings_.find(partition);
   if (reading == nullptr) return not_ours(partition);
   const Deadline deadline = impl_->usual();
-  MALLBOTS_TRY(impl_->link_->ensure(deadline));
-  MALLBOTS_TRY(impl_->tend(deadline));
-  reading = impl_->readings_.find(partition);
-  if (reading == nullptr || !reading->cursor) return not_ours(partition);
-  const auto offset = impl_->readings_.find_start(*reading, start, deadline);
-  if (!offset) return std::unexpected(offset.error());
-  reading->cursor->go_to(*offset);
-  return {};
+  return impl_->link_->ride_out(deadline, [&]() -> Result<void> {
+    MALLBOTS_TRY(impl_->link_->ensure(deadline));
+    MALLBOTS_TRY(impl_->tend(deadline));
+    reading = impl_->readings_.find(partition);
+    if (reading == nullptr || !reading->cursor) return not_ours(partition);
+    const auto offset = impl_->readings_.find_start(*reading, start, deadline);
+    if (!offset) return std::unexpected(offset.error());
+    reading->cursor->go_to(*offset);
+    return {};
+  });
 }
 
 Result<void> Consumer::pause(const TopicPartition& partition) {

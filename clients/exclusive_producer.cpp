@@ -71,15 +71,13 @@ Result<void> ExclusiveProducer::Impl::take_seat(bool take_over, Deadline deadlin
 }
 
 Result<void> ExclusiveProducer::Impl::take_first_seat(bool take_over, Deadline deadline) {
-  for (;;) {
-    const auto seated = take_seat(take_over, deadline);
-    if (seated || seated.error().code != ErrorCode::kConnectionLost || deadline.has_passed())
-      return seated;
-    const auto reopened = topic_->reopen(deadline);
-    if (!reopened && reopened.error().code != ErrorCode::kConnectionLost)
-      return std::unexpected(reopened.error());
-    topic_->release_old();
-  }
+  return topic_->link().ride_out(deadline, [&]() -> Result<void> {
+    if (topic_->is_stale()) {
+      MALLBOTS_TRY(topic_->reopen(deadline));
+      topic_->release_old();
+    }
+    return take_seat(take_over, deadline);
+  });
 }
 
 Result<void> ExclusiveProducer::Impl::refresh(Deadline deadline) {

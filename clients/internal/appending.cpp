@@ -129,14 +129,11 @@ void pause_before_retry(const TopicMemory& topic, PartitionIndex partition,
 
 Result<shm::NameProducerReply> take_name(TopicMemory& topic, const std::string& name,
                                          Deadline deadline, const std::function<void()>& refresh) {
-  for (;;) {
-    auto holder = topic.link().ask_on<shm::NameProducerReply>(
+  return topic.link().ride_out(deadline, [&] {
+    if (topic.is_stale()) refresh();
+    return topic.link().ask_on<shm::NameProducerReply>(
         topic.attachment(), shm::NameProducer{topic.topic_id(), name}, deadline);
-    if (holder || holder.error().code != ErrorCode::kConnectionLost || deadline.has_passed())
-      return holder;
-    MALLBOTS_TRY(topic.link().ensure(deadline));
-    refresh();
-  }
+  });
 }
 
 Result<void> wait_until_durable(TopicMemory& topic, const Receipt& receipt, Deadline deadline,

@@ -8,8 +8,7 @@ constexpr std::size_t kBatch = 1024;
 
 }  // namespace
 
-Result<void> LastValues::open(const TopicPartition& where) {
-  const Deadline deadline = Deadline::after_ms(kTimeoutMs);
+Result<void> LastValues::try_open(const TopicPartition& where, Deadline deadline) {
   const auto topic = readings_.topic(where.topic, deadline);
   if (!topic) return std::unexpected(topic.error());
   MALLBOTS_TRY((*topic)->check_partition(where.partition));
@@ -35,6 +34,10 @@ Result<void> LastValues::open(const TopicPartition& where) {
   if (!end) return std::unexpected(end.error());
   reading_->cursor->go_to(*end == 0 ? 0 : *end - 1);
   return {};
+}
+
+Result<void> LastValues::open(const TopicPartition& where, Deadline deadline) {
+  return readings_.link().ride_out(deadline, [&] { return try_open(where, deadline); });
 }
 
 void LastValues::close() {
@@ -110,7 +113,7 @@ Result<std::optional<Message>> LastValues::last(const TopicPartition& where,
     close();
   }
   if (reading_ == nullptr || !reading_->cursor || reading_->topic->is_stale())
-    MALLBOTS_TRY(open(where));
+    MALLBOTS_TRY(open(where, Deadline::after_ms(kTimeoutMs)));
   MALLBOTS_TRY(catch_up());
   if (key.empty()) {
     if (!last_) return std::optional<Message>{};

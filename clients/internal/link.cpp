@@ -18,7 +18,6 @@ namespace {
 constexpr BootNanos kTendEvery = 50 * kMillisecond;
 constexpr BootNanos kConnectEvery = 10 * kMillisecond;
 constexpr BootNanos kShortestRequest = 100 * kMillisecond;
-constexpr std::size_t kMaxNotices = 256;
 
 std::string own_name() { return program_invocation_short_name; }
 
@@ -200,34 +199,6 @@ Link::Arrived Link::receive(std::uint32_t request_id, Packet& packet) {
     return header->request_id == request_id ? Arrived::kReply : Arrived::kOther;
   keep_push(packet);
   return Arrived::kOther;
-}
-
-void Link::keep_push(const Packet& packet) {
-  switch (static_cast<shm::MessageType>(packet.header.type)) {
-    case shm::MessageType::kAssignment:
-      if (auto assignment = shm::decode<shm::Assignment>(packet.body))
-        assignments_[assignment->group_id].push_back(std::move(*assignment));
-      break;
-    case shm::MessageType::kGrants:
-      if (auto grants = shm::decode<shm::Grants>(packet.body))
-        queue_pushes_[grants->group_id].emplace_back(std::move(*grants));
-      break;
-    case shm::MessageType::kSettled:
-      if (auto settled = shm::decode<shm::Settled>(packet.body))
-        queue_pushes_[settled->group_id].emplace_back(std::move(*settled));
-      break;
-    case shm::MessageType::kNotice:
-      if (auto notice = shm::decode<shm::Notice>(packet.body)) {
-        notices_.push_back(std::move(*notice));
-        if (notices_.size() > kMaxNotices) {
-          notices_.pop_front();
-          ++notices_dropped_;
-        }
-      }
-      break;
-    default:
-      break;
-  }
 }
 
 void Link::wait_for_socket(Deadline deadline) const {
@@ -445,56 +416,21 @@ Result<std::vector<std::byte>> Link::exchange(std::uint64_t attachment,
   }
 }
 
+bool Link::may_ask_again(ErrorCode met, std::uint64_t attachment, Deadline deadline) {
+  if (met != ErrorCode::kDraining) return met == ErrorCode::kConnectionLost;
+  for (;;) {
+    const std::scoped_lock lock{lock_};
+    static_cast<void>(step());
+    if (state_ != State::kAttached || number_.load() != attachment) return true;
+    if (deadline.has_passed()) return false;
+    wait_for_socket(sooner(deadline, kConnectEvery));
+  }
+}
+
 Result<void> Link::send_only(std::uint64_t attachment, std::vector<std::byte> packet) {
   const std::scoped_lock lock{lock_};
   if (number_.load() == attachment && state_ == State::kAttached && send(packet, -1)) return {};
   return fail(ErrorCode::kConnectionLost, "the broker at " + options_.runtime_dir + " hung up");
-}
-
-// Pushed messages
-// -----------------------------------------------------------------------------------------
-std::optional<shm::Assignment> Link::take_assignment(std::uint64_t group_id) {
-  const std::scoped_lock lock{lock_};
-  const auto found = assignments_.find(group_id);
-  if (found == assignments_.end() || found->second.empty()) return std::nullopt;
-  shm::Assignment first = std::move(found->second.front());
-  found->second.pop_front();
-  return first;
-}
-
-std::optional<Link::QueuePush> Link::take_queue_push(std::uint64_t group_id) {
-  const std::scoped_lock lock{lock_};
-  auto& pushes = queue_pushes_[group_id];
-  if (pushes.empty()) return std::nullopt;
-  QueuePush first = std::move(pushes.front());
-  pushes.pop_front();
-  return first;
-}
-
-std::vector<shm::Notice> Link::notices_since(std::uint64_t& seen) {
-  const std::scoped_lock lock{lock_};
-  std::vector<shm::Notice> fresh;
-  for (std::uint64_t at = std::max(seen, notices_dropped_); at < notices_dropped_ + notices_.size();
-       ++at)
-    fresh.push_back(notices_[at - notices_dropped_]);
-  seen = notices_dropped_ + notices_.size();
-  return fresh;
-}
-
-std::uint64_t Link::notices_so_far() const {
-  const std::scoped_lock lock{lock_};
-  return notices_dropped_ + notices_.size();
-}
-
-bool Link::claim_group(const std::string& group, const void* member) {
-  const std::scoped_lock lock{lock_};
-  return members_.try_emplace(group, member).first->second == member;
-}
-
-void Link::release_group(const std::string& group, const void* member) {
-  const std::scoped_lock lock{lock_};
-  if (const auto found = members_.find(group); found != members_.end() && found->second == member)
-    members_.erase(found);
 }
 
 }  // namespace mallbots::client

@@ -95,16 +95,28 @@ class Link {
     if (!reply) return fail(ErrorCode::kBadMessage, "the broker's answer has another form");
     return std::move(*reply);
   }
-  /// Attaches if need be; if the connection is lost before the answer, asks again (for messages
-  /// that may be carried out twice).
+  /// Calls work(), which returns a Result, again when the connection was lost meanwhile or the
+  /// broker was on its way out: then once the next one serves. For what may be carried out twice;
+  /// `work` itself makes anew what hung on the attachment before.
+  template <class Work>
+  [[nodiscard]] auto ride_out(Deadline deadline, Work work) -> decltype(work()) {
+    for (;;) {
+      const std::uint64_t attachment = number_.load();
+      auto result = work();
+      if (result || deadline.has_passed() ||
+          !may_ask_again(result.error().code, attachment, deadline))
+        return result;
+      if (auto back = ensure(deadline); !back) return std::unexpected(std::move(back).error());
+    }
+  }
+  /// Attaches if need be, and asks; again as ride_out() says.
   template <class Reply, class Message>
   [[nodiscard]] Result<Reply> ask(const Message& message, Deadline deadline,
                                   std::vector<shm::UniqueFd>* fds = nullptr) {
-    for (;;) {
+    return ride_out(deadline, [&]() -> Result<Reply> {
       MALLBOTS_TRY(ensure(deadline));
-      auto reply = ask_on<Reply>(attachment(), message, deadline, fds);
-      if (reply || reply.error().code != ErrorCode::kConnectionLost) return reply;
-    }
+      return ask_on<Reply>(attachment(), message, deadline, fds);
+    });
   }
   /// As ask(), but only once.
   template <class Reply, class Message>
@@ -143,6 +155,9 @@ class Link {
   };
 
   explicit Link(ConnectionOptions options);
+  /// Of the error that a request on this attachment met: the broker that comes may give another
+  /// answer. Waits until a broker that drains is gone, at most until the deadline.
+  [[nodiscard]] bool may_ask_again(ErrorCode met, std::uint64_t attachment, Deadline deadline);
   template <class Message>
   [[nodiscard]] std::vector<std::byte> packet_of(const Message& message) {
     return shm::encode_packet(Message::kType, next_request(), message);

@@ -55,7 +55,10 @@ Result<void> QueueMember::join(std::span<const std::string> topics, const std::s
   const auto before = std::pair{topics_, group_};
   topics_.assign(topics.begin(), topics.end());
   group_ = group;
-  const auto joined = send_join(deadline);
+  const auto joined = link_->ride_out(deadline, [&] {
+    if (link_->attachment() != attachment_.number) attach_again(deadline);
+    return send_join(deadline);
+  });
   if (joined) return {};
   std::tie(topics_, group_) = before;
   if (group_.empty()) link_->release_group(group, this);

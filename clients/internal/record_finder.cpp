@@ -35,17 +35,19 @@ Result<void> RecordFinder::attach(Deadline deadline) {
 }
 
 Result<Cursor*> RecordFinder::cursor_of(PartitionIndex partition, Deadline deadline) {
-  MALLBOTS_TRY(attach(deadline));
-  auto topic = readings_.topic(name_, deadline);
-  if (!topic) return std::unexpected(std::move(topic).error());
-  Reading* reading = readings_.find({name_, partition});
-  if (reading == nullptr) reading = &readings_.add(**topic, partition, 0);
-  if (!reading->cursor) {
-    std::vector<Setback> setbacks;
-    reading->kept = {(*topic)->board(partition).log_epoch, 0};
-    MALLBOTS_TRY(readings_.complete(deadline, setbacks));
-  }
-  return reading->cursor.get();
+  return readings_.link().ride_out(deadline, [&]() -> Result<Cursor*> {
+    MALLBOTS_TRY(attach(deadline));
+    auto topic = readings_.topic(name_, deadline);
+    if (!topic) return std::unexpected(std::move(topic).error());
+    Reading* reading = readings_.find({name_, partition});
+    if (reading == nullptr) reading = &readings_.add(**topic, partition, 0);
+    if (!reading->cursor) {
+      std::vector<Setback> setbacks;
+      reading->kept = {(*topic)->board(partition).log_epoch, 0};
+      MALLBOTS_TRY(readings_.complete(deadline, setbacks));
+    }
+    return reading->cursor.get();
+  });
 }
 
 Result<const Message*> RecordFinder::at(PartitionIndex partition, Offset offset,

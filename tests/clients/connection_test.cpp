@@ -4,8 +4,11 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <thread>
 
+#include "clients/queue_consumer.h"
 #include "tests/clients/fixture.h"
+#include "tests/clients/stuck_producer.h"
 
 namespace mallbots::test {
 namespace {
@@ -69,6 +72,106 @@ TEST_F(ConnectionTest, ClosingItFreesTheSessionAtOnce) {
   const auto clients = client::Admin{*watcher}.list_clients();
   ASSERT_OK(clients);
   EXPECT_EQ(clients->size(), 1U);
+}
+
+/// A daemon that drains for seconds, as a producer stands inside, and is started again then.
+class DrainingTest : public ConnectionTest {
+ protected:
+  void SetUp() override {
+    ConnectionTest::SetUp();
+    const auto connection = connect();
+    create(*connection, "t", 1, {{"stall.limit", "2s"}});
+  }
+  /// Calls ask() while the broker drains; what it answers came from the next one.
+  template <class Ask>
+  void ask_while_draining(Ask ask) {
+    const auto connection = connect();
+    const auto inside = connect();
+    const StuckProducer stuck{*inside, "t"};
+    ASSERT_TRUE(stuck.is_inside());
+    daemon_.process().send(SIGTERM);
+    ASSERT_TRUE(daemon_.logs("draining"));
+    std::jthread next{[this] {
+      EXPECT_EQ(daemon_.wait().exit_code, 0);
+      EXPECT_TRUE(daemon_.start()) << daemon_.log();
+    }};
+    const std::uint64_t before = connection->link().attachment();
+    const Result<void> answer = ask(*connection);
+    EXPECT_OK(answer);
+    EXPECT_GT(connection->link().attachment(), before);
+  }
+};
+
+TEST_F(DrainingTest, AMemberIsLetInByTheNextBroker) {
+  ask_while_draining([](client::Connection& connection) {
+    const auto member = consumer(connection);
+    return member->subscribe(std::vector<std::string>{"t"}, "g");
+  });
+}
+
+TEST_F(DrainingTest, AQueueMemberIsLetInByTheNextBroker) {
+  ask_while_draining([](client::Connection& connection) -> Result<void> {
+    const auto member = client::QueueConsumer::open(connection);
+    if (!member) return std::unexpected(member.error());
+    return (*member)->subscribe(std::vector<std::string>{"t"}, "q");
+  });
+}
+
+TEST_F(DrainingTest, ANamedProducerGetsItsNameFromTheNextBroker) {
+  ask_while_draining([](client::Connection& connection) -> Result<void> {
+    const auto named = client::Producer::open(connection, "t", {.name = "n"});
+    if (!named) return std::unexpected(named.error());
+    return {};
+  });
+}
+
+/// A broker that stands still, so that a request hangs in it, and then dies.
+class DyingTest : public ConnectionTest {
+ protected:
+  void SetUp() override {
+    ConnectionTest::SetUp();
+    connection_ = connect();
+    create(*connection_, "t", 2);
+    append_numbers(*producer(*connection_, "t"), 0, 3);
+  }
+  template <class Ask>
+  void ask_while_dying(Ask ask) {
+    ASSERT_TRUE(daemon_.stop_broker());
+    std::jthread killer{[this] {
+      // sleep: so long it mostly takes to ask; before that the answer has to be the same
+      std::this_thread::sleep_for(std::chrono::milliseconds{50});
+      daemon_.signal_broker(SIGKILL);
+    }};
+    const Result<void> answer = ask();
+    EXPECT_OK(answer);
+  }
+  std::unique_ptr<client::Connection> connection_;
+};
+
+TEST_F(DyingTest, AReaderIsAssignedByTheHeir) {
+  const auto reader = consumer(*connection_);
+  const PartitionIndex other[] = {1};
+  const PartitionIndex wanted[] = {0};
+  ASSERT_OK(reader->assign("t", other, client::Start::oldest()));
+  ask_while_dying([&] { return reader->assign("t", wanted, client::Start::oldest()); });
+  EXPECT_EQ(read(*reader, 3), numbers(0, 3));
+}
+
+TEST_F(DyingTest, AReaderIsMovedByTheHeir) {
+  const auto reader = consumer(*connection_);
+  ASSERT_OK(reader->assign("t", {}, client::Start::end()));
+  ask_while_dying([&] { return reader->seek({"t", 0}, client::Start::time(0)); });
+  EXPECT_EQ(read(*reader, 3), numbers(0, 3));
+}
+
+TEST_F(DyingTest, TheLastValueIsFoundByTheHeir) {
+  const auto reader = consumer(*connection_);
+  ask_while_dying([&]() -> Result<void> {
+    const auto last = reader->latest({"t", 0});
+    if (!last) return std::unexpected(last.error());
+    EXPECT_TRUE(last->has_value());
+    return {};
+  });
 }
 
 }  // namespace

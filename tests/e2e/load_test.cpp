@@ -12,10 +12,7 @@
 #include <set>
 #include <thread>
 
-#include "clients/internal/link.h"
-#include "clients/internal/slot_cache.h"
-#include "clients/internal/topic_memory.h"
-#include "shm/concurrent/slot_word.h"
+#include "tests/clients/stuck_producer.h"
 #include "tests/e2e/load_roles.h"
 #include "tests/support/daemon.h"
 
@@ -177,33 +174,13 @@ TEST_F(LoadTest, EveryAcknowledgedRecordComesOnceAndInOrderToEveryGroup) {
 // Neighbours that do not move
 // -----------------------------------------------------------------------------------------
 
-/// Takes the word of partition 0 as a producer that is about to write, and stops there.
 int stop_inside(const Load& load) {
   const auto connection = connect_to(load.runtime_dir, "stopped");
   if (!connection) return 1;
-  const Deadline soon = Deadline::after_ms(5'000);
-  const auto topic =
-      client::TopicMemory::open(connection->link(), load.topic, shm::Intent::kProduce, soon);
-  if (!topic) return 1;
-  client::SlotCache slots{**topic, 0, shm::Access::kReadWrite};
-  slots.may_ask(soon);
-  const shm::PartitionBoard& board = (*topic)->board(0);
-  while (!soon.has_passed()) {
-    const SlotGen open = board.open_hint.load();
-    const auto& entry = board.entries[open % (*topic)->header().slots];
-    const auto slot = slots.map_slot(entry.slot_id.load());
-    if (slot.header == nullptr) continue;  // it was replaced under our eyes
-    const shm::Word seen = shm::load_word(*slot.header);
-    if (seen.sealed() || seen.owned() ||
-        !shm::try_acquire(*slot.header, seen, connection->session())) {
-      slots.drop_slot(slot);
-      continue;
-    }
-    raise(SIGSTOP);
-    const shm::Word held = seen.acquired_by(connection->session());
-    return shm::commit(*slot.header, held, held.tail_units() + 4) ? 4 : 0;  // it must be fenced
-  }
-  return 3;
+  const StuckProducer stuck{*connection, load.topic};
+  if (!stuck.is_inside()) return 3;
+  raise(SIGSTOP);
+  return stuck.commits() ? 4 : 0;
 }
 
 TEST_F(LoadTest, AStoppedProducerDelaysTheOthersByAtMostTwoStallLimits) {
