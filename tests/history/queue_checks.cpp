@@ -19,8 +19,10 @@ constexpr BootNanos kBrokerRound = 20 * kMillisecond;
 struct Hold {
   const Event* held = nullptr;
   BootNanos over_ns = kNever;
-  bool done = false;  ///< it said ack or reject, and was not refused
-  BootNanos asked_ns = kNever;
+  /// When it said ack or reject, and was not refused. A member that was given a record twice may
+  /// settle it twice, and is refused once.
+  std::vector<BootNanos> asked_ns;
+  BootNanos last_asked_ns = 0;
   BootNanos confirmed_ns = kNever;
 };
 
@@ -111,14 +113,20 @@ void QueueChecker::settle(const Event& event, Hold& hold) {
   const bool done = text(event.key) != "nack";
   if (event.what == What::kSettling) {
     hold.over_ns = std::min(hold.over_ns, event.time_ns);
-    hold.asked_ns = event.time_ns;
-    hold.done = done;
+    if (!done) return;
+    hold.asked_ns.push_back(event.time_ns);
+    hold.last_asked_ns = event.time_ns;
   } else if (event.what == What::kSettled) {
     ++verdict_.settled;
-    hold.done = done;
-    if (done) hold.confirmed_ns = event.time_ns;
-  } else if (hold.confirmed_ns == kNever) {  // else of an attempt before this one, told late
-    hold.done = false;
+    if (done) {
+      // What was refused in between was an attempt before this one, told late.
+      if (hold.asked_ns.empty()) hold.asked_ns.push_back(hold.last_asked_ns);
+      hold.confirmed_ns = std::min(hold.confirmed_ns, event.time_ns);
+    } else if (hold.confirmed_ns == kNever) {
+      hold.asked_ns.clear();
+    }
+  } else if (done && hold.asked_ns.size() > (hold.confirmed_ns == kNever ? 0U : 1U)) {
+    hold.asked_ns.pop_back();
   }
 }
 
@@ -151,7 +159,7 @@ void QueueChecker::check_keys(const Queue& queue) {
     auto [before, is_first] = latest.try_emplace(key, 0, offset);
     BootNanos done_ns = kNever;
     for (const Hold& hold : holds) {
-      if (hold.done) done_ns = std::min(done_ns, hold.asked_ns);
+      if (!hold.asked_ns.empty()) done_ns = std::min(done_ns, hold.asked_ns.front());
       if (!is_first && hold.held->time_ns < before->second.first)
         verdict_.find("key-order", told(*hold.held) + " of key " + text(key) + " before " +
                                        std::to_string(before->second.second) + " was done");
@@ -164,7 +172,9 @@ void QueueChecker::check_whole(const Queue& queue) {
   if (queue.drained == nullptr) return;
   for (Offset offset = 0; offset < queue.drained->offset; ++offset) {
     const auto found = queue.records.find(offset);
-    if (found != queue.records.end() && std::ranges::any_of(found->second, &Hold::done)) continue;
+    if (found != queue.records.end() &&
+        std::ranges::any_of(found->second, [](const Hold& hold) { return !hold.asked_ns.empty(); }))
+      continue;
     verdict_.find("unseen", text(queue.drained->topic) + ' ' +
                                 std::to_string(queue.drained->partition) + '/' +
                                 std::to_string(offset) + " in queue " + text(queue.drained->group) +

@@ -73,6 +73,25 @@ TEST(QueueChecks, ARefusalOfAnEarlierAttemptTakesNothingBack) {
   EXPECT_THAT(kinds(begun + "40 m settled t g 0 0 ack\n45 " + refused + next), IsEmpty());
 }
 
+TEST(QueueChecks, WhoWasGivenItTwiceMaySettleItTwice) {
+  const std::string twice = "20 m held t g 0 0 a k 2 10\n22 m held t g 0 0 a k 2 21\n";
+  const std::string done = twice + "30 m settling t g 0 0 ack\n40 m settled t g 0 0 ack\n";
+  const std::string next = "60 m held t g 0 1 b k 1 50\n";
+  for (const std::string how : {"ack", "nack"}) {
+    const std::string late =
+        "45 m settling t g 0 0 " + how + "\n46 m refused t g 0 0 " + how + "\n";
+    EXPECT_THAT(kinds(done + late + next), IsEmpty()) << how;
+    EXPECT_THAT(kinds(done + late + "50 d drained t g 0 1\n"), IsEmpty()) << how;
+    // Before the first one is confirmed.
+    EXPECT_THAT(kinds(twice + "30 m settling t g 0 0 ack\n31 m settling t g 0 0 " + how +
+                      "\n32 m refused t g 0 0 " + how + "\n40 m settled t g 0 0 ack\n" + next),
+                IsEmpty())
+        << how;
+  }
+  EXPECT_THAT(kinds(twice + "30 m settling t g 0 0 nack\n40 m settled t g 0 0 nack\n" + next),
+              ElementsAre("key-order"));
+}
+
 TEST(QueueChecks, AttemptsRise) {
   const std::string back = "20 m held t g 0 0 a k 2 10\n30 m settling t g 0 0 nack\n";
   EXPECT_THAT(kinds(back + "60 n held t g 0 0 a k 3 50\n"), IsEmpty());
