@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Usage: tests/check/ctest.sh PRESET [ctest arguments]
 # Runs the tests of build/PRESET; prints why tests were skipped; with REQUIRE_ALL=1 a skipped test fails.
-# No test found is a failure unless NONE_IS_FINE is set. The last line is ctest's own closing line.
+# No test found is a failure unless NONE_IS_FINE is set. The last line is ctest's own closing line, and the tests that failed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 preset=$1
@@ -33,5 +33,7 @@ if [ "$skipped" -gt 0 ]; then
     [ "$rc" -ne 0 ] || rc=1
   fi
 fi
-[ -z "$closing" ] || { echo; echo "$closing"; }
+failed=$(grep -vE '\*\*\*(Skipped|Not Run)' "$out" |
+  sed -nE 's/^ *[0-9]+\/[0-9]+ Test +#[0-9]+: ([^ ]+) .*\*\*\*.*$/\1/p' | paste -sd' ')
+[ -z "$closing" ] || { echo; echo "$closing${failed:+: $failed}"; }
 exit "$rc"

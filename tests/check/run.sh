@@ -25,7 +25,7 @@ for stage in "${stages[@]}"; do
   begin=$SECONDS
   "$script" "$bound" </dev/null 2>&1 | tee "$log"
   rc=${PIPESTATUS[0]}
-  note=$(grep -vE '^\s*$' "$log" | tail -n 1 | cut -c1-90)
+  note=$(grep -vE '^\s*$' "$log" | tail -n 1 | cut -c1-240)
   [ "$rc" -ne 77 ] || [[ $note == skipped:* ]] || rc=1 # some tools use 77 for a finding
   case $rc in
     0) verdict=passed ;;
