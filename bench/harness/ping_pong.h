@@ -3,7 +3,7 @@
 //
 // Where a line's home is in the mesh of a large processor follows from its address, and with it the
 // round trip (210 to 320 ns on one machine, the same for a whole invocation). So the game moves on
-// to another pair of lines every 50 rounds, and figures are over all of them.
+// to another pair of lines every `stay` rounds, and figures are over all of them.
 //
 // serve() in one process, answer() in the other, with the same rounds; neither returns before the
 // other has played along (the watchdog of run_roles ends a game whose partner died).
@@ -14,12 +14,11 @@
 #include <cstdint>
 
 #include "bench/harness/clock.h"
-#include "bench/harness/histogram.h"
 
 namespace mallbots::bench {
 
 struct PingPong {
-  static constexpr std::uint32_t kStay = 50;  ///< rounds on one pair
+  static constexpr std::uint32_t kStay = 50;  ///< rounds on one pair, as a rule
   static constexpr std::uint32_t kPairs = 64;
 
   struct Pair {
@@ -28,7 +27,9 @@ struct PingPong {
   };
   std::array<Pair, kPairs> pairs;
 
-  Pair& pair_of(std::uint32_t round) noexcept { return pairs[round / kStay % kPairs]; }
+  Pair& pair_of(std::uint32_t round, std::uint32_t stay) noexcept {
+    return pairs[round / stay % kPairs];
+  }
 };
 
 // SYNC bench_ping: release in PingPong serve, acquire in PingPong answer.
@@ -37,9 +38,10 @@ struct PingPong {
 
 /// Plays rounds from+1 .. to; `done()` is called after each.
 template <class Done>
-void serve(PingPong& game, std::uint32_t from, std::uint32_t to, Done done) noexcept {
+void serve(PingPong& game, std::uint32_t from, std::uint32_t to, Done done,
+           std::uint32_t stay = PingPong::kStay) noexcept {
   for (std::uint32_t round = from + 1; round <= to; ++round) {
-    PingPong::Pair& pair = game.pair_of(round);
+    PingPong::Pair& pair = game.pair_of(round, stay);
     pair.ping.store(round, std::memory_order_release);            // SYNC bench_ping
     while (pair.pong.load(std::memory_order_acquire) != round) {  // SYNC bench_pong
     }
@@ -47,20 +49,24 @@ void serve(PingPong& game, std::uint32_t from, std::uint32_t to, Done done) noex
   }
 }
 
-/// As above, and records the ticks of each round.
-inline void serve_stamped(PingPong& game, std::uint32_t from, std::uint32_t to,
-                          Histogram& times) noexcept {
+/// As above, and gives record() the ticks of each round.
+template <class Record>
+void serve_stamped(PingPong& game, std::uint32_t from, std::uint32_t to, Record record,
+                   std::uint32_t stay = PingPong::kStay) noexcept {
   std::uint64_t before = ticks();
-  serve(game, from, to, [&] {
+  const auto stamp = [&] {
     const std::uint64_t now = ticks();
-    times.record(now - before);
+    record(now - before);
     before = now;
-  });
+  };
+  serve(game, from, to, stamp, stay);
 }
 
-inline void answer(PingPong& game, std::uint32_t rounds) noexcept {
-  for (std::uint32_t round = 1; round <= rounds; ++round) {
-    PingPong::Pair& pair = game.pair_of(round);
+/// The other side of rounds from+1 .. to.
+inline void answer(PingPong& game, std::uint32_t from, std::uint32_t to,
+                   std::uint32_t stay = PingPong::kStay) noexcept {
+  for (std::uint32_t round = from + 1; round <= to; ++round) {
+    PingPong::Pair& pair = game.pair_of(round, stay);
     while (pair.ping.load(std::memory_order_acquire) != round) {  // SYNC bench_ping
     }
     pair.pong.store(round, std::memory_order_release);  // SYNC bench_pong

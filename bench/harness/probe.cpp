@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "bench/harness/histogram.h"
 #include "bench/harness/ping_pong.h"
 #include "bench/harness/roles.h"
 #include "bench/harness/shared_block.h"
@@ -27,12 +28,13 @@ Result<double> probe_round_trip(int cpu_a, int cpu_b, bool quick) {
       Role{"probe", cpu_a,
            [&](RoleContext&) -> Result<void> {
              serve(shared.game, 0, warm_up, [] {});
-             serve_stamped(shared.game, warm_up, rounds, shared.times);
+             serve_stamped(shared.game, warm_up, rounds,
+                           [&](std::uint64_t time) { shared.times.record(time); });
              return {};
            }},
       Role{"probe's partner", cpu_b,
            [&](RoleContext&) -> Result<void> {
-             answer(shared.game, rounds);
+             answer(shared.game, 0, rounds);
              return {};
            }},
   };

@@ -73,11 +73,13 @@ std::vector<Cells> table_cells(const Report& report) {
   return table;
 }
 
-std::string probes_text(const std::vector<double>& probes_ns) {
+std::string seen_text(const Seen& run) {
   std::vector<std::string> texts;
-  texts.reserve(probes_ns.size());
-  for (const double probe : probes_ns) texts.push_back(fmt::format("{:.0f}", probe));
-  return fmt::format("{} ns", fmt::join(texts, " "));
+  texts.reserve(run.probes_ns.size());
+  for (const double probe : run.probes_ns) texts.push_back(fmt::format("{:.0f}", probe));
+  const std::string probes = fmt::format("probes {} ns", fmt::join(texts, " "));
+  if (!run.near_share) return probes;
+  return fmt::format("{:.0f} % of its slices near; {}", *run.near_share * 100, probes);
 }
 
 /// `12 budgets: 9 met, 2 not met, 1 left out`, over all lines that have one.
@@ -132,9 +134,8 @@ std::string notes_text(const ReportedRow& row) {
   if (measured.failure) text += fmt::format("      failed: {}\n", measured.failure->detail);
   for (std::size_t i = 0; i < row.selection.placements.size(); ++i) {
     if (row.selection.placements[i] == Placement::kNear) continue;
-    text +=
-        fmt::format("      left out: run {}, {} (probes {})\n", i + 1,
-                    name_of(row.selection.placements[i]), probes_text(measured.runs[i].probes_ns));
+    text += fmt::format("      left out: run {}, {} ({})\n", i + 1,
+                        name_of(row.selection.placements[i]), seen_text(measured.runs[i].seen));
   }
   if (measured.row.measure) return text;  // methods are shown with the limits' own rows
   for (const MethodReport& method : row.report.methods) {
@@ -171,7 +172,8 @@ json run_json(const RunRecord& run, Placement placement, ProbeRule rule) {
   }
   return json{{"placement", rule == ProbeRule::kShownOnly ? "not judged" : name_of(placement)},
               {"counts", placement == Placement::kNear},
-              {"probes_ns", run.probes_ns},
+              {"probes_ns", run.seen.probes_ns},
+              {"near_share", run.seen.near_share ? json(*run.seen.near_share) : json(nullptr)},
               {"other_load_cores", run.load.others},
               {"stolen_cores", run.load.stolen},
               {"figures", run.figures},

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "bench/harness/histogram.h"
+#include "bench/harness/selection.h"
 #include "shm/base/result.h"
 
 namespace mallbots::bench {
@@ -24,10 +25,14 @@ namespace mallbots::bench {
 /// Name ("p50", "rate", ...) -> value.
 using Figures = std::map<std::string, double>;
 
+/// Figure of work that is cut in slices: the share of them that counts.
+inline constexpr const char* kNearShare = "near";
+
 /// What a measuring function may know of its run.
 struct RunContext {
   int cpu_a = 0;  ///< the two cores of pinned work; allowed to this process
   int cpu_b = 1;
+  NearRange near = kAnywhere;         ///< for work that is cut in slices (harness/slices.h)
   bool quick = false;                 ///< tiny counts: does it run at all
   std::filesystem::path scratch_dir;  ///< on the disk under test; empty it after use
   std::filesystem::path bin_dir;      ///< where mallbotsd stands

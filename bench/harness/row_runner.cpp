@@ -14,6 +14,24 @@ namespace {
 
 constexpr int kLooks = 60;
 
+/// Of all parts the least. A part that is not cut in slices leaves the run to its probes, unless
+/// another part has no figures.
+std::optional<double> near_share_of(const Row& row, const RunRecord& record) {
+  std::vector<const Figures*> parts;
+  if (row.measure) parts.push_back(&record.figures);
+  for (const LimitRun& limit : record.limits)
+    for (const MethodRun& method : limit.methods)
+      if (method.skipped.empty()) parts.push_back(&method.figures);
+  double least = 1;
+  bool whole = parts.empty();
+  for (const Figures* figures : parts) {
+    const auto share = figures->find(kNearShare);
+    whole = whole || share == figures->end();
+    if (share != figures->end()) least = std::min(least, share->second);
+  }
+  return whole && least > 0 ? std::nullopt : std::optional{least};
+}
+
 }  // namespace
 
 Row row_of(const Limit& limit) {
@@ -53,12 +71,11 @@ bool RowRunner::is_judged(const Row& row) const noexcept {
 }
 
 Selection RowRunner::select(const Measured& measured) const {
-  std::vector<std::vector<double>> probes;
-  probes.reserve(measured.runs.size());
-  for (const RunRecord& run : measured.runs) {
-    probes.push_back(is_judged(measured.row) ? run.probes_ns : std::vector<double>{});
-  }
-  return select_runs(probes, near_);
+  std::vector<Seen> runs;
+  runs.reserve(measured.runs.size());
+  for (const RunRecord& run : measured.runs)
+    runs.push_back(is_judged(measured.row) ? run.seen : Seen{});
+  return select_runs(runs, near_);
 }
 
 Result<double> RowRunner::probe() const {
@@ -100,31 +117,34 @@ Result<RunRecord> RowRunner::run_once(const Row& row) const {
   RunRecord record;
   const auto add_probe = [&](const Result<double>& round_trip) -> Result<void> {
     if (!round_trip) return std::unexpected(round_trip.error());
-    record.probes_ns.push_back(*round_trip);
+    record.seen.probes_ns.push_back(*round_trip);
     return {};
   };
+  RunContext context = options_.context;
+  if (is_judged(row)) context.near = near_;
   MALLBOTS_TRY(add_probe(is_judged(row) ? wait_for_near() : probe()));
   const LoadReading before = read_load();
   for (const Limit* limit : registry_.limits_of(row)) {
-    auto run = run_limit(*limit);
+    auto run = run_limit(*limit, context);
     if (!run) return std::unexpected(std::move(run).error());
     record.limits.push_back(std::move(*run));
   }
   if (row.measure) {
     if (!record.limits.empty()) MALLBOTS_TRY(add_probe(probe()));
-    auto figures = row.measure(options_.context);
+    auto figures = row.measure(context);
     if (!figures) return std::unexpected(std::move(figures).error());
     record.figures = std::move(*figures);
   }
   MALLBOTS_TRY(add_probe(probe()));
+  record.seen.near_share = near_share_of(row, record);
   record.load = share_between(before, read_load());
   return record;
 }
 
-Result<LimitRun> RowRunner::run_limit(const Limit& limit) const {
+Result<LimitRun> RowRunner::run_limit(const Limit& limit, const RunContext& context) const {
   LimitRun run{.limit = &limit};
   for (const Method& method : limit.methods) {
-    auto figures = method.measure(options_.context);
+    auto figures = method.measure(context);
     if (figures) {
       run.methods.push_back(MethodRun{.method = method.name, .figures = std::move(*figures)});
     } else if (figures.error().code == ErrorCode::kUnsupported) {

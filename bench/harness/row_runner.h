@@ -33,7 +33,7 @@ struct LimitRun {
 };
 
 struct RunRecord {
-  std::vector<double> probes_ns;
+  Seen seen;
   std::vector<LimitRun> limits;
   Figures figures;  ///< of the work; empty for a row that is only a limit
   LoadShare load;
@@ -83,7 +83,7 @@ class RowRunner {
   Result<void> scout();
   Result<double> wait_for_near() const;
   Result<RunRecord> run_once(const Row& row) const;
-  Result<LimitRun> run_limit(const Limit& limit) const;
+  Result<LimitRun> run_limit(const Limit& limit, const RunContext& context) const;
 
   const Registry& registry_;
   RunnerOptions options_;

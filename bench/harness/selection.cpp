@@ -25,9 +25,10 @@ std::string_view name_of(Placement placement) noexcept {
   return "mixed";
 }
 
-Placement classify(std::span<const double> probes_ns, const NearRange& near) noexcept {
-  if (probes_ns.empty()) return Placement::kNear;
-  const auto [smallest, largest] = std::ranges::minmax(probes_ns);
+Placement classify(const Seen& run, const NearRange& near) noexcept {
+  if (run.near_share) return *run.near_share >= kSeldom ? Placement::kNear : Placement::kMixed;
+  if (run.probes_ns.empty()) return Placement::kNear;
+  const auto [smallest, largest] = std::ranges::minmax(run.probes_ns);
   if (near.holds(smallest) && near.holds(largest)) return Placement::kNear;
   if (largest > smallest * kAgreement) return Placement::kMixed;
   if (largest < near.min_ns) return Placement::kCloser;
@@ -54,10 +55,10 @@ NearRange near_range_of(std::vector<double> probes_ns) {
   return most;
 }
 
-Selection select_runs(std::span<const std::vector<double>> runs, const NearRange& near) {
+Selection select_runs(std::span<const Seen> runs, const NearRange& near) {
   Selection selection;
-  for (const std::vector<double>& probes : runs) {
-    const Placement placement = classify(probes, near);
+  for (const Seen& run : runs) {
+    const Placement placement = classify(run, near);
     selection.placements.push_back(placement);
     ++(placement == Placement::kNear ? selection.kept : selection.left_out);
   }

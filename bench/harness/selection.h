@@ -2,11 +2,14 @@
 //
 // A run is near when all its probes lie in the range that counts, far or closer when all lie on
 // that side of it and agree within kAgreement, else mixed: its cores moved, or the host was busy.
-// Only near runs count; the others are shown. When more than half had to be left out, the row has
-// no figure: what remains would be a choice of ours.
+// A run whose work is cut in slices is near when at least a quarter of the slices of each part are:
+// only those have figures. Only near runs count; the others are shown. When more than half had to
+// be left out, the row has no figure: what remains would be a choice of ours.
 #pragma once
 
 #include <cstddef>
+#include <limits>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -27,6 +30,8 @@ struct NearRange {
   }
 };
 
+inline constexpr NearRange kAnywhere{0, std::numeric_limits<double>::infinity()};
+
 /// Near on a machine where these probes were seen: the lowest placement that holds a quarter of
 /// them, kAgreement wide around its median; if none does, the one that holds most. A lower one that
 /// is seldom (two threads of one core, on a host that moves cores about) would leave no runs to
@@ -37,8 +42,15 @@ enum class Placement { kNear, kCloser, kFar, kMixed };
 
 [[nodiscard]] std::string_view name_of(Placement placement) noexcept;
 
+/// What a run saw of where its cores were.
+struct Seen {
+  std::vector<double> probes_ns;
+  /// Of work that is cut in slices: of its parts' near shares the least.
+  std::optional<double> near_share;
+};
+
 /// No probes at all: near (the row's work does not depend on the placement).
-[[nodiscard]] Placement classify(std::span<const double> probes_ns, const NearRange& near) noexcept;
+[[nodiscard]] Placement classify(const Seen& run, const NearRange& near) noexcept;
 
 struct Selection {
   std::vector<Placement> placements;  ///< one per run
@@ -48,9 +60,7 @@ struct Selection {
   [[nodiscard]] bool more_than_half_left_out() const noexcept { return left_out > kept; }
 };
 
-/// `runs[i]` holds the probes of run i.
-[[nodiscard]] Selection select_runs(std::span<const std::vector<double>> runs,
-                                    const NearRange& near);
+[[nodiscard]] Selection select_runs(std::span<const Seen> runs, const NearRange& near);
 
 /// Median with its smallest and largest neighbour; of an even number the mean of the middle two.
 struct Spread {

@@ -1,16 +1,17 @@
 // limit.cache_line: how fast two cores can tell each other anything at all, each writing a line of
 // its own, as the two directions of any exchange of records do. One loop stamps every round with
 // ticks(), the other reads CLOCK_MONOTONIC_RAW around blocks of rounds. "wall" is the time of all
-// rounds by that second clock, divided: it must agree with the mean.
+// rounds that count by that second clock, divided: it must agree with the mean.
 //
 // limit.cache_line_turns: one line that both write in turns. Some processors hand such a line over
 // faster, but no log can use that: it would have to send and answer in the same bytes. Only shown.
+#include <algorithm>
 #include <array>
 #include <atomic>
 
-#include "bench/harness/ping_pong.h"
 #include "bench/harness/roles.h"
 #include "bench/harness/shared_block.h"
+#include "bench/harness/slices.h"
 #include "bench/limits/limits.h"
 
 namespace mallbots::bench {
@@ -18,91 +19,102 @@ namespace {
 
 struct Game {
   PingPong lines;
-  alignas(128) Histogram times;
-  std::uint64_t wall_ns = 0;
+  Slices slices;
 };
 
-struct Length {
-  std::uint32_t warm_up;
-  std::uint32_t rounds;  ///< the warm-up included
+// Each plays the rounds from+1 .. to of its side.
+struct EachStamped {
+  template <class Record>
+  static void lead(PingPong& lines, std::uint32_t from, std::uint32_t to, Record record) {
+    serve_stamped(lines, from, to, record);
+  }
+  static void follow(PingPong& lines, std::uint32_t from, std::uint32_t to) {
+    answer(lines, from, to);
+  }
 };
 
-Length length_of(const RunContext& run) {
-  const auto rounds = static_cast<std::uint32_t>(run.times(200'000, 1'000));
-  return Length{rounds / 10, rounds};
-}
-
-void stamp_each(Game& game, const Length& length) {
-  serve(game.lines, 0, length.warm_up, [] {});
-  game.wall_ns = raw_now_ns();
-  serve_stamped(game.lines, length.warm_up, length.rounds, game.times);
-  game.wall_ns = raw_now_ns() - game.wall_ns;
-}
-
-void stamp_blocks(Game& game, const Length& length) {
-  serve(game.lines, 0, length.warm_up, [] {});
-  const std::uint64_t start = raw_now_ns();
-  std::uint64_t before = start;
-  for (std::uint32_t at = length.warm_up; at < length.rounds; at += PingPong::kStay) {
-    serve(game.lines, at, at + PingPong::kStay, [] {});
-    const std::uint64_t now = raw_now_ns();
-    game.times.record((now - before) / PingPong::kStay);
-    before = now;
-  }
-  game.wall_ns = before - start;
-}
-
-void answer_lines(Game& game, const Length& length) { answer(game.lines, length.rounds); }
-
-// One word of each pair for both directions: odd numbers go there, even ones come back.
-// SYNC bench_turn: release in first_turn and second_turn, acquire in second_turn and first_turn.
-void first_turn(Game& game, const Length& length) {
-  std::uint64_t before = ticks();
-  for (std::uint32_t round = 1; round <= length.rounds; ++round) {
-    std::atomic<std::uint32_t>& word = game.lines.pair_of(round).ping;
-    word.store(2 * round + 1, std::memory_order_release);            // SYNC bench_turn
-    while (word.load(std::memory_order_acquire) != 2 * round + 2) {  // SYNC bench_turn
+/// A block's mean hides its slowest round, so this has no tail.
+struct Blocks {
+  template <class Record>
+  static void lead(PingPong& lines, std::uint32_t from, std::uint32_t to, Record record) {
+    std::uint64_t before = raw_now_ns();
+    for (std::uint32_t at = from; at < to;) {
+      const std::uint32_t rounds = std::min(PingPong::kStay, to - at);
+      serve(lines, at, at + rounds, [] {});
+      at += rounds;
+      const std::uint64_t now = raw_now_ns();
+      record(ns_to_ticks(static_cast<double>(now - before) / rounds));
+      before = now;
     }
-    const std::uint64_t now = ticks();
-    if (round > length.warm_up) game.times.record(now - before);
-    before = now;
   }
-}
+  static void follow(PingPong& lines, std::uint32_t from, std::uint32_t to) {
+    answer(lines, from, to);
+  }
+};
 
-void second_turn(Game& game, const Length& length) {
-  for (std::uint32_t round = 1; round <= length.rounds; ++round) {
-    std::atomic<std::uint32_t>& word = game.lines.pair_of(round).ping;
-    while (word.load(std::memory_order_acquire) != 2 * round + 1) {  // SYNC bench_turn
+/// One word of each pair for both directions: odd numbers go there, even ones come back.
+// SYNC bench_turn: release in Turns lead and follow, acquire in Turns follow and lead.
+struct Turns {
+  template <class Record>
+  static void lead(PingPong& lines, std::uint32_t from, std::uint32_t to, Record record) {
+    std::uint64_t before = ticks();
+    for (std::uint32_t round = from + 1; round <= to; ++round) {
+      std::atomic<std::uint32_t>& word = lines.pair_of(round, PingPong::kStay).ping;
+      word.store(2 * round + 1, std::memory_order_release);            // SYNC bench_turn
+      while (word.load(std::memory_order_acquire) != 2 * round + 2) {  // SYNC bench_turn
+      }
+      const std::uint64_t now = ticks();
+      record(now - before);
+      before = now;
     }
-    word.store(2 * round + 2, std::memory_order_release);  // SYNC bench_turn
   }
-}
+  static void follow(PingPong& lines, std::uint32_t from, std::uint32_t to) {
+    for (std::uint32_t round = from + 1; round <= to; ++round) {
+      std::atomic<std::uint32_t>& word = lines.pair_of(round, PingPong::kStay).ping;
+      while (word.load(std::memory_order_acquire) != 2 * round + 1) {  // SYNC bench_turn
+      }
+      word.store(2 * round + 2, std::memory_order_release);  // SYNC bench_turn
+    }
+  }
+};
 
-using Side = void (*)(Game&, const Length&);
-
-/// `ns_per_count`: what one count of the histogram is; 0: a tick.
-Result<Figures> play(const RunContext& run, Side first, Side second, double ns_per_count) {
-  const Length length = length_of(run);
+template <class Way>
+Result<Figures> play(const RunContext& run) {
   auto memory = Shared<Game>::create();
   if (!memory) return std::unexpected(std::move(memory).error());
   Game& game = **memory;
-  const auto body = [&](Side side) {
-    return [&, side](RoleContext&) -> Result<void> {
-      side(game, length);
-      return {};
-    };
+  const SlicePlan plan = SlicePlan::of(run.times(200'000, 1'000), run.near);
+  const auto small = [](std::uint64_t round) { return static_cast<std::uint32_t>(round); };
+  const std::array roles{
+      Role{"first core", run.cpu_a,
+           [&](RoleContext&) {
+             return lead_slices(
+                 game.slices, plan,
+                 [&](std::uint64_t from, std::uint64_t to, const auto& record) -> Result<void> {
+                   Way::lead(game.lines, small(from), small(to), record);
+                   return {};
+                 });
+           }},
+      Role{"second core", run.cpu_b,
+           [&](RoleContext&) {
+             return follow_slices(game.slices, plan,
+                                  [&](std::uint64_t from, std::uint64_t to) -> Result<void> {
+                                    Way::follow(game.lines, small(from), small(to));
+                                    return {};
+                                  });
+           }},
   };
-  const std::array roles{Role{"first core", run.cpu_a, body(first)},
-                         Role{"second core", run.cpu_b, body(second)}};
   MALLBOTS_TRY(run_roles(roles, RoleOptions{.populate = {memory->bytes()}}));
-  Figures figures = latency_figures(game.times);
-  if (ns_per_count > 0) {
-    for (auto& [name, value] : figures) value *= ns_per_count / clock_info().ns_per_tick;
-    // A block's mean hides its slowest round.
-    for (const char* tail : {"p90", "p99", "p99.9", "max"}) figures.erase(tail);
-  }
-  if (game.wall_ns > 0)
-    figures["wall"] = static_cast<double>(game.wall_ns) / (length.rounds - length.warm_up);
+  Figures figures = game.slices.figures();
+  if (game.slices.near > 0)
+    figures["wall"] = game.slices.near_ns / static_cast<double>(game.slices.near * plan.rounds);
+  return figures;
+}
+
+Result<Figures> play_blocks(const RunContext& run) {
+  auto figures = play<Blocks>(run);
+  if (figures)
+    for (const char* tail : {"p90", "p99", "p99.9", "max"}) figures->erase(tail);
   return figures;
 }
 
@@ -115,10 +127,8 @@ void add_cache_line_limit(Registry& registry) {
       .placement = "two processes, pinned, spinning",
       .main_figure = "p50",
       .figures = {"p50", "p99", "p99.9", "max", "wall"},
-      .methods = {{"each round stamped",
-                   [](const RunContext& run) { return play(run, stamp_each, answer_lines, 0); }},
-                  {"blocks of 50 by the second clock",
-                   [](const RunContext& run) { return play(run, stamp_blocks, answer_lines, 1); }}},
+      .methods = {{"each round stamped", play<EachStamped>},
+                  {"blocks of 50 by the second clock", play_blocks}},
   });
   registry.add(Limit{
       .name = "limit.cache_line_turns",
@@ -126,8 +136,7 @@ void add_cache_line_limit(Registry& registry) {
       .placement = "two processes, pinned, spinning",
       .main_figure = "p50",
       .figures = {"p50", "p99"},
-      .methods = {{"each round stamped",
-                   [](const RunContext& run) { return play(run, first_turn, second_turn, 0); }}},
+      .methods = {{"each round stamped", play<Turns>}},
   });
 }
 

@@ -16,6 +16,7 @@
 
 #include "bench/harness/roles.h"
 #include "bench/harness/shared_block.h"
+#include "bench/harness/slices.h"
 #include "bench/limits/bare_log.h"
 #include "bench/limits/bare_ring.h"
 #include "bench/limits/index_ring.h"
@@ -30,7 +31,6 @@ constexpr std::size_t kNewBytesMax = std::size_t{192} << 20;
 constexpr std::size_t kPayloadMax = 16384;
 
 struct Outcome {
-  Histogram times;
   double elapsed_ns = 0;
   std::uint64_t touched = 0;  ///< keeps the reads alive
 };
@@ -68,67 +68,72 @@ Result<void> gap(std::uint64_t expected, std::uint64_t found) {
 }
 
 struct Trip {
-  std::size_t payload;
-  std::uint64_t rounds;
-  std::uint64_t warm_up;
+  Slices slices;
+  std::uint64_t touched = 0;  ///< keeps the reads alive
 };
 
 template <class Ring>
-Result<void> lead(Ring there, Ring back, const Trip& trip, Outcome& outcome) {
+Result<void> lead(Ring there, Ring back, std::size_t payload, const SlicePlan& plan, Trip& trip) {
   alignas(64) Payload buffer{};
-  std::uint64_t before = ticks();
-  for (std::uint64_t round = 0; round < trip.rounds; ++round) {
-    send(there, buffer, trip.payload, round);
-    const std::byte* answer = back.front();
-    outcome.touched += touch_lines(answer, trip.payload);
-    const std::uint64_t number = number_of(answer);
-    back.pop();
-    const std::uint64_t now = ticks();
-    if (round >= trip.warm_up) outcome.times.record(now - before);
-    before = now;
-    if (number != round) return gap(round, number);
-  }
-  return {};
+  const auto play = [&](std::uint64_t from, std::uint64_t to, const auto& record) -> Result<void> {
+    std::uint64_t before = ticks();
+    for (std::uint64_t round = from; round < to; ++round) {
+      send(there, buffer, payload, round);
+      const std::byte* answer = back.front();
+      trip.touched += touch_lines(answer, payload);
+      const std::uint64_t number = number_of(answer);
+      back.pop();
+      const std::uint64_t now = ticks();
+      record(now - before);
+      before = now;
+      if (number != round) return gap(round, number);
+    }
+    return {};
+  };
+  return lead_slices(trip.slices, plan, play);
 }
 
 template <class Ring>
-Result<void> follow(Ring there, Ring back, const Trip& trip) {
+Result<void> follow(Ring there, Ring back, std::size_t payload, const SlicePlan& plan, Trip& trip) {
   alignas(64) Payload buffer{};
-  for (std::uint64_t round = 0; round < trip.rounds; ++round) {
-    std::memcpy(buffer.data(), there.front(), trip.payload);
-    there.pop();
-    if (number_of(buffer.data()) != round) return gap(round, number_of(buffer.data()));
-    send(back, buffer, trip.payload, round);
-  }
-  return {};
+  const auto play = [&](std::uint64_t from, std::uint64_t to) -> Result<void> {
+    for (std::uint64_t round = from; round < to; ++round) {
+      std::memcpy(buffer.data(), there.front(), payload);
+      there.pop();
+      if (number_of(buffer.data()) != round) return gap(round, number_of(buffer.data()));
+      send(back, buffer, payload, round);
+    }
+    return {};
+  };
+  return follow_slices(trip.slices, plan, play);
 }
 
 template <class Ring>
 Result<Figures> round_trip(const RunContext& run, std::size_t payload, bool hot) {
-  Trip trip{payload,
-            run.times(std::min<std::uint64_t>(100'000, kNewBytesMax / (payload + 16)), 200), 0};
-  trip.warm_up = trip.rounds / 10;
+  const SlicePlan plan = SlicePlan::of(
+      run.times(std::min<std::uint64_t>(100'000, kNewBytesMax / (payload + 16)), 200), run.near);
   const std::size_t hot_slots = kHotBytes / Ring::slot_bytes(payload);
-  const std::size_t slots = hot ? hot_slots : static_cast<std::size_t>(trip.rounds);
+  const std::size_t slots = hot ? hot_slots : static_cast<std::size_t>(plan.rounds * plan.slices);
   auto there = SharedBlock::create(Ring::memory_for(payload, slots));
   auto back = SharedBlock::create(Ring::memory_for(payload, slots));
-  auto outcome = Shared<Outcome>::create();
-  if (!there || !back || !outcome) return fail(ErrorCode::kIo, "no memory for the rings");
+  auto trip = Shared<Trip>::create();
+  if (!there || !back || !trip) return fail(ErrorCode::kIo, "no memory for the rings");
 
   const std::array roles{
       Role{"leader", run.cpu_a,
            [&](RoleContext&) {
-             return lead(Ring{there->bytes(), payload}, Ring{back->bytes(), payload}, trip,
-                         **outcome);
+             return lead(Ring{there->bytes(), payload}, Ring{back->bytes(), payload}, payload, plan,
+                         **trip);
            }},
       Role{"follower", run.cpu_b,
            [&](RoleContext&) {
-             return follow(Ring{there->bytes(), payload}, Ring{back->bytes(), payload}, trip);
+             return follow(Ring{there->bytes(), payload}, Ring{back->bytes(), payload}, payload,
+                           plan, **trip);
            }},
   };
   MALLBOTS_TRY(
-      run_roles(roles, RoleOptions{.populate = {there->bytes(), back->bytes(), outcome->bytes()}}));
-  return latency_figures((*outcome)->times);
+      run_roles(roles, RoleOptions{.populate = {there->bytes(), back->bytes(), trip->bytes()}}));
+  return (*trip)->slices.figures();
 }
 
 template <class Ring>

@@ -2,9 +2,9 @@
 //
 // The leader appends and polls, the follower polls and appends what it was given as the answer, out
 // of the question's memory; every record's number is checked on both sides, and the leader writes
-// the next one into its buffer while it waits. Compared with the bare ring that does the same
-// (limits/ring_limits.cpp). In place: the follower copies the question straight into the answer's
-// memory, and the leader its payload straight into the question's.
+// the next one into its buffer while it waits. In slices (harness/slices.h). Compared with the bare
+// ring that does the same (limits/ring_limits.cpp). In place: the follower copies the question
+// straight into the answer's memory, and the leader its payload straight into the question's.
 //
 // Beside a stalled neighbour: a third process has read from the question's topic and appended to
 // it, and is stopped (SIGSTOP) with its pin and its session for as long as the measurement takes.
@@ -17,6 +17,7 @@
 #include "bench/harness/clock.h"
 #include "bench/harness/roles.h"
 #include "bench/harness/shared_block.h"
+#include "bench/harness/slices.h"
 #include "bench/scenarios/payload.h"
 #include "bench/scenarios/scenarios.h"
 #include "bench/scenarios/stage.h"
@@ -25,7 +26,7 @@ namespace mallbots::bench {
 namespace {
 
 struct Outcome {
-  Histogram times;
+  Slices slices;
   std::uint64_t touched = 0;        ///< keeps the reads alive
   std::atomic<pid_t> neighbour{0};  ///< from when it is there until it goes on
 };
@@ -33,7 +34,7 @@ struct Outcome {
 struct Trip {
   std::string runtime_dir;
   std::size_t payload = 64;
-  std::uint64_t rounds = 0;
+  SlicePlan plan;
   client::Waiting waiting = client::Waiting::kSpin;
 };
 
@@ -98,17 +99,21 @@ Result<void> lead(RoleContext& role, const Trip& trip, Outcome& outcome) {
   if (!consumer) return std::unexpected(consumer.error());
   PayloadBuffer buffer;
   role.meet();
-  std::uint64_t before = ticks();
-  for (std::uint64_t round = 0; round < trip.rounds; ++round) {
-    MALLBOTS_TRY(sender->send(buffer.first(trip.payload)));
-    put_number(buffer.bytes.data(), round + 1);
-    const auto answer = receive(**consumer, round);
-    if (!answer) return std::unexpected(answer.error());
-    outcome.touched += touch_lines(*answer);
-    const std::uint64_t now = ticks();
-    if (round >= trip.rounds / 10) outcome.times.record(now - before);
-    before = now;
-  }
+  const auto play = [&](std::uint64_t from, std::uint64_t to, const auto& record) -> Result<void> {
+    std::uint64_t before = ticks();
+    for (std::uint64_t round = from; round < to; ++round) {
+      MALLBOTS_TRY(sender->send(buffer.first(trip.payload)));
+      put_number(buffer.bytes.data(), round + 1);
+      const auto answer = receive(**consumer, round);
+      if (!answer) return std::unexpected(answer.error());
+      outcome.touched += touch_lines(*answer);
+      const std::uint64_t now = ticks();
+      record(now - before);
+      before = now;
+    }
+    return {};
+  };
+  MALLBOTS_TRY(lead_slices(outcome.slices, trip.plan, play));
   // Again and again: it may only be about to stop.
   for (pid_t stopped = 0; (stopped = outcome.neighbour.load()) != 0; ::usleep(1'000))
     resume_process(stopped);
@@ -117,7 +122,7 @@ Result<void> lead(RoleContext& role, const Trip& trip, Outcome& outcome) {
 }
 
 template <class Sender>
-Result<void> follow(RoleContext& role, const Trip& trip) {
+Result<void> follow(RoleContext& role, const Trip& trip, Outcome& outcome) {
   role.meet();
   auto connection = attach(trip.runtime_dir, trip.waiting);
   if (!connection) return std::unexpected(connection.error());
@@ -126,11 +131,15 @@ Result<void> follow(RoleContext& role, const Trip& trip) {
   auto consumer = read_from_now(**connection, "there");
   if (!consumer) return std::unexpected(consumer.error());
   role.meet();
-  for (std::uint64_t round = 0; round < trip.rounds; ++round) {
-    const auto question = receive(**consumer, round);
-    if (!question) return std::unexpected(question.error());
-    MALLBOTS_TRY(sender->send(*question));
-  }
+  const auto play = [&](std::uint64_t from, std::uint64_t to) -> Result<void> {
+    for (std::uint64_t round = from; round < to; ++round) {
+      const auto question = receive(**consumer, round);
+      if (!question) return std::unexpected(question.error());
+      MALLBOTS_TRY(sender->send(*question));
+    }
+    return {};
+  };
+  MALLBOTS_TRY(follow_slices(outcome.slices, trip.plan, play));
   role.meet();
   return {};
 }
@@ -171,17 +180,21 @@ Result<Figures> play(const RunContext& run, const Game& game) {
   if (!stage) return std::unexpected(stage.error());
   auto outcome = Shared<Outcome>::create();
   if (!outcome) return std::unexpected(outcome.error());
-  const Trip trip{(*stage)->runtime_dir(), game.payload, run.times(game.rounds, 200), game.waiting};
+  // A sleeper's time is not that of the line, and its limit is not cut: the run's probes judge.
+  const NearRange near = game.waiting == client::Waiting::kBlock ? kAnywhere : run.near;
+  const Trip trip{(*stage)->runtime_dir(), game.payload,
+                  SlicePlan::of(run.times(game.rounds, 200), near), game.waiting};
   std::vector roles{
       Role{"leader", run.cpu_a,
            [&](RoleContext& role) { return lead<Sender>(role, trip, **outcome); }},
-      Role{"follower", run.cpu_b, [&](RoleContext& role) { return follow<Sender>(role, trip); }},
+      Role{"follower", run.cpu_b,
+           [&](RoleContext& role) { return follow<Sender>(role, trip, **outcome); }},
   };
   if (game.stalled_neighbour)
     roles.push_back(Role{"neighbour", kUnpinned,
                          [&](RoleContext& role) { return stall(role, trip, **outcome); }});
   MALLBOTS_TRY(run_roles(roles, RoleOptions{.populate = {outcome->bytes()}}));
-  return latency_figures((*outcome)->times);
+  return (*outcome)->slices.figures();
 }
 
 std::vector<TopicSpec> in_memory(const std::string& slot_bytes) {

@@ -21,14 +21,14 @@ Measured row_with(Bound bound, double budget) {
 }
 
 RunRecord run_with(const Limit& limit, double a_ns, double b_ns, double figure_ns) {
-  return RunRecord{.probes_ns = {100, 100},
+  return RunRecord{.seen = {.probes_ns = {100, 100}},
                    .limits = {LimitRun{
                        &limit, {MethodRun{"a", {{"p50", a_ns}}}, MethodRun{"b", {{"p50", b_ns}}}}}},
                    .figures = {{"p50", figure_ns}}};
 }
 
 Selection keep_all(const Measured& measured) {
-  return select_runs(std::vector<std::vector<double>>(measured.runs.size()), NearRange{});
+  return select_runs(std::vector<Seen>(measured.runs.size()), NearRange{});
 }
 
 TEST(Judge, TheBetterMethodOfALimitCounts) {
@@ -78,8 +78,8 @@ TEST(Judge, OnlyNearRunsReachTheMedian) {
   Measured measured = row_with(Bound::kNone, 0);
   measured.runs = {run_with(limit, 100, 100, 110), run_with(limit, 400, 400, 999),
                    run_with(limit, 100, 100, 112)};
-  const Selection selection = select_runs(
-      std::vector<std::vector<double>>{{110, 111}, {110, 470}, {109, 110}}, NearRange{90, 200});
+  const Selection selection =
+      select_runs(std::vector<Seen>{{{110, 111}}, {{110, 470}}, {{109, 110}}}, NearRange{90, 200});
   const RowReport report = judge(measured, selection, 2);
   EXPECT_EQ(report.lines[0].figure.max, 112);
   EXPECT_EQ(report.lines[0].figure.runs, 2U);
@@ -90,8 +90,8 @@ TEST(Judge, MoreThanHalfLeftOutFailsTheRow) {
   Measured measured = row_with(Bound::kRatioAtMost, 2);
   measured.runs = {run_with(limit, 100, 100, 110), run_with(limit, 400, 400, 440),
                    run_with(limit, 400, 400, 440)};
-  const Selection selection = select_runs(
-      std::vector<std::vector<double>>{{110, 111}, {470, 470}, {110, 470}}, NearRange{90, 200});
+  const Selection selection =
+      select_runs(std::vector<Seen>{{{110, 111}}, {{470, 470}}, {{110, 470}}}, NearRange{90, 200});
   const RowReport report = judge(measured, selection, 1);
   EXPECT_EQ(report.lines[0].verdict, Verdict::kLeftOut);
   EXPECT_FALSE(report.measured());

@@ -80,7 +80,7 @@ TEST_F(RowRunnerTest, ProbesStandBeforeBetweenAndAfter) {
   RowRunner runner{fixture.registry, options_with(kEverythingIsNear, 1)};
   runner.measure(fixture.measured);
   ASSERT_EQ(fixture.measured.runs.size(), 1U);
-  EXPECT_EQ(fixture.measured.runs[0].probes_ns.size(), 3U);
+  EXPECT_EQ(fixture.measured.runs[0].seen.probes_ns.size(), 3U);
 }
 
 TEST_F(RowRunnerTest, GivesUpWhenTooManyRunsAreLeftOut) {
@@ -129,7 +129,7 @@ TEST_F(RowRunnerTest, ARunBeginsWhenTheCoresAreNear) {
   RowRunner runner{fixture.registry, std::move(options)};
   runner.measure(fixture.measured);
   ASSERT_EQ(fixture.measured.runs.size(), 1U);
-  EXPECT_EQ(fixture.measured.runs[0].probes_ns, (std::vector<double>{160, 160, 160}));
+  EXPECT_EQ(fixture.measured.runs[0].seen.probes_ns, (std::vector<double>{160, 160, 160}));
 }
 
 TEST_F(RowRunnerTest, ARunBeginsElsewhereWhenTheCoresStayAway) {
@@ -139,6 +139,58 @@ TEST_F(RowRunnerTest, ARunBeginsElsewhereWhenTheCoresStayAway) {
   RowRunner runner{fixture.registry, on_a_machine(probes, 1)};
   runner.measure(fixture.measured);
   EXPECT_EQ(runner.select(fixture.measured).left_out, 2U);
+}
+
+/// A row and a limit that are both cut in slices: so much of each is near.
+void cut_in_slices(Fixture& fixture, double limit_share, std::optional<double> work_share) {
+  fixture.registry = {};
+  fixture.registry.add(Limit{
+      .name = "limit.x",
+      .main_figure = "p50",
+      .figures = {"p50"},
+      .methods = {{"works",
+                   [=](const RunContext&) {
+                     Figures figures{{kNearShare, limit_share}};
+                     if (limit_share > 0) figures["p50"] = 100;
+                     return figures;
+                   }}},
+  });
+  fixture.measured.row.measure = [=](const RunContext& run) -> Result<Figures> {
+    EXPECT_TRUE(run.near.holds(160));
+    EXPECT_FALSE(run.near.holds(550));
+    Figures figures{{"p50", 150.0}};
+    if (work_share) figures[kNearShare] = *work_share;
+    return figures;
+  };
+}
+
+TEST_F(RowRunnerTest, ARunInSlicesCountsAlthoughTheCoresMoved) {
+  std::vector<double> probes(60, 160);
+  probes.insert(probes.end(), {160, 550, 160});
+  Fixture fixture{ProbeRule::kMustBeNear};
+  cut_in_slices(fixture, 0.9, 0.3);
+  RowRunner runner{fixture.registry, on_a_machine(probes, 1)};
+  runner.measure(fixture.measured);
+  EXPECT_EQ(runner.select(fixture.measured).kept, 1U);
+  EXPECT_EQ(fixture.measured.runs[0].seen.near_share, 0.3);
+}
+
+TEST_F(RowRunnerTest, ARunInSlicesIsLeftOutWhenAPartWasSeldomNear) {
+  Fixture fixture{ProbeRule::kMustBeNear};
+  cut_in_slices(fixture, 0.2, 0.9);
+  RowRunner runner{fixture.registry, on_a_machine(std::vector<double>(61, 160), 1)};
+  runner.measure(fixture.measured);
+  EXPECT_EQ(runner.select(fixture.measured).kept, 0U);
+}
+
+TEST_F(RowRunnerTest, OneUncutPartLeavesTheRunToItsProbes) {
+  for (const double limit_share : {0.1, 0.0}) {  // without any there is nothing to compare with
+    Fixture fixture{ProbeRule::kMustBeNear};
+    cut_in_slices(fixture, limit_share, std::nullopt);
+    RowRunner runner{fixture.registry, on_a_machine(std::vector<double>(61, 160), 1)};
+    runner.measure(fixture.measured);
+    EXPECT_EQ(runner.select(fixture.measured).kept, limit_share > 0 ? 1U : 0U);
+  }
 }
 
 TEST_F(RowRunnerTest, UnpinnedWorkKeepsRunsOfAnyPlacement) {

@@ -11,10 +11,10 @@ namespace {
 constexpr NearRange kNear{90, 200};
 
 TEST(Selection, ProbesThatDisagreeMakeARunMixed) {
-  const double near_then_far[] = {110, 470};
-  const double far_then_near[] = {470, 110};
-  const double far_then_busy[] = {470, 1200};
-  const double moved_in_between[] = {110, 470, 110};
+  const Seen near_then_far{.probes_ns = {110, 470}};
+  const Seen far_then_near{.probes_ns = {470, 110}};
+  const Seen far_then_busy{.probes_ns = {470, 1200}};
+  const Seen moved_in_between{.probes_ns = {110, 470, 110}};
   EXPECT_EQ(classify(near_then_far, kNear), Placement::kMixed);
   EXPECT_EQ(classify(far_then_near, kNear), Placement::kMixed);
   EXPECT_EQ(classify(far_then_busy, kNear), Placement::kMixed);
@@ -22,9 +22,9 @@ TEST(Selection, ProbesThatDisagreeMakeARunMixed) {
 }
 
 TEST(Selection, ProbesThatAgreeAreNearOrFar) {
-  const double near[] = {100, 120, 110};
-  const double far[] = {466, 471};
-  const double on_the_edge[] = {200, 150};
+  const Seen near{.probes_ns = {100, 120, 110}};
+  const Seen far{.probes_ns = {466, 471}};
+  const Seen on_the_edge{.probes_ns = {200, 150}};
   EXPECT_EQ(classify(near, kNear), Placement::kNear);
   EXPECT_EQ(classify(far, kNear), Placement::kFar);
   EXPECT_EQ(classify(on_the_edge, kNear), Placement::kNear);
@@ -32,9 +32,14 @@ TEST(Selection, ProbesThatAgreeAreNearOrFar) {
 
 TEST(Selection, WithoutProbesARunCounts) { EXPECT_EQ(classify({}, kNear), Placement::kNear); }
 
+TEST(Selection, OfARunInSlicesAQuarterMustBeNear) {
+  EXPECT_EQ(classify({{110, 470}, 0.25}, kNear), Placement::kNear);
+  EXPECT_EQ(classify({{110, 110}, 0.24}, kNear), Placement::kMixed);
+}
+
 TEST(Selection, ProbesBelowTheRangeAreCloserNotNear) {
-  const double siblings[] = {80, 85, 80};
-  const double moved_apart[] = {80, 160, 160};
+  const Seen siblings{.probes_ns = {80, 85, 80}};
+  const Seen moved_apart{.probes_ns = {80, 160, 160}};
   EXPECT_EQ(classify(siblings, kNear), Placement::kCloser);
   EXPECT_EQ(classify(moved_apart, kNear), Placement::kMixed);
 }
@@ -86,7 +91,7 @@ TEST(Selection, NearHoldsSomeProbeAndAgreesWithItself) {
 }
 
 TEST(Selection, FarAndMixedRunsAreLeftOutAndCounted) {
-  const std::vector<std::vector<double>> runs = {{110, 112}, {110, 470}, {470, 466}, {108, 109}};
+  const std::vector<Seen> runs{{{110, 112}}, {{110, 470}}, {{470, 466}}, {{108, 109}}};
   const Selection selection = select_runs(runs, kNear);
   EXPECT_EQ(selection.kept, 2U);
   EXPECT_EQ(selection.left_out, 2U);
@@ -95,8 +100,8 @@ TEST(Selection, FarAndMixedRunsAreLeftOutAndCounted) {
 }
 
 TEST(Selection, MoreThanHalfLeftOutIsMoreThanHalf) {
-  const std::vector<double> near{110, 110};
-  const std::vector<double> far{470, 470};
+  const Seen near{{110, 110}};
+  const Seen far{{470, 470}};
   EXPECT_FALSE(select_runs(std::vector{near, far}, kNear).more_than_half_left_out());
   EXPECT_TRUE(select_runs(std::vector{near, far, far}, kNear).more_than_half_left_out());
   EXPECT_FALSE(select_runs({}, kNear).more_than_half_left_out());

@@ -17,7 +17,8 @@ while read -r target; do
   [ ! -d "tests/fuzz/corpus/$target" ] || seeds=("tests/fuzz/corpus/$target")
   echo "--- $target"
   "build/fuzz/bin/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-    -artifact_prefix="build/fuzz/crash-$target-" "$work" "${seeds[@]}" </dev/null 2>&1 | tail -n 25 || {
+    -artifact_prefix="build/fuzz/crash-$target-" "$work" "${seeds[@]}" </dev/null 2>&1 | tee "build/fuzz/$target.log" | tail -n 25 || {
+    grep -m 1 -A 40 -E 'ERROR:|runtime error:' "build/fuzz/$target.log" || true
     echo "fuzz: $target found something; its input is build/fuzz/crash-$target-*" # libFuzzer itself ends with 77
     exit 1
   }

@@ -1,0 +1,108 @@
+// Slices: a closed loop between two pinned, spinning processes, cut into about a hundred pieces
+// with a probe of the cores between two. A piece counts when the probes on both sides of it are
+// near, so a run outlives that its cores move meanwhile (docs/decisions/0017).
+//
+// lead_slices() in one process, follow_slices() in the other, with the same plan and rounds that
+// play each other; a side that fails ends its process, and run_roles the other.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "bench/harness/clock.h"
+#include "bench/harness/ping_pong.h"
+#include "bench/harness/row.h"
+#include "bench/harness/selection.h"
+#include "shm/base/result.h"
+
+namespace mallbots::bench {
+
+struct SlicePlan {
+  std::uint64_t rounds = 0;  ///< of a slice
+  std::uint64_t slices = 0;
+  std::uint64_t warm_up = 0;  ///< slices at the beginning that do not count
+  NearRange near;
+
+  /// About `rounds` in all.
+  [[nodiscard]] static SlicePlan of(std::uint64_t rounds, const NearRange& near) noexcept {
+    const std::uint64_t slices = std::min<std::uint64_t>(rounds, 100);
+    return {rounds / slices, slices, slices / 10, near};
+  }
+};
+
+/// In memory that both share.
+struct Slices {
+  PingPong probe;
+  alignas(128) Histogram times;  ///< what the leader recorded in slices that count
+  std::uint64_t all = 0;         ///< without the warm-up
+  std::uint64_t near = 0;
+  double near_ns = 0;  ///< how long those took, by the second clock
+
+  /// p50 and so on, and `near`: the share of slices that count. Only that if none does.
+  [[nodiscard]] Figures figures() const {
+    const double share = static_cast<double>(near) / static_cast<double>(std::max(all, 1UL));
+    Figures figures = near == 0 ? Figures{} : latency_figures(times);
+    figures[kNearShare] = share;
+    return figures;
+  }
+};
+
+/// Of a probe: twice over all pairs of lines.
+inline constexpr std::uint32_t kProbeRounds = 2 * PingPong::kPairs;
+
+/// Median round trip, nanoseconds; stamped as probe_round_trip() does.
+inline double lead_probe(PingPong& game, std::uint32_t& at) noexcept {
+  std::array<std::uint64_t, kProbeRounds> took{};
+  std::uint64_t* next = took.data();
+  serve_stamped(game, at, at + kProbeRounds, [&](std::uint64_t time) { *next++ = time; }, 1);
+  at += kProbeRounds;
+  std::ranges::nth_element(took, took.begin() + kProbeRounds / 2);
+  return ticks_to_ns(took[kProbeRounds / 2]);
+}
+
+/// `work(from, to, record)` plays the rounds from `from` to before `to` and gives record() a time
+/// in ticks for each (or for several at once); Result<void>.
+template <class Work>
+Result<void> lead_slices(Slices& shared, const SlicePlan& plan, Work work) {
+  std::vector<std::uint64_t> times;
+  times.reserve(plan.rounds);
+  std::uint32_t probed = 0;
+  double before = lead_probe(shared.probe, probed);
+  for (std::uint64_t slice = 0; slice < plan.slices; ++slice) {
+    times.clear();
+    const std::uint64_t begin_ns = raw_now_ns();
+    MALLBOTS_TRY(work(slice * plan.rounds, (slice + 1) * plan.rounds,
+                      [&times](std::uint64_t time) { times.push_back(time); }));
+    const std::uint64_t end_ns = raw_now_ns();
+    const double after = lead_probe(shared.probe, probed);
+    const bool is_near = plan.near.holds(before) && plan.near.holds(after);
+    before = after;
+    if (slice < plan.warm_up) continue;
+    ++shared.all;
+    if (!is_near) continue;
+    ++shared.near;
+    shared.near_ns += static_cast<double>(end_ns - begin_ns);
+    for (const std::uint64_t time : times) shared.times.record(time);
+  }
+  return {};
+}
+
+/// `work(from, to)` as above.
+template <class Work>
+Result<void> follow_slices(Slices& shared, const SlicePlan& plan, Work work) {
+  std::uint32_t probed = 0;
+  const auto answer_probe = [&] {
+    answer(shared.probe, probed, probed + kProbeRounds, 1);
+    probed += kProbeRounds;
+  };
+  answer_probe();
+  for (std::uint64_t slice = 0; slice < plan.slices; ++slice) {
+    MALLBOTS_TRY(work(slice * plan.rounds, (slice + 1) * plan.rounds));
+    answer_probe();
+  }
+  return {};
+}
+
+}  // namespace mallbots::bench
