@@ -1,6 +1,7 @@
 #include "broker/broker.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -24,6 +25,8 @@ namespace {
 
 constexpr std::int64_t kDrainingPredecessorMs = 30'000;
 constexpr std::int64_t kDeadPredecessorMs = 5'000;
+/// For what a broker that could not start had begun to write.
+constexpr std::int64_t kRestMs = 5'000;
 constexpr BootNanos kDrainReport = 5 * kSecond;
 
 // The note that a broker leaves with its keeper: how the disk is flushed, measured once.
@@ -73,7 +76,23 @@ Broker::Broker(const Config& config, BrokerStart from_keeper, Poller poller)
       keeper_(std::move(from_keeper.link)),
       poller_(std::move(poller)) {}
 
-Broker::~Broker() = default;
+/// Requests name memory of what goes before the disk does: none may be left then, or a file gets
+/// whatever lies there. Draining has waited for its time already, others do now; a device that does
+/// not answer then ends the process here.
+Broker::~Broker() {
+  const bool has_waited = state_ == State::kGone && exit_code_ != 0;
+  const Deadline soon = has_waited ? Deadline::passed() : Deadline::after_ms(kRestMs);
+  while (disk_ && disk_->in_flight() > 0) {
+    disk_->kick();
+    pollfd done{disk_->completion_fd(), POLLIN, 0};
+    static_cast<void>(poll(&done, 1, soon.has_passed() ? 0 : 10));
+    static_cast<void>(disk_->reap());
+    if (disk_->in_flight() == 0 || !soon.has_passed()) continue;
+    log_event(Level::kCritical, "ended with writes on their way",
+              {{"in_flight", disk_->in_flight()}});
+    ::_exit(static_cast<int>(ExitCode::kFailed));
+  }
+}
 
 Result<std::unique_ptr<Broker>> Broker::start(const Config& config, const RuntimeFolder& runtime,
                                               BrokerStart from_keeper) {

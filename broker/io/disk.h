@@ -101,7 +101,7 @@ struct SpaceInfo {
 
 class Disk {
  public:
-  virtual ~Disk() = default;
+  virtual ~Disk() = default;  ///< waits for what is in flight, so its memory must live until then
 
   // --- data path: one thread
   /// Queues a request. Nothing is ordered between requests of one file that overlap in time.

@@ -104,6 +104,13 @@ class Rig {
     keep_two_topics();
   }
 
+  /// What is being written lies in memory that goes before the disk does.
+  ~Rig() {
+    for (; disk_->in_flight() > 0; disk_->reap()) disk_->kick();
+  }
+  Rig(const Rig&) = delete;
+  Rig& operator=(const Rig&) = delete;
+
   void run(std::span<const std::byte> input) {
     const shm::UniqueFd client = connect();
     send(client,
