@@ -7,10 +7,10 @@ cmake --preset release --log-level=WARNING >/dev/null
 cmake --build --preset release --target mallbotsd mallbots power_cut_client
 cmake --preset crash --log-level=WARNING >/dev/null
 cmake --build --preset crash --target mallbotsd mallbots
-bound=(--states 120)
+bound=(--states 100)
 rounds=1
 if [ "$1" = full ]; then
-  bound=(--states 1000 --full) # 2,000 of each file system, as quick has 240
+  bound=(--states 1000 --full) # 2,000 of each file system, as quick has 200
   rounds=10
 fi
 orders=()
