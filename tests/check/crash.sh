@@ -6,6 +6,7 @@ cd "$(dirname "$0")/../.."
 cmake --preset crash >/dev/null
 cmake --build --preset crash --target mallbotsd mallbots crash_client
 python3 tests/crash/namespaces.py build/crash/bin --rounds 20
+python3 tests/crash/overdue_drain.py build/crash/bin
 nobody=54321 # a number that no account has
 points() { python3 tests/crash/kill_points.py build/crash/bin --jobs "${JOBS:-$(nproc)}" "$@"; }
 if [ "$1" = quick ]; then

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "broker/io/test_hook.h"
@@ -43,8 +44,12 @@ class LyingDisk::Late final : public broker::IoHandler {
   bool done_ = false;
 };
 
-LyingDisk::LyingDisk(std::unique_ptr<broker::Disk> inner, Lie lie, bool direct)
-    : PosixDisk(direct), lie_(lie), inner_(std::move(inner)) {}
+LyingDisk::LyingDisk(std::unique_ptr<broker::Disk> inner, Lie lie, bool direct,
+                     std::string hangs_since)
+    : PosixDisk(direct),
+      lie_(lie),
+      hangs_since_(std::move(hangs_since)),
+      inner_(std::move(inner)) {}
 
 LyingDisk::~LyingDisk() = default;
 
@@ -54,6 +59,11 @@ void LyingDisk::submit(const IoRequest& request) {
     if (request.kind == IoKind::kFlush) return tell_at_once(request);
     if (request.kind == IoKind::kWriteFlush) passed.kind = IoKind::kWrite;
     return inner_->submit(passed);
+  }
+  if (lie_ == Lie::kNeverDone) {
+    if (::access(hangs_since_.c_str(), F_OK) != 0) return inner_->submit(request);
+    ++never_done_;
+    return;
   }
   if (request.kind != IoKind::kWriteFlush) return inner_->submit(request);
   late_.push_back(std::make_unique<Late>(request));
@@ -81,12 +91,17 @@ namespace mallbots::broker {
 
 std::unique_ptr<Disk> disk_for_test(std::unique_ptr<Disk> disk, bool direct) {
   using test::LyingDisk;
-  const char* lie = std::getenv("MALLBOTS_DISK_LIE");
-  if (lie == nullptr) return disk;
-  const bool drops = std::strcmp(lie, "drop-flush") == 0;
-  CHECK(drops || std::strcmp(lie, "publish-early") == 0);
+  const char* told = std::getenv("MALLBOTS_DISK_LIE");
+  if (told == nullptr) return disk;
+  const std::string_view lie = told;
+  constexpr std::string_view kHangs = "never-done=";
+  if (lie.starts_with(kHangs))
+    return std::make_unique<LyingDisk>(std::move(disk), LyingDisk::Lie::kNeverDone, direct,
+                                       std::string{lie.substr(kHangs.size())});
+  CHECK(lie == "drop-flush" || lie == "publish-early");
   return std::make_unique<LyingDisk>(
-      std::move(disk), drops ? LyingDisk::Lie::kDropFlush : LyingDisk::Lie::kPublishEarly, direct);
+      std::move(disk),
+      lie == "drop-flush" ? LyingDisk::Lie::kDropFlush : LyingDisk::Lie::kPublishEarly, direct, "");
 }
 
 }  // namespace mallbots::broker
