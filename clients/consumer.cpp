@@ -428,11 +428,7 @@ Result<void> Consumer::commit(const Message& message) {
 }
 
 Result<void> Consumer::commit_durable(Deadline deadline) {
-  bool again = false;
-  return impl_->link_->ride_out(deadline, [&]() -> Result<void> {
-    if (std::exchange(again, true)) MALLBOTS_TRY(impl_->tend(deadline));
-    return impl_->member_.commit_durable(deadline);
-  });
+  return impl_->member_.commit_durable(deadline);
 }
 
 std::optional<Position> Consumer::position(const TopicPartition& partition) const {
@@ -455,7 +451,9 @@ Result<void> Consumer::seek(const TopicPartition& partition, const Start& start)
     MALLBOTS_TRY(impl_->link_->ensure(deadline));
     MALLBOTS_TRY(impl_->tend(deadline));
     reading = impl_->readings_.find(partition);
-    if (reading == nullptr || !reading->cursor) return not_ours(partition);
+    if (reading == nullptr) return not_ours(partition);
+    if (!reading->cursor)
+      return fail(ErrorCode::kConnectionLost, partition.topic + ": the broker went meanwhile");
     const auto offset = impl_->readings_.find_start(*reading, start, deadline);
     if (!offset) return std::unexpected(offset.error());
     reading->cursor->go_to(*offset);

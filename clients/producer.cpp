@@ -401,8 +401,8 @@ Result<std::unique_ptr<Producer>> Producer::open(Connection& connection, const s
                 "topic " + topic + " has type=events; append to its streams with an EventStore");
   auto impl = std::make_unique<Impl>(std::move(*memory), options);
   if (!options.name.empty()) {
-    const auto holder = take_name(*impl->topic_, options.name, deadline,
-                                  [&] { static_cast<void>(impl->refresh(deadline)); });
+    const auto holder =
+        take_name(*impl->topic_, options.name, deadline, [&] { return impl->refresh(deadline); });
     if (!holder) return std::unexpected(holder.error());
     impl->options_.producer_id = holder->producer_id;
     impl->epoch_ = holder->epoch;

@@ -15,7 +15,7 @@ namespace {
 constexpr int kLooks = 60;
 
 /// Of all parts the least. A part that is not cut in slices leaves the run to its probes, unless
-/// another part has no figures.
+/// another part was seldom near.
 std::optional<double> near_share_of(const Row& row, const RunRecord& record) {
   std::vector<const Figures*> parts;
   if (row.measure) parts.push_back(&record.figures);
@@ -29,7 +29,7 @@ std::optional<double> near_share_of(const Row& row, const RunRecord& record) {
     whole = whole || share == figures->end();
     if (share != figures->end()) least = std::min(least, share->second);
   }
-  return whole && least > 0 ? std::nullopt : std::optional{least};
+  return whole && least >= kSeldom ? std::nullopt : std::optional{least};
 }
 
 }  // namespace

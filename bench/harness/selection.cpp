@@ -4,12 +4,6 @@
 #include <cmath>
 
 namespace mallbots::bench {
-namespace {
-
-/// A placement in which less of the probes lie is none to measure in.
-constexpr double kSeldom = 0.25;
-
-}  // namespace
 
 std::string_view name_of(Placement placement) noexcept {
   switch (placement) {

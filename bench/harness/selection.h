@@ -30,6 +30,9 @@ struct NearRange {
   }
 };
 
+/// A placement in which less of the probes, or of the slices of a part, lie is none to measure in.
+inline constexpr double kSeldom = 0.25;
+
 inline constexpr NearRange kAnywhere{0, std::numeric_limits<double>::infinity()};
 
 /// Near on a machine where these probes were seen: the lowest placement that holds a quarter of

@@ -25,9 +25,10 @@ struct SlicePlan {
   std::uint64_t warm_up = 0;  ///< slices at the beginning that do not count
   NearRange near;
 
-  /// About `rounds` in all.
-  [[nodiscard]] static SlicePlan of(std::uint64_t rounds, const NearRange& near) noexcept {
-    const std::uint64_t slices = std::min<std::uint64_t>(rounds, 100);
+  /// About `rounds` in all, in so many slices.
+  [[nodiscard]] static SlicePlan of(std::uint64_t rounds, const NearRange& near,
+                                    std::uint64_t most = 100) noexcept {
+    const std::uint64_t slices = std::min(rounds, most);
     return {rounds / slices, slices, slices / 10, near};
   }
 };
@@ -49,17 +50,25 @@ struct Slices {
   }
 };
 
-/// Of a probe: twice over all pairs of lines.
+/// Of a probe: twice over all pairs of lines; the first time brings them back into the caches.
 inline constexpr std::uint32_t kProbeRounds = 2 * PingPong::kPairs;
 
 /// Median round trip, nanoseconds; stamped as probe_round_trip() does.
 inline double lead_probe(PingPong& game, std::uint32_t& at) noexcept {
-  std::array<std::uint64_t, kProbeRounds> took{};
+  std::array<std::uint64_t, PingPong::kPairs> took{};
   std::uint64_t* next = took.data();
-  serve_stamped(game, at, at + kProbeRounds, [&](std::uint64_t time) { *next++ = time; }, 1);
+  serve(game, at, at + PingPong::kPairs, [] {}, 1);
+  serve_stamped(
+      game, at + PingPong::kPairs, at + kProbeRounds, [&](std::uint64_t time) { *next++ = time; },
+      1);
   at += kProbeRounds;
-  std::ranges::nth_element(took, took.begin() + kProbeRounds / 2);
-  return ticks_to_ns(took[kProbeRounds / 2]);
+  std::ranges::nth_element(took, took.begin() + took.size() / 2);
+  return ticks_to_ns(took[took.size() / 2]);
+}
+
+/// Does what was measured between two probes count?
+[[nodiscard]] inline bool is_between(const NearRange& near, double before, double after) noexcept {
+  return near.holds(before) && near.holds(after);
 }
 
 /// `work(from, to, record)` plays the rounds from `from` to before `to` and gives record() a time
@@ -77,7 +86,7 @@ Result<void> lead_slices(Slices& shared, const SlicePlan& plan, Work work) {
                       [&times](std::uint64_t time) { times.push_back(time); }));
     const std::uint64_t end_ns = raw_now_ns();
     const double after = lead_probe(shared.probe, probed);
-    const bool is_near = plan.near.holds(before) && plan.near.holds(after);
+    const bool is_near = is_between(plan.near, before, after);
     before = after;
     if (slice < plan.warm_up) continue;
     ++shared.all;

@@ -180,10 +180,13 @@ Result<Figures> play(const RunContext& run, const Game& game) {
   if (!stage) return std::unexpected(stage.error());
   auto outcome = Shared<Outcome>::create();
   if (!outcome) return std::unexpected(outcome.error());
-  // A sleeper's time is not that of the line, and its limit is not cut: the run's probes judge.
-  const NearRange near = game.waiting == client::Waiting::kBlock ? kAnywhere : run.near;
-  const Trip trip{(*stage)->runtime_dir(), game.payload,
-                  SlicePlan::of(run.times(game.rounds, 200), near), game.waiting};
+  // A sleeper's time is not that of the line, and its limit is not cut: the run's probes judge, and
+  // few of its rounds shall follow on spinning.
+  const bool sleeps = game.waiting == client::Waiting::kBlock;
+  const Trip trip{
+      (*stage)->runtime_dir(), game.payload,
+      SlicePlan::of(run.times(game.rounds, 200), sleeps ? kAnywhere : run.near, sleeps ? 10 : 100),
+      game.waiting};
   std::vector roles{
       Role{"leader", run.cpu_a,
            [&](RoleContext& role) { return lead<Sender>(role, trip, **outcome); }},

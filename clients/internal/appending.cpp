@@ -128,9 +128,10 @@ void pause_before_retry(const TopicMemory& topic, PartitionIndex partition,
 }
 
 Result<shm::NameProducerReply> take_name(TopicMemory& topic, const std::string& name,
-                                         Deadline deadline, const std::function<void()>& refresh) {
-  return topic.link().ride_out(deadline, [&] {
-    if (topic.is_stale()) refresh();
+                                         Deadline deadline,
+                                         const std::function<Result<void>()>& refresh) {
+  return topic.link().ride_out(deadline, [&]() -> Result<shm::NameProducerReply> {
+    if (topic.is_stale()) MALLBOTS_TRY(refresh());
     return topic.link().ask_on<shm::NameProducerReply>(
         topic.attachment(), shm::NameProducer{topic.topic_id(), name}, deadline);
   });

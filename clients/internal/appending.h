@@ -30,9 +30,9 @@ void pause_before_retry(const TopicMemory& topic, PartitionIndex partition,
                         Deadline deadline) noexcept;
 
 /// From now on nobody else appends to the topic under that name.
-[[nodiscard]] Result<shm::NameProducerReply> take_name(TopicMemory& topic, const std::string& name,
-                                                       Deadline deadline,
-                                                       const std::function<void()>& refresh);
+[[nodiscard]] Result<shm::NameProducerReply> take_name(
+    TopicMemory& topic, const std::string& name, Deadline deadline,
+    const std::function<Result<void>()>& refresh);
 
 /// Waits until the receipt's records are on disk. `refresh` attaches again if the broker was
 /// replaced. Errors: NotDurable, Truncated, Unsupported, TopicGone.

@@ -385,8 +385,10 @@ Result<Offset> Cursor::find_end(Deadline deadline) {
       return std::min(committed, board().durable_offset.load());
     }
     if (status == ReadStatus::kGone) return fail(ErrorCode::kTopicGone, topic_->name());
-    if (!backoff.pause(deadline))
-      return fail(topic_->link().is_attached() ? ErrorCode::kTimeout : ErrorCode::kConnectionLost,
+    // What has to be mapped, no broker gives on an attachment that is over.
+    const bool is_over = !topic_->link().is_attached() || topic_->is_stale();
+    if (is_over || !backoff.pause(deadline))
+      return fail(is_over ? ErrorCode::kConnectionLost : ErrorCode::kTimeout,
                   topic_->place(partition_) + ": its end could not be looked up");
   }
 }

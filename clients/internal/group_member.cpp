@@ -33,7 +33,7 @@ Result<void> GroupMember::join(std::span<const std::string> topics, const std::s
   topics_.assign(topics.begin(), topics.end());
   group_ = group;
   instance_ = instance;
-  const auto joined = send_join(deadline);
+  const auto joined = link.ride_out(deadline, [&] { return send_join(deadline); });
   if (!joined) {
     std::tie(topics_, group_) = before;
     if (group_ != group) link.release_group(group, this);
@@ -42,7 +42,7 @@ Result<void> GroupMember::join(std::span<const std::string> topics, const std::s
 }
 
 Result<void> GroupMember::send_join(Deadline deadline) {
-  const auto joined = readings_->link().ask<shm::JoinGroupReply>(
+  const auto joined = readings_->link().ask_once<shm::JoinGroupReply>(
       shm::JoinGroup{.group = group_,
                      .instance = instance_,
                      .topics = topics_,

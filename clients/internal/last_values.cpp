@@ -31,7 +31,10 @@ Result<void> LastValues::try_open(const TopicPartition& where, Deadline deadline
     return {};
   }
   const auto end = reading_->cursor->find_end(deadline);
-  if (!end) return std::unexpected(end.error());
+  if (!end) {
+    close();  // a cursor without its place would read the partition from the start
+    return std::unexpected(end.error());
+  }
   reading_->cursor->go_to(*end == 0 ? 0 : *end - 1);
   return {};
 }

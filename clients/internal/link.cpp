@@ -10,7 +10,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 namespace mallbots::client {
 namespace {
@@ -419,11 +421,12 @@ Result<std::vector<std::byte>> Link::exchange(std::uint64_t attachment,
 bool Link::may_ask_again(ErrorCode met, std::uint64_t attachment, Deadline deadline) {
   if (met != ErrorCode::kDraining) return met == ErrorCode::kConnectionLost;
   for (;;) {
-    const std::scoped_lock lock{lock_};
-    static_cast<void>(step());
-    if (state_ != State::kAttached || number_.load() != attachment) return true;
+    tend();
+    if (!is_attached() || number_.load() != attachment) return true;
     if (deadline.has_passed()) return false;
-    wait_for_socket(sooner(deadline, kConnectEvery));
+    // sleep: without the lock, which others of the connection need while their broker drains
+    std::this_thread::sleep_for(
+        std::chrono::nanoseconds{sooner(deadline, kConnectEvery).remaining_ns()});
   }
 }
 

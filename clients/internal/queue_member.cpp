@@ -61,7 +61,10 @@ Result<void> QueueMember::join(std::span<const std::string> topics, const std::s
   });
   if (joined) return {};
   std::tie(topics_, group_) = before;
-  if (group_.empty()) link_->release_group(group, this);
+  if (group_.empty()) {
+    link_->release_group(group, this);
+    join_due_ = false;
+  }
   return joined;
 }
 

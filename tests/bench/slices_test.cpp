@@ -80,6 +80,14 @@ TEST_F(SlicesTest, ASideThatFailsEndsTheOther) {
   EXPECT_EQ(played.error().code, ErrorCode::kCorrupt);
 }
 
+TEST(SlicePlanTest, ASliceCountsBetweenTwoNearProbes) {
+  constexpr NearRange kNear{90, 200};
+  EXPECT_TRUE(is_between(kNear, 110, 120));
+  EXPECT_FALSE(is_between(kNear, 110, 470));
+  EXPECT_FALSE(is_between(kNear, 470, 110));
+  EXPECT_FALSE(is_between(kNear, 80, 110));
+}
+
 TEST(SlicePlanTest, FewRoundsMakeFewSlices) {
   EXPECT_EQ(SlicePlan::of(7, kAnywhere).slices, 7U);
   EXPECT_EQ(SlicePlan::of(7, kAnywhere).rounds, 1U);

@@ -33,7 +33,7 @@ if [ "$skipped" -gt 0 ]; then
     [ "$rc" -ne 0 ] || rc=1
   fi
 fi
-failed=$(grep -vE '\*\*\*(Skipped|Not Run)' "$out" |
+failed=$(grep -vE '\*\*\*(Skipped|Not Run \(Disabled\))' "$out" |
   sed -nE 's/^ *[0-9]+\/[0-9]+ Test +#[0-9]+: ([^ ]+) .*\*\*\*.*$/\1/p' | paste -sd' ')
 [ -z "$closing" ] || { echo; echo "$closing${failed:+: $failed}"; }
 exit "$rc"

@@ -157,6 +157,16 @@ TEST_F(DyingTest, AReaderIsAssignedByTheHeir) {
   EXPECT_EQ(read(*reader, 3), numbers(0, 3));
 }
 
+TEST_F(DyingTest, AReaderIsAssignedToTheEndByTheHeir) {
+  const auto reader = consumer(*connection_);
+  const PartitionIndex other[] = {1};
+  const PartitionIndex wanted[] = {0};
+  ASSERT_OK(reader->assign("t", other, client::Start::oldest()));
+  ask_while_dying([&] { return reader->assign("t", wanted, client::Start::end()); });
+  append_numbers(*producer(*connection_, "t"), 3, 1);
+  EXPECT_EQ(read(*reader, 1), numbers(3, 1));
+}
+
 TEST_F(DyingTest, AReaderIsMovedByTheHeir) {
   const auto reader = consumer(*connection_);
   ASSERT_OK(reader->assign("t", {}, client::Start::end()));
@@ -166,10 +176,12 @@ TEST_F(DyingTest, AReaderIsMovedByTheHeir) {
 
 TEST_F(DyingTest, TheLastValueIsFoundByTheHeir) {
   const auto reader = consumer(*connection_);
+  ASSERT_OK(reader->latest({"t", 0}));
+  // From the first key on it reads anew, with a cursor of its own.
   ask_while_dying([&]() -> Result<void> {
-    const auto last = reader->latest({"t", 0});
+    const auto last = reader->latest({"t", 0}, client::as_bytes("no such key"));
     if (!last) return std::unexpected(last.error());
-    EXPECT_TRUE(last->has_value());
+    EXPECT_FALSE(last->has_value());
     return {};
   });
 }

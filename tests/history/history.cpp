@@ -21,8 +21,8 @@ constexpr std::array kForms{
     Form{"due", "tvn"},        Form{"started", "tpo"},    Form{"read", "tpovkn"},
     Form{"ended", "tpo"},      Form{"gained", "tgp"},     Form{"dropped", "tgp"},
     Form{"given", "tgpovk"},   Form{"committed", "tgpo"}, Form{"drained", "tgpo"},
-    Form{"locks", "tgn"},      Form{"held", "tgpovkan"},  Form{"settling", "tgpok"},
-    Form{"settled", "tgpok"},  Form{"refused", "tgpok"},  Form{"expects", "tgvk"},
+    Form{"locks", "tgn"},      Form{"held", "tgpovkan"},  Form{"settling", "tgpoka"},
+    Form{"settled", "tgpoka"}, Form{"refused", "tgpoka"}, Form{"expects", "tgvk"},
     Form{"versioned", "tgvn"}, Form{"conflict", "tgvn"},  Form{"event", "tgvn"},
     Form{"whole", "tgn"},      Form{"kill", "tk"},        Form{"restarted", "n"},
 };

@@ -25,10 +25,10 @@
 //   locks      TOPIC GROUP LOCK_MS                        a member of a queue may hold so long
 //   held       TOPIC GROUP PARTITION OFFSET VALUE KEY     after the call that gave it to a member
 //              ATTEMPT SINCE_NS                           of a queue; SINCE_NS: before that call
-//   settling   TOPIC GROUP PARTITION OFFSET HOW           before the call
+//   settling   TOPIC GROUP PARTITION OFFSET HOW ATTEMPT   before the call
 //                                                         HOW: ack, nack or reject
-//   settled    TOPIC GROUP PARTITION OFFSET HOW           after the call
-//   refused    TOPIC GROUP PARTITION OFFSET HOW           after the call: it was held no more
+//   settled    TOPIC GROUP PARTITION OFFSET HOW ATTEMPT   after the call
+//   refused    TOPIC GROUP PARTITION OFFSET HOW ATTEMPT   after the call: it was held no more
 //   expects    TOPIC STREAM VALUE EXPECTED                before an append; VALUE: the first
 //                                                         EXPECTED: any, none, exists or N
 //   versioned  TOPIC STREAM VALUE VERSION                 after the call, each of its events

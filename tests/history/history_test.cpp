@@ -28,8 +28,9 @@ TEST(History, EveryKindOfLineIsRead) {
       "1 p due t v 5\n1 r started t 0 0\n1 r read t 0 0 v - 1\n1 r ended t 0 1\n"
       "1 m gained t g 0\n1 m given t g 0 1 v k\n1 m committed t g 0 1\n1 m dropped t g 0\n"
       "1 d drained t g 0 1\n1 d kill p SIGKILL\n2 d restarted 1\n1 q locks t g 50\n2 q held t g 0 "
-      "1 v k 1 1\n3 q settling t g 0 1 ack\n"
-      "3 q settled t g 0 1 ack\n3 q refused t g 0 1 ack\n1 e expects t s v any\n1 e versioned t s "
+      "1 v k 1 1\n3 q settling t g 0 1 ack 1\n"
+      "3 q settled t g 0 1 ack 1\n3 q refused t g 0 1 ack 1\n1 e expects t s v any\n1 e versioned "
+      "t s "
       "v 1\n"
       "1 e conflict t s v 1\n1 e event t s v 1\n1 e whole t s 1\n",
       "file");

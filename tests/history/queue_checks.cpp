@@ -19,10 +19,9 @@ constexpr BootNanos kBrokerRound = 20 * kMillisecond;
 struct Hold {
   const Event* held = nullptr;
   BootNanos over_ns = kNever;
-  /// When it said ack or reject, and was not refused. A member that was given a record twice may
-  /// settle it twice, and is refused once.
+  /// When it said ack or reject, and was not refused. A member that was given an attempt twice may
+  /// settle it twice, and the second time is refused at once.
   std::vector<BootNanos> asked_ns;
-  BootNanos last_asked_ns = 0;
   BootNanos confirmed_ns = kNever;
 };
 
@@ -89,7 +88,7 @@ void QueueChecker::learn() {
                event.what == What::kRefused) {
       auto& holds = queue.records[event.offset];
       const auto own = std::find_if(holds.rbegin(), holds.rend(), [&event](const Hold& hold) {
-        return hold.held->who == event.who;
+        return hold.held->who == event.who && hold.held->attempt == event.attempt;
       });
       if (own != holds.rend()) settle(event, *own);
     } else if (event.what == What::kDrained) {
@@ -113,19 +112,11 @@ void QueueChecker::settle(const Event& event, Hold& hold) {
   const bool done = text(event.key) != "nack";
   if (event.what == What::kSettling) {
     hold.over_ns = std::min(hold.over_ns, event.time_ns);
-    if (!done) return;
-    hold.asked_ns.push_back(event.time_ns);
-    hold.last_asked_ns = event.time_ns;
+    if (done) hold.asked_ns.push_back(event.time_ns);
   } else if (event.what == What::kSettled) {
     ++verdict_.settled;
-    if (done) {
-      // What was refused in between was an attempt before this one, told late.
-      if (hold.asked_ns.empty()) hold.asked_ns.push_back(hold.last_asked_ns);
-      hold.confirmed_ns = std::min(hold.confirmed_ns, event.time_ns);
-    } else if (hold.confirmed_ns == kNever) {
-      hold.asked_ns.clear();
-    }
-  } else if (done && hold.asked_ns.size() > (hold.confirmed_ns == kNever ? 0U : 1U)) {
+    if (done) hold.confirmed_ns = std::min(hold.confirmed_ns, event.time_ns);
+  } else if (done && !hold.asked_ns.empty()) {
     hold.asked_ns.pop_back();
   }
 }

@@ -22,7 +22,8 @@ class QueueMember {
  private:
   void note(const char* what, const QueueToken& token, const std::string& how) {
     stage_.notes.add(boot_now_ns(), what + of_ + std::to_string(token.partition) + ' ' +
-                                        std::to_string(token.offset) + ' ' + how);
+                                        std::to_string(token.offset) + ' ' + how + ' ' +
+                                        std::to_string(token.attempt));
   }
   void settle(const QueueToken& token, const std::string& how);
   void settle_some(bool all);
