@@ -82,6 +82,7 @@ class RowRunner {
   Result<double> probe() const;
   Result<void> scout();
   Result<double> wait_for_near() const;
+  Result<Figures> play(const Measure& measure, const RunContext& context) const;
   Result<RunRecord> run_once(const Row& row) const;
   Result<LimitRun> run_limit(const Limit& limit, const RunContext& context) const;
 

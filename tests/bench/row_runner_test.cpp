@@ -175,6 +175,21 @@ TEST_F(RowRunnerTest, ARunInSlicesCountsAlthoughTheCoresMoved) {
   EXPECT_EQ(fixture.measured.runs[0].seen.near_share, 0.3);
 }
 
+TEST_F(RowRunnerTest, APartThatFellIntoAStayElsewhereIsPlayedAgain) {
+  Fixture fixture{ProbeRule::kMustBeNear};
+  cut_in_slices(fixture, 0.9, 0.9);
+  int calls = 0;
+  fixture.measured.row.measure = [&calls](const RunContext&) -> Result<Figures> {
+    const double share = ++calls < 3 ? 0.1 : 0.8;
+    return Figures{{"p50", 150.0}, {kNearShare, share}};
+  };
+  RowRunner runner{fixture.registry, on_a_machine(std::vector<double>(61, 160), 1)};
+  runner.measure(fixture.measured);
+  EXPECT_EQ(calls, 3);
+  EXPECT_EQ(runner.select(fixture.measured).kept, 1U);
+  EXPECT_EQ(fixture.measured.runs[0].seen.near_share, 0.8);
+}
+
 TEST_F(RowRunnerTest, ARunInSlicesIsLeftOutWhenAPartWasSeldomNear) {
   Fixture fixture{ProbeRule::kMustBeNear};
   cut_in_slices(fixture, 0.2, 0.9);
