@@ -24,13 +24,13 @@ std::optional<double> near_share_of(const Row& row, const RunRecord& record) {
     for (const MethodRun& method : limit.methods)
       if (method.skipped.empty()) parts.push_back(&method.figures);
   double least = 1;
-  bool whole = parts.empty();
+  bool any_uncut = parts.empty();
   for (const Figures* figures : parts) {
     const auto share = figures->find(kNearShare);
-    whole = whole || share == figures->end();
+    any_uncut = any_uncut || share == figures->end();
     if (share != figures->end()) least = std::min(least, share->second);
   }
-  return whole && least >= kSeldom ? std::nullopt : std::optional{least};
+  return any_uncut && least >= kSeldom ? std::nullopt : std::optional{least};
 }
 
 }  // namespace

@@ -23,18 +23,21 @@ struct Game {
 };
 
 // Each plays the rounds from+1 .. to of its side.
-struct EachStamped {
-  template <class Record>
-  static void lead(PingPong& lines, std::uint32_t from, std::uint32_t to, Record record) {
-    serve_stamped(lines, from, to, record);
-  }
+struct TwoLines {
   static void follow(PingPong& lines, std::uint32_t from, std::uint32_t to) {
     answer(lines, from, to);
   }
 };
 
+struct EachStamped : TwoLines {
+  template <class Record>
+  static void lead(PingPong& lines, std::uint32_t from, std::uint32_t to, Record record) {
+    serve_stamped(lines, from, to, record);
+  }
+};
+
 /// A block's mean hides its slowest round, so this has no tail.
-struct Blocks {
+struct Blocks : TwoLines {
   template <class Record>
   static void lead(PingPong& lines, std::uint32_t from, std::uint32_t to, Record record) {
     std::uint64_t before = raw_now_ns();
@@ -46,9 +49,6 @@ struct Blocks {
       record(ns_to_ticks(static_cast<double>(now - before) / rounds));
       before = now;
     }
-  }
-  static void follow(PingPong& lines, std::uint32_t from, std::uint32_t to) {
-    answer(lines, from, to);
   }
 };
 

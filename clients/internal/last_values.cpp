@@ -39,7 +39,8 @@ Result<void> LastValues::try_open(const TopicPartition& where, Deadline deadline
   return {};
 }
 
-Result<void> LastValues::open(const TopicPartition& where, Deadline deadline) {
+Result<void> LastValues::open(const TopicPartition& where) {
+  const Deadline deadline = Deadline::after_ms(kTimeoutMs);
   return readings_.link().ride_out(deadline, [&] { return try_open(where, deadline); });
 }
 
@@ -116,7 +117,7 @@ Result<std::optional<Message>> LastValues::last(const TopicPartition& where,
     close();
   }
   if (reading_ == nullptr || !reading_->cursor || reading_->topic->is_stale())
-    MALLBOTS_TRY(open(where, Deadline::after_ms(kTimeoutMs)));
+    MALLBOTS_TRY(open(where));
   MALLBOTS_TRY(catch_up());
   if (key.empty()) {
     if (!last_) return std::optional<Message>{};

@@ -33,7 +33,7 @@ class LastValues {
       return std::hash<std::string_view>{}(key);
     }
   };
-  [[nodiscard]] Result<void> open(const TopicPartition& where, Deadline deadline);
+  [[nodiscard]] Result<void> open(const TopicPartition& where);
   [[nodiscard]] Result<void> try_open(const TopicPartition& where, Deadline deadline);
   void close();
   /// All that was read, too: it is of another topic, or of another memory.
