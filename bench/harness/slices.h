@@ -41,11 +41,20 @@ struct Slices {
   std::uint64_t near = 0;
   double near_ns = 0;  ///< how long those took, by the second clock
 
-  /// p50 and so on, and `near`: the share of slices that count. Only that if none does.
+  /// The share of slices that count.
+  [[nodiscard]] double near_share() const {
+    return static_cast<double>(near) / static_cast<double>(std::max(all, 1UL));
+  }
+  /// p50 and so on, and `near`: the share. Only that if none counts.
   [[nodiscard]] Figures figures() const {
-    const double share = static_cast<double>(near) / static_cast<double>(std::max(all, 1UL));
     Figures figures = near == 0 ? Figures{} : latency_figures(times);
-    figures[kNearShare] = share;
+    figures[kNearShare] = near_share();
+    return figures;
+  }
+  /// `rate`: rounds a second, with so many in a slice; and `near` as above.
+  [[nodiscard]] Figures rate_figures(std::uint64_t rounds) const {
+    Figures figures{{kNearShare, near_share()}};
+    if (near != 0) figures["rate"] = static_cast<double>(near * rounds) / (near_ns / 1e9);
     return figures;
   }
 };

@@ -6,7 +6,7 @@
 // each line of the answer, the follower copies the question out before it answers. "New" memory is
 // used once, as a retained log's is; "hot" memory is 4 MiB used again and again.
 // Throughput: the writer goes flat out and commits every record; the reader checks that no number
-// is missing and touches each line.
+// is missing and touches each line. All in slices (harness/slices.h).
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -29,11 +29,6 @@ namespace {
 constexpr std::size_t kHotBytes = std::size_t{4} << 20;
 constexpr std::size_t kNewBytesMax = std::size_t{192} << 20;
 constexpr std::size_t kPayloadMax = 16384;
-
-struct Outcome {
-  double elapsed_ns = 0;
-  std::uint64_t touched = 0;  ///< keeps the reads alive
-};
 
 std::uint64_t touch_lines(const std::byte* record, std::size_t size) {
   std::uint64_t sum = 0;
@@ -137,18 +132,18 @@ Result<Figures> round_trip(const RunContext& run, std::size_t payload, bool hot)
 }
 
 template <class Ring>
-Result<void> receive(Ring ring, std::size_t payload, std::uint64_t records, Outcome& outcome) {
-  std::uint64_t start = 0;
-  for (std::uint64_t expected = 0; expected < records; ++expected) {
-    const std::byte* record = ring.front();
-    if (expected == records / 10) start = ticks();
-    const std::uint64_t number = number_of(record);
-    outcome.touched += touch_lines(record, payload);
-    ring.pop();
-    if (number != expected) return gap(expected, number);
-  }
-  outcome.elapsed_ns = ticks_to_ns(ticks() - start);
-  return {};
+Result<void> receive(Ring ring, std::size_t payload, const SlicePlan& plan, Trip& trip) {
+  const auto play = [&](std::uint64_t from, std::uint64_t to, const auto&) -> Result<void> {
+    for (std::uint64_t expected = from; expected < to; ++expected) {
+      const std::byte* record = ring.front();
+      const std::uint64_t number = number_of(record);
+      trip.touched += touch_lines(record, payload);
+      ring.pop();
+      if (number != expected) return gap(expected, number);
+    }
+    return {};
+  };
+  return lead_slices(trip.slices, plan, play);
 }
 
 constexpr std::size_t kRecordHeader = 64;
@@ -181,30 +176,31 @@ struct RecordSender {
 
 template <class Ring, class Sender>
 Result<Figures> throughput(const RunContext& run, std::size_t payload) {
-  const std::uint64_t records = run.times(payload <= kRecord ? 5'000'000 : 1'000'000, 5'000);
+  const SlicePlan plan =
+      SlicePlan::of(run.times(payload <= kRecord ? 5'000'000 : 1'000'000, 5'000), run.near);
   auto memory =
       SharedBlock::create(Ring::memory_for(payload, kHotBytes / Ring::slot_bytes(payload)));
-  auto outcome = Shared<Outcome>::create();
-  if (!memory || !outcome) return fail(ErrorCode::kIo, "no memory for the ring");
+  auto trip = Shared<Trip>::create();
+  if (!memory || !trip) return fail(ErrorCode::kIo, "no memory for the ring");
 
   const std::array roles{
+      Role{"receiver", run.cpu_b,
+           [&](RoleContext&) {
+             return receive(Ring{memory->bytes(), payload}, payload, plan, **trip);
+           }},
       Role{"sender", run.cpu_a,
            [&](RoleContext&) -> Result<void> {
              alignas(64) Payload buffer{};
              Ring ring{memory->bytes(), payload};
-             for (std::uint64_t i = 0; i < records; ++i) Sender::send(ring, buffer, payload, i);
-             return {};
-           }},
-      Role{"receiver", run.cpu_b,
-           [&](RoleContext&) {
-             return receive(Ring{memory->bytes(), payload}, payload, records, **outcome);
+             const auto play = [&](std::uint64_t from, std::uint64_t to) -> Result<void> {
+               for (std::uint64_t i = from; i < to; ++i) Sender::send(ring, buffer, payload, i);
+               return {};
+             };
+             return follow_slices((*trip)->slices, plan, play);
            }},
   };
-  MALLBOTS_TRY(run_roles(roles, RoleOptions{.populate = {memory->bytes(), outcome->bytes()}}));
-  const std::uint64_t warm_up = records / 10;  // as receive() has it
-  const auto counted = static_cast<double>(records - warm_up);
-  const double rate = counted / ((*outcome)->elapsed_ns / 1e9);
-  return Figures{{"rate", rate}, {"bytes", rate * static_cast<double>(payload)}};
+  MALLBOTS_TRY(run_roles(roles, RoleOptions{.populate = {memory->bytes(), trip->bytes()}}));
+  return (*trip)->slices.rate_figures(plan.rounds);
 }
 
 struct Size {

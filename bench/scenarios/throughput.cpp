@@ -3,13 +3,13 @@
 // A memory topic never waits for its readers, so the scenario does: the reader tells through a word
 // of its own how far it is (seldom, as the bare ring's reader does), and the producer stays at most
 // one slot ahead. Every number is checked, every line of every payload is read. The clock runs at
-// the reader, from the first tenth on.
+// the reader, in slices (harness/slices.h) of about a hundredth.
 #include <array>
 #include <atomic>
 
-#include "bench/harness/clock.h"
 #include "bench/harness/roles.h"
 #include "bench/harness/shared_block.h"
+#include "bench/harness/slices.h"
 #include "bench/scenarios/payload.h"
 #include "bench/scenarios/scenarios.h"
 #include "bench/scenarios/stage.h"
@@ -30,8 +30,14 @@ struct Load {
 
 struct Board {
   alignas(128) std::atomic<std::uint64_t> read;
-  alignas(128) double elapsed_ns = 0;
+  alignas(128) Slices slices;
   std::uint64_t touched = 0;  ///< keeps the reads alive
+};
+
+struct Run {
+  std::string runtime_dir;
+  Load load;
+  SlicePlan plan;  ///< a round is a batch
 };
 
 /// A batch's worth of payloads to send from.
@@ -74,95 +80,90 @@ class Window {
 };
 
 template <class Send>
-Result<void> send_all(const Load& load, const Board& board, std::uint64_t records, Send send) {
-  Source source{load.payload, load.batch};
-  Window window{board, load.window};
-  for (std::uint64_t sent = 0; sent < records; sent += load.batch) {
-    window.wait_for_room(sent, load.batch);
-    const auto done = send(source.number_from(sent));
-    if (!done) return std::unexpected(done.error());
-  }
-  return {};
+Result<void> send_all(const Run& run, Board& board, Send send) {
+  const std::size_t batch = run.load.batch;
+  Source source{run.load.payload, batch};
+  Window window{board, run.load.window};
+  const auto play = [&](std::uint64_t from, std::uint64_t to) -> Result<void> {
+    for (std::uint64_t round = from; round < to; ++round) {
+      window.wait_for_room(round * batch, batch);
+      const auto done = send(source.number_from(round * batch));
+      if (!done) return std::unexpected(done.error());
+    }
+    return {};
+  };
+  return follow_slices(board.slices, run.plan, play);
 }
 
-Result<void> produce(RoleContext& role, const std::string& runtime_dir, const Load& load,
-                     const Board& board, std::uint64_t records) {
-  auto connection = attach(runtime_dir, client::Waiting::kSpin);
+Result<void> produce(RoleContext& role, const Run& run, Board& board) {
+  const Load& load = run.load;
+  auto connection = attach(run.runtime_dir, client::Waiting::kSpin);
   if (!connection) return std::unexpected(connection.error());
   constexpr client::SendOptions kFirst{.partition = 0};
-  Result<void> outcome;
   if (load.way == Way::kExclusive) {
     auto producer = client::ExclusiveProducer::open(**connection, load.topic.name);
     if (!producer) return std::unexpected(producer.error());
     role.meet();
-    outcome = send_all(load, board, records,
-                       [&](auto batch) { return (*producer)->append_batch(batch, kFirst); });
+    MALLBOTS_TRY(
+        send_all(run, board, [&](auto batch) { return (*producer)->append_batch(batch, kFirst); }));
   } else {
     auto producer = produce_to(**connection, load.topic.name);
     if (!producer) return std::unexpected(producer.error());
     role.meet();
-    outcome = send_all(load, board, records, [&](auto batch) {
+    MALLBOTS_TRY(send_all(run, board, [&](auto batch) {
       return load.way == Way::kSingle ? (*producer)->append(batch.front(), kFirst)
                                       : (*producer)->append_batch(batch, kFirst);
-    });
+    }));
   }
-  if (!outcome) return outcome;
   role.meet();
   return {};
 }
 
-Result<void> consume(RoleContext& role, const std::string& runtime_dir, const Load& load,
-                     Board& board, std::uint64_t records) {
-  auto connection = attach(runtime_dir, client::Waiting::kSpin);
+Result<void> consume(RoleContext& role, const Run& run, Board& board) {
+  auto connection = attach(run.runtime_dir, client::Waiting::kSpin);
   if (!connection) return std::unexpected(connection.error());
-  auto consumer = read_from_now(**connection, load.topic.name);
+  auto consumer = read_from_now(**connection, run.load.topic.name);
   if (!consumer) return std::unexpected(consumer.error());
   role.meet();
-  const std::uint64_t tell_every = load.window / 8;
+  const std::uint64_t tell_every = run.load.window / 8;
   std::uint64_t received = 0;
-  std::uint64_t counted_from = 0;
   std::uint64_t told = 0;
-  std::uint64_t start = 0;
-  while (received < records) {
-    const auto polled = (*consumer)->poll(Deadline::never(), 256);
-    if (!polled) return std::unexpected(polled.error());
-    if (start == 0 && received >= records / 10) {
-      start = ticks();
-      counted_from = received;
+  const auto play = [&](std::uint64_t, std::uint64_t to, const auto&) -> Result<void> {
+    while (received < to * run.load.batch) {
+      const auto polled = (*consumer)->poll(Deadline::never(), 256);
+      if (!polled) return std::unexpected(polled.error());
+      for (const client::Message& record : *polled) {
+        const std::uint64_t number = number_in(record.payload);
+        board.touched += touch_lines(record.payload);
+        if (number != received) return expect_number(received, number);
+        ++received;
+      }
+      if (received - told < tell_every) continue;
+      told = received;
+      board.read.store(told);
     }
-    for (const client::Message& record : *polled) {
-      const std::uint64_t number = number_in(record.payload);
-      board.touched += touch_lines(record.payload);
-      if (number != received) return expect_number(received, number);
-      ++received;
-    }
-    if (received - told < tell_every) continue;
-    told = received;
-    board.read.store(told);
-  }
-  const double seconds = ticks_to_ns(ticks() - start) / 1e9;
-  board.elapsed_ns = seconds * 1e9 / static_cast<double>(received - counted_from);
-  board.read.store(received);
+    return {};
+  };
+  MALLBOTS_TRY(lead_slices(board.slices, run.plan, play));
   role.meet();
   return {};
 }
 
-Result<Figures> move_records(const RunContext& run, const Load& load) {
-  auto stage = Stage::open(run, {load.topic});
+Result<Figures> move_records(const RunContext& context, const Load& load) {
+  auto stage = Stage::open(context, {load.topic});
   if (!stage) return std::unexpected(stage.error());
   auto board = Shared<Board>::create();
   if (!board) return std::unexpected(board.error());
-  const std::string& runtime_dir = (*stage)->runtime_dir();
-  const std::uint64_t records = run.times(load.records, 20 * 256) / load.batch * load.batch;
+  const std::uint64_t batches = context.times(load.records, 20 * 256) / load.batch;
+  const Run run{(*stage)->runtime_dir(), load, SlicePlan::of(batches, context.near)};
   const std::array roles{
-      Role{"producer", run.cpu_a,
-           [&](RoleContext& role) { return produce(role, runtime_dir, load, **board, records); }},
-      Role{"consumer", run.cpu_b,
-           [&](RoleContext& role) { return consume(role, runtime_dir, load, **board, records); }},
+      Role{"consumer", context.cpu_b,
+           [&](RoleContext& role) { return consume(role, run, **board); }},
+      Role{"producer", context.cpu_a,
+           [&](RoleContext& role) { return produce(role, run, **board); }},
   };
   MALLBOTS_TRY(run_roles(roles, RoleOptions{.populate = {board->bytes()}}));
-  const double rate = 1e9 / (*board)->elapsed_ns;
-  return Figures{{"rate", rate}, {"bytes", rate * static_cast<double>(load.payload)}};
+  return (*board)->slices.rate_figures(run.plan.rounds * load.batch);
 }
 
 /// What judges, and beside it the limit of a ring that moves bytes only (docs/decisions/0005).

@@ -65,6 +65,7 @@ TEST_F(SlicesTest, EveryRoundIsPlayedOnceAndTheFirstTenthIsWarmUp) {
   EXPECT_EQ(game().slices.times.count(), 900U);
   EXPECT_EQ(game().slices.figures().at(kNearShare), 1.0);
   EXPECT_GT(game().slices.near_ns, 0);
+  EXPECT_DOUBLE_EQ(game().slices.rate_figures(10).at("rate"), 900 / (game().slices.near_ns / 1e9));
 }
 
 TEST_F(SlicesTest, WhatWasMeasuredElsewhereHasNoFigure) {
@@ -72,6 +73,7 @@ TEST_F(SlicesTest, WhatWasMeasuredElsewhereHasNoFigure) {
   EXPECT_EQ(game().slices.all, 90U);
   EXPECT_EQ(game().slices.times.count(), 0U);
   EXPECT_EQ(game().slices.figures(), (Figures{{kNearShare, 0.0}}));
+  EXPECT_EQ(game().slices.rate_figures(10), (Figures{{kNearShare, 0.0}}));
 }
 
 TEST_F(SlicesTest, ASideThatFailsEndsTheOther) {
