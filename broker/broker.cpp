@@ -28,6 +28,8 @@ constexpr std::int64_t kDeadPredecessorMs = 5'000;
 /// For what a broker that could not start had begun to write.
 constexpr std::int64_t kRestMs = 5'000;
 constexpr BootNanos kDrainReport = 5 * kSecond;
+/// Most of recovery waits for the disk, a few blocks at a time.
+constexpr unsigned kRecoveryThreads = 8;
 
 // The note that a broker leaves with its keeper: how the disk is flushed, measured once.
 constexpr std::uint64_t kNoteDsync = 1;
@@ -201,12 +203,13 @@ Result<void> Broker::open_log() {
                     .keeper = keeper_,
                     .sessions = *sessions_,
                     .registry = registry},
-      TopicsOptions{.memory_max_bytes = config_.memory_max_bytes,
-                    .disk_max_bytes =
-                        config_.disk_max_bytes == 0 ? ~std::uint64_t{0} : config_.disk_max_bytes,
-                    .orphan_max_bytes = config_.orphan_max_bytes,
-                    .recovery_threads = std::max(1U, std::thread::hardware_concurrency()),
-                    .producer_keep_ns = config_.producer_keep_ms * kMillisecond});
+      TopicsOptions{
+          .memory_max_bytes = config_.memory_max_bytes,
+          .disk_max_bytes =
+              config_.disk_max_bytes == 0 ? ~std::uint64_t{0} : config_.disk_max_bytes,
+          .orphan_max_bytes = config_.orphan_max_bytes,
+          .recovery_threads = std::max(kRecoveryThreads, std::thread::hardware_concurrency()),
+          .producer_keep_ns = config_.producer_keep_ms * kMillisecond});
   topics_->on_trouble([](const std::string& sentence) { log_event(Level::kError, sentence, {}); });
   MALLBOTS_TRY(topics_->start(memory_kept_, [](const std::string& finding) {
     log_event(Level::kWarning, "recovery", {{"finding", finding}});

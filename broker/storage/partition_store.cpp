@@ -17,6 +17,10 @@ constexpr unsigned kTagBits = 3;
 constexpr std::size_t kRangesPerRound = 8;
 /// Rounds above this write more than zeros ahead would save.
 constexpr std::uint64_t kSmallRoundBytes = 256 * 1024;
+/// Written ahead of a segment's first records; then as much again as it has. A hundred partitions
+/// with a few records each would otherwise keep the device busy with zeros, just when a restart
+/// makes a segment for all of them.
+constexpr std::uint64_t kFewestZeros = 256 * 1024;
 /// No honest log gets there; a producer that says so is not believed.
 constexpr Offset kLastOffset = Offset{1} << 62;
 /// Room for the pads of a round beside its records.
@@ -408,10 +412,11 @@ void PartitionStore::zero_ahead(std::uint64_t round_bytes) {
   if (zeroing_.writer != nullptr || options_.zero_ahead_bytes == 0) return;
   if (round_bytes > kSmallRoundBytes || zeroing_.refused_by == writer_->header().number) return;
   const std::uint64_t end_byte = durable_.byte;
-  if (writer_->zero_end() > end_byte + options_.zero_ahead_bytes / 4) return;
+  const std::uint64_t ahead =
+      std::min(std::max(shm::block_ceil(end_byte), kFewestZeros), options_.zero_ahead_bytes);
+  if (writer_->zero_end() > end_byte + ahead / 4) return;
   zeroing_.begin = shm::block_ceil(std::max(writer_->zero_end(), end_byte));
-  zeroing_.end =
-      std::min(zeroing_.begin + options_.zero_ahead_bytes, shm::block_ceil(options_.segment_bytes));
+  zeroing_.end = std::min(zeroing_.begin + ahead, shm::block_ceil(options_.segment_bytes));
   if (zeroing_.end <= zeroing_.begin) return;
   zeroing_.writer = writer_.get();
   const auto pieces = zero_pieces(zeroing_.end - zeroing_.begin);

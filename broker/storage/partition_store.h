@@ -108,7 +108,7 @@ struct PartitionStoreOptions {
   std::uint64_t slot_bytes = 2ULL << 20;
   /// Most bytes of one round (a batch larger than this still goes as one).
   std::uint64_t round_bytes = 8ULL << 20;
-  /// Zeros written ahead of the tail while rounds are small; 0: none.
+  /// Most zeros written ahead of the tail while rounds are small; 0: none.
   std::uint64_t zero_ahead_bytes = 4ULL << 20;
   BootNanos retry_first_ns = 100 * kMillisecond;
   BootNanos retry_last_ns = 5 * kSecond;

@@ -150,6 +150,32 @@ TEST_P(PartitionStore, OneRoundTakesEverythingCommittedMeanwhile) {
   bench.close();
 }
 
+TEST_P(PartitionStore, ZerosAheadGrowWithWhatTheSegmentHas) {
+  StoreBench bench(disk, dir / "p", 64 << 10, 16 << 20);
+  bench.options.zero_ahead_bytes = 1 << 20;
+  bench.open();
+  FakePartition partition(64 << 10);
+  const auto file_bytes = [&] {
+    return std::filesystem::file_size(
+        bench.folder + "/" + broker::segment_file_name(bench.store->segments().back().number));
+  };
+  partition.append({100});
+  (void)bench.round(partition);
+  const std::uint64_t first = file_bytes();
+  EXPECT_GE(first, 256U << 10);
+  EXPECT_LE(first, (256U << 10) + (128U << 10)) << "little for a partition that has little";
+  std::uint64_t most = 0;
+  while (bench.store->durable().byte < 4U << 20) {
+    partition.append({6000, 6000, 6000, 6000});
+    (void)bench.round(partition);
+    most = std::max(most, file_bytes() - bench.store->durable().byte);
+    EXPECT_LE(most, std::max<std::uint64_t>(2 * bench.store->durable().byte, 384U << 10));
+  }
+  EXPECT_GT(most, 900U << 10) << "as much as is allowed for one that has much";
+  EXPECT_LE(most, (1U << 20) + (256U << 10) + (64U << 10));
+  bench.close();
+}
+
 TEST_P(PartitionStore, EveryErrorLeavesTheFileAloneAndTheDataReachesAFreshOne) {
   // N-th write or flush fails, for every N that a small run has.
   for (const auto effect : {Fault::kError, Fault::kTornError, Fault::kErrorAfter}) {
