@@ -356,6 +356,24 @@ def packages(tree, strict=False):
             yield "README.md", number, f"{package} is not in {listing}"
 
 
+def mutants(tree):
+    """A mutant that does not apply any more is found out by the next full check only, months later."""
+    for path, text in sorted(tree.items()):
+        if not path.endswith(".patch"):
+            continue
+        target = None
+        for part in re.split(r"^(?=\+\+\+ |@@ )", text, flags=re.M):
+            if part.startswith("+++ b/"):
+                target = part[len("+++ b/"):].split("\n", 1)[0]
+                if target not in tree:
+                    yield path, 1, f"{target} does not exist"
+            elif part.startswith("@@ "):
+                body = re.split(r"^--- ", part, flags=re.M)[0].split("\n")[1:]
+                before = "\n".join(line[1:] for line in body if line[:1] in (" ", "-"))
+                if before not in tree.get(target, ""):
+                    yield path, text.count("\n", 0, text.index(part)) + 1, f"this part does not apply to {target} any more"
+
+
 RULES = {rule.__name__: rule for rule in (
     include_directions, own_header_first, headers, doors, orders, sync_pairs, crash_points, budgets, banned_words,
-    disabled_tests, sleeps, maps, links, mirrors, packages)}
+    disabled_tests, sleeps, maps, links, mirrors, packages, mutants)}

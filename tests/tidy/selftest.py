@@ -16,6 +16,8 @@ LONG = "void f() {\n" + "  g();\n" * 70 + "}\n"
 LIST = "packaging/debian-packages.txt"
 TAB = "| `libx-dev` | `shm/a.h` | why |\n"
 
+PATCH = "Mutant: x\n\n--- a/shm/a.h\n+++ b/shm/a.h\n@@ -1,3 +1,2 @@\n one\n-two\n three\n"
+
 # rule -> [(name of the case, tree)]
 BAD = {
     "include_directions": [
@@ -113,6 +115,11 @@ BAD = {
         ("ghost in a table", {"README.md": "`shm/`\n| `gone/` | x |\n", "shm/a.h": H}),
     ],
     "links": [("dead", {"README.md": "[x](docs/gone.md)"})],
+    "mutants": [
+        ("gone", {"tests/a.patch": PATCH}),
+        ("changed", {"tests/a.patch": PATCH, "shm/a.h": "one\ntwo and\nthree\n"}),
+        ("second part", {"tests/a.patch": PATCH + "@@ -9,2 +8,2 @@\n nine\n-ten\n+10\n", "shm/a.h": "one\ntwo\nthree\n"}),
+    ],
     "mirrors": [
         ("missing", {"shm/base/a.cpp": ""}),
         ("no reason", {"shm/base/a.cpp": "", "tests/tidy/no_mirror.txt": "shm/base/a.cpp\n"}),
@@ -152,6 +159,7 @@ GOOD = {
     "sleeps": {"broker/a.cpp": "// sleep: back-off of the keeper\nstd::this_thread::sleep_for(1ms);\n"},
     "maps": {"shm/README.md": "```\nbase/    words\n```\n", "shm/base/a.h": H},
     "links": {"README.md": "[x](docs/a.md) [y](https://debian.org) [z](docs)", "docs/a.md": "[up](../README.md)"},
+    "mutants": {"tests/a.patch": PATCH + "--- a/b.h\n+++ b/b.h\n@@ -1 +1 @@\n-x\n+y\n", "shm/a.h": "0\none\ntwo\nthree\n", "b.h": "x\n"},
     "mirrors": {"shm/a.cpp": "", "tests/shm/a_test.cpp": "", "broker/main.cpp": "", "shm/b.cpp": "",
                 "tests/tidy/no_mirror.txt": "shm/b.* held by tests/x\n"},
     "packages": {LIST: "# c\nbuild libx-dev shm/a.h x.h # why\nbuild liby-dev - y.h # later\n", "README.md": TAB,

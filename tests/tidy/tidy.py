@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import rules  # noqa: E402
 
 SKIPPED = {".git", "build", "__pycache__", ".cache", "node_modules"}
-TEXT = (".h", ".cpp", ".py", ".sh", ".md", ".cmake", ".txt", ".json", ".js", ".mjs", ".css", ".html", ".toml", ".pml", ".service", ".in", ".proto")
+TEXT = (".h", ".cpp", ".py", ".sh", ".md", ".cmake", ".txt", ".json", ".js", ".mjs", ".css", ".html", ".toml", ".pml", ".service", ".in", ".proto", ".patch")
 
 
 def load(root):
