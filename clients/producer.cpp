@@ -70,7 +70,10 @@ class Producer::Impl {
   Result<void> wait_durable(const Receipt& receipt, Deadline deadline);
   Result<Receipt> send_delayed(std::span<const Record> records, const SendOptions& options);
   Result<void> open_delayed(Deadline deadline);
-  Receipt accept(PartitionIndex partition, std::uint32_t count, const shm::AppendOutcome& outcome);
+  void accept(PartitionIndex partition, std::uint32_t count, const shm::AppendOutcome& outcome,
+              Receipt& receipt) noexcept;
+  Result<Receipt> accepted(PartitionIndex partition, std::uint32_t count,
+                           const shm::AppendOutcome& outcome);
 
   std::unique_ptr<TopicMemory> topic_;
   std::unique_ptr<HandInProducer> handing_in_;  ///< of sequenced topics: does all the work there
@@ -107,16 +110,29 @@ Result<PartitionIndex> Producer::Impl::choose(const Record& record, const SendOp
   return next_;
 }
 
-Receipt Producer::Impl::accept(PartitionIndex partition, std::uint32_t count,
-                               const shm::AppendOutcome& outcome) {
+/// What was appended, for the caller and to remember. Field by field where each stays: a copy of
+/// what was just stored would wait for the stores.
+void Producer::Impl::accept(PartitionIndex partition, std::uint32_t count,
+                            const shm::AppendOutcome& outcome, Receipt& receipt) noexcept {
   const bool duplicate = outcome.status == shm::AppendStatus::kDuplicate;
-  const Receipt receipt{.partition = partition,
-                        .offset = duplicate ? kNoOffset : outcome.offset,
-                        .records = duplicate ? 0 : count,
-                        .timestamp_ms = outcome.timestamp_ms,
-                        .log_epoch = topic_->board(partition).log_epoch,
-                        .duplicate = duplicate};
-  if (!duplicate) identities_[partition].last = receipt;
+  const LogEpoch log_epoch = topic_->board(partition).log_epoch;
+  const auto fill = [&](Receipt& to) noexcept {
+    to.partition = partition;
+    to.offset = duplicate ? kNoOffset : outcome.offset;
+    to.records = duplicate ? 0 : count;
+    to.timestamp_ms = outcome.timestamp_ms;
+    to.log_epoch = log_epoch;
+    to.duplicate = duplicate;
+    to.delayed = false;
+  };
+  fill(receipt);
+  if (!duplicate) fill(identities_[partition].last);
+}
+
+Result<Receipt> Producer::Impl::accepted(PartitionIndex partition, std::uint32_t count,
+                                         const shm::AppendOutcome& outcome) {
+  Result<Receipt> receipt{std::in_place};
+  accept(partition, count, outcome, *receipt);
   return receipt;
 }
 
@@ -150,10 +166,11 @@ Result<Receipt> Producer::Impl::send(PartitionIndex partition, std::uint32_t cou
     if (!insisted) return std::unexpected(std::move(insisted).error());
     outcome = *insisted;
   }
-  const Receipt receipt = accept(partition, count, outcome);
   if (lanes_[partition]->slots.wants_prefetch())
     lanes_[partition]->slots.prefetch(Deadline::after_ms(kAttemptMs));
-  if (!durable) return receipt;
+  if (!durable) return accepted(partition, count, outcome);
+  Receipt receipt;
+  accept(partition, count, outcome, receipt);
   SendOptions rest = options;
   rest.deadline = deadline_of(options);
   const auto waited =
@@ -269,8 +286,11 @@ TryReceipt Producer::Impl::try_append(const Record& record, const SendOptions& o
                                                    .sequence = options.sequence});
   switch (outcome.status) {
     case shm::AppendStatus::kAppended:
-    case shm::AppendStatus::kDuplicate:
-      return {ErrorCode::kNone, accept(partition, 1, outcome)};
+    case shm::AppendStatus::kDuplicate: {
+      TryReceipt answer{ErrorCode::kNone};
+      accept(partition, 1, outcome, answer.receipt);
+      return answer;
+    }
     case shm::AppendStatus::kUnmapped:
     case shm::AppendStatus::kClosed:
     case shm::AppendStatus::kRevoked:
@@ -434,16 +454,20 @@ Result<Receipt> Producer::append(const Record& record, const SendOptions& option
   const Guard guard{impl_->inside_};
   if (!guard) return fail(ErrorCode::kBusy, topic());
   if (options.is_delayed()) return impl_->send_delayed({&record, 1}, options);
-  const auto partition = impl_->choose(record, options);
-  if (!partition) return std::unexpected(partition.error());
+  PartitionIndex partition = options.partition;
+  if (partition >= partitions()) {
+    const auto chosen = impl_->choose(record, options);
+    if (!chosen) return std::unexpected(chosen.error());
+    partition = *chosen;
+  }
   const shm::RecordInput* input = impl_->buffer_.try_encode(record);
   if (input == nullptr) {
     const auto inputs = impl_->buffer_.encode({&record, 1});
     if (!inputs) return std::unexpected(inputs.error());
     input = inputs->data();
   }
-  if (impl_->handing_in_) return impl_->handing_in_->append(*partition, {input, 1}, options);
-  return impl_->send(*partition, 1, options,
+  if (impl_->handing_in_) return impl_->handing_in_->append(partition, {input, 1}, options);
+  return impl_->send(partition, 1, options,
                      [&](shm::Appender& appender, Deadline deadline, UnixMillis now_ms) {
                        return appender.append(*input, low_options(options, deadline, now_ms));
                      });

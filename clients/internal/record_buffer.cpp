@@ -9,19 +9,6 @@ namespace {
 
 constexpr std::size_t kWithoutAllocation = 1024;
 
-/// Field by field where it stays: a copy of what was just stored would wait for the stores.
-void fill_input(shm::RecordInput& input, const Record& record) noexcept {
-  input.payload = record.payload;
-  input.key = record.key;
-  input.attributes = {};
-  input.type = record.is_tombstone ? shm::RecordType::kTombstone : shm::RecordType::kData;
-  input.flags = 0;
-}
-
-bool is_plain(const Record& record) noexcept {
-  return record.headers.empty() && record.trace_context.empty();
-}
-
 }  // namespace
 
 RecordBuffer::RecordBuffer() {
@@ -29,9 +16,7 @@ RecordBuffer::RecordBuffer() {
   inputs_.resize(1);
 }
 
-const shm::RecordInput* RecordBuffer::try_encode(const Record& record) noexcept {
-  fill_input(inputs_[0], record);
-  if (is_plain(record)) return &inputs_[0];
+const shm::RecordInput* RecordBuffer::try_encode_headers(const Record& record) noexcept {
   const auto bytes = attribute_bytes(record);
   if (!bytes || *bytes > kWithoutAllocation) return nullptr;
   attributes_.clear();
@@ -47,7 +32,7 @@ Result<std::span<const shm::RecordInput>> RecordBuffer::encode(std::span<const R
   ends_.clear();
   bool all_plain = true;
   for (std::size_t i = 0; i < records.size(); ++i) {
-    fill_input(inputs_[i], records[i]);
+    fill(inputs_[i], records[i]);
     if (front.empty() && is_plain(records[i])) continue;
     all_plain = false;
     const auto bytes = attribute_bytes(records[i]);
