@@ -58,7 +58,12 @@ class Producer::Impl {
   }
 
   Receipt behind_duplicates(PartitionIndex partition) const;
-  Result<PartitionIndex> choose(const Record& record, const SendOptions& options);
+  /// The one that the options name, without a call.
+  Result<PartitionIndex> choose(const Record& record, const SendOptions& options) {
+    if (options.partition < topic_->partitions()) return options.partition;
+    return choose_for(record, options);
+  }
+  Result<PartitionIndex> choose_for(const Record& record, const SendOptions& options);
   template <class Attempt>
   Result<Receipt> send(PartitionIndex partition, std::uint32_t count, const SendOptions& options,
                        const Attempt& attempt);
@@ -96,9 +101,9 @@ class Producer::Impl {
                                     shm::AppendOutcome outcome, const Attempt& attempt);
 };
 
-Result<PartitionIndex> Producer::Impl::choose(const Record& record, const SendOptions& options) {
+Result<PartitionIndex> Producer::Impl::choose_for(const Record& record,
+                                                  const SendOptions& options) {
   const PartitionIndex count = topic_->partitions();
-  if (options.partition < count) return options.partition;
   if (options.partition != kAnyPartition) MALLBOTS_TRY(topic_->check_partition(options.partition));
   if (count == 1) return 0;
   if (options.expected_offset != kNoOffset || options.sequence != 0)
@@ -454,20 +459,16 @@ Result<Receipt> Producer::append(const Record& record, const SendOptions& option
   const Guard guard{impl_->inside_};
   if (!guard) return fail(ErrorCode::kBusy, topic());
   if (options.is_delayed()) return impl_->send_delayed({&record, 1}, options);
-  PartitionIndex partition = options.partition;
-  if (partition >= partitions()) {
-    const auto chosen = impl_->choose(record, options);
-    if (!chosen) return std::unexpected(chosen.error());
-    partition = *chosen;
-  }
+  const auto partition = impl_->choose(record, options);
+  if (!partition) return std::unexpected(partition.error());
   const shm::RecordInput* input = impl_->buffer_.try_encode(record);
   if (input == nullptr) {
     const auto inputs = impl_->buffer_.encode({&record, 1});
     if (!inputs) return std::unexpected(inputs.error());
     input = inputs->data();
   }
-  if (impl_->handing_in_) return impl_->handing_in_->append(partition, {input, 1}, options);
-  return impl_->send(partition, 1, options,
+  if (impl_->handing_in_) return impl_->handing_in_->append(*partition, {input, 1}, options);
+  return impl_->send(*partition, 1, options,
                      [&](shm::Appender& appender, Deadline deadline, UnixMillis now_ms) {
                        return appender.append(*input, low_options(options, deadline, now_ms));
                      });
