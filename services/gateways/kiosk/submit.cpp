@@ -44,12 +44,18 @@ Response Kiosk::submit(const Visit& visit) {
   submission.body = secrets.derive(
       "body", {confirmed.phone, confirmed.name, confirmed.card_token, to_text(confirmed.total)});
 
-  const auto before = parts_.submissions->find(submission.key);
+  auto before = parts_.submissions->find(submission.key);
+  if (before && !*before) {
+    if (auto refusal = recheck(visit, confirmed)) {
+      // The same submit may have been begun beside this one since: then what it did to the cart is
+      // what is seen here.
+      before = parts_.submissions->find(submission.key);
+      if (before && !*before) return *std::move(refusal);
+    }
+  }
   if (!before) return failed(before.error());
   if (*before) {
     if (auto answer = known(**before, submission.body)) return *std::move(answer);
-  } else if (auto refusal = recheck(visit, confirmed)) {
-    return *std::move(refusal);
   }
   return carry_out(visit, confirmed, std::move(submission));
 }
