@@ -17,7 +17,8 @@ none=error
 [ -z "${NONE_IS_FINE:-}" ] || none=ignore
 
 rc=0
-ctest --test-dir "$build" --output-on-failure --no-tests="$none" -j "${JOBS:-$(nproc)}" "$@" </dev/null 2>&1 |
+# One more than there are processors: tests wait more than they compute.
+ctest --test-dir "$build" --output-on-failure --no-tests="$none" -j $((${JOBS:-$(nproc)} + 1)) "$@" </dev/null 2>&1 |
   tee "$out" || rc=$?
 
 closing=$(grep -E '^[0-9]+% tests passed, [0-9]+ tests? failed out of [0-9]+' "$out" | tail -n 1 || true)
