@@ -139,7 +139,7 @@ int hold(Connection& connection, const std::string& topic, int count) {
   for (int seen = 0; seen < count;) {
     const auto messages = consumer->poll(Deadline::after_ms(1'000), seen == 0 ? 1 : 1024);
     if (!messages) {
-      if (messages.error().code != ErrorCode::kViewExpired) give_up(messages.error());
+      if (!client::is_setback(messages.error().code)) give_up(messages.error());
       continue;
     }
     if (messages->empty() && patience.has_passed()) return 1;
