@@ -73,6 +73,7 @@ class Instance:
     def spawn(self, command, env=None, **options):
         process = subprocess.Popen(command, env={**os.environ, **(env or {})},
                                    start_new_session=True, **self.programs.identity(), **options)
+        process.began_under = self.keepers
         self.started.append(process)
         self.programs.leash.hold(process.pid)
         return process
@@ -164,7 +165,6 @@ class Instance:
     def wait(self, process, what, codes=(0,)):
         """Keeps the daemon up until the process ends. codes None: any. Who loses the keeper finds
         nobody to connect to, and may give up; then it counts as not ended well."""
-        keepers = self.keepers
         end = time.monotonic() + TIMEOUT_S
         while process.poll() is None:
             self.keep_up()
@@ -172,7 +172,7 @@ class Instance:
                 raise Violation(f"{what} did not end")
             time.sleep(0.01)
         self.ended[what] = process.returncode
-        excused = self.keepers > keepers or self.daemon.poll() is not None
+        excused = self.keepers > process.began_under or self.daemon.poll() is not None
         if codes is not None and process.returncode not in codes and not excused:
             raise Violation(f"{what} ended with {process.returncode}: {self.said(what)}")
         return process.returncode
