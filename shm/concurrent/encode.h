@@ -91,6 +91,7 @@ inline std::byte* put(std::byte* at, std::span<const std::byte> bytes) noexcept 
   constexpr std::size_t kWithoutCall = 256;
   const std::byte* from = bytes.data();
   std::size_t left = bytes.size();
+  if (left == 0) return at;  // of a plain record two of three are
   if (left > kWithoutCall) {
     std::memcpy(at, from, left);
     return at + left;
