@@ -64,4 +64,5 @@ done
 
 echo
 awk -F'\t' '{printf "%-20s %-8s %5d s  %s\n", $1, $2, $3, $4}' "$table"
+[ "$(wc -l <"$table")" -eq ${#stages[@]} ] || { echo "check: a stage ended without a word" >&2; exit 1; }
 ! grep -q $'\tfailed\t' "$table"
