@@ -2,8 +2,9 @@
 # Usage: tests/check/run.sh quick|full [STAGE...]
 # What `make check` (quick) and `make check-full` (full) run after `make test`. One stage = one script beside this one,
 # called with the bound as its argument: exit 0 passed, 77 skipped (last line: `skipped: why`), else failed.
-# All stages run even when one fails; those that only compute run beside the others, on the processor time that these leave,
-# and are printed at the end. REQUIRE_ALL=1: a skipped stage fails. Rows for .ci/run: build/check/stages.tsv.
+# All stages run even when one fails. quick: those that only compute run beside the others, on the processor time that these
+# leave, and are printed at the end (full: models take too much memory for that). REQUIRE_ALL=1: a skipped stage fails.
+# Rows for .ci/run: build/check/stages.tsv.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -36,8 +37,8 @@ title() { printf '\n=== check: %s (%s)\n' "$1" "$bound"; }
 beside=() others=()
 for stage in "${stages[@]}"; do
   [ -x "tests/check/$stage.sh" ] || { echo "check: no stage '$stage' (tests/check/$stage.sh)" >&2; exit 2; }
-  case $stage in
-    models | clang_tidy) beside+=("$stage") ;;
+  case $bound/$stage in
+    quick/models | quick/clang_tidy) beside+=("$stage") ;;
     *) others+=("$stage") ;;
   esac
 done
