@@ -73,7 +73,7 @@ class Consumer::Impl {
   void report(const Setback& setback);
   [[nodiscard]] Error take_pending();
   void sleep(Deadline deadline);
-  [[nodiscard]] Cursor* spin() noexcept;
+  [[nodiscard]] Cursor* only_cursor() const noexcept;
   [[nodiscard]] bool idle_until_more(Deadline deadline, BootNanos& spin_until,
                                      std::size_t max_records);
 
@@ -251,16 +251,12 @@ void Consumer::Impl::sleep(Deadline deadline) {
                 deadline.remaining_ns() < longest ? deadline : Deadline::after_ns(longest));
 }
 
-/// One turn of a spinner. A single partition is watched without all that lies between: its cursor,
-/// if there is more now.
-Cursor* Consumer::Impl::spin() noexcept {
+/// Of a consumer that reads a single partition, which is read without all that a round over several
+/// has to do.
+Cursor* Consumer::Impl::only_cursor() const noexcept {
   const auto& all = readings_.all();
-  if (all.size() != 1 || all[0]->paused || all[0]->blocked || !all[0]->cursor) {
-    shm::cpu_relax();
-    return nullptr;
-  }
-  Cursor* const cursor = all[0]->cursor.get();
-  return cursor->spin(kLooksPerSpin) ? cursor : nullptr;
+  if (all.size() != 1 || all[0]->paused || all[0]->blocked) return nullptr;
+  return all[0]->cursor.get();
 }
 
 /// Waits as the connection's options say. False: the deadline has passed. What a spinner sees it
@@ -270,8 +266,11 @@ bool Consumer::Impl::idle_until_more(Deadline deadline, BootNanos& spin_until,
   if (deadline.is_try()) return false;
   const Waiting waiting = link_->options().waiting;
   if (waiting == Waiting::kSpin || (waiting == Waiting::kHybrid && spin_until >= 0)) {
-    Cursor* const cursor = spin();
-    if (cursor != nullptr && cursor->read_found(messages_, max_records)) return true;
+    Cursor* const cursor = only_cursor();
+    if (cursor == nullptr) shm::cpu_relax();
+    if (cursor != nullptr && cursor->spin(kLooksPerSpin) &&
+        cursor->read_found(messages_, max_records))
+      return true;
     if (++polls_ % kSpinsBetweenLooks != 0) return true;
     const BootNanos now = boot_now_ns();
     if (spin_until == 0) spin_until = now + kSpinFor;
@@ -292,8 +291,7 @@ Result<std::span<const Message>> Consumer::Impl::poll(Deadline deadline, std::si
   messages_.clear();
   for (const auto& reading : readings_.all())
     if (reading->cursor && reading->cursor->views_expired()) report(reading->cursor->setback());
-  if (const auto& all = readings_.all(); all.size() == 1 && all[0]->cursor)
-    all[0]->cursor->let_appender_be();
+  if (const Cursor* const cursor = only_cursor(); cursor != nullptr) cursor->let_appender_be();
   if (++polls_ % kPollsBetweenLooks == 0) link_->tend_now_and_then();
   BootNanos spin_until = 0;
   for (;;) {
@@ -302,7 +300,9 @@ Result<std::span<const Message>> Consumer::Impl::poll(Deadline deadline, std::si
       MALLBOTS_TRY(tend(deadline));
       if (!pending_.empty()) continue;
     }
-    scan(max_records, deadline);
+    Cursor* const cursor = only_cursor();
+    if (cursor == nullptr || !cursor->read_found(messages_, max_records))
+      scan(max_records, deadline);
     if (!messages_.empty()) return std::span<const Message>{messages_};
     if (!pending_.empty()) continue;
     if (!idle_until_more(deadline, spin_until, max_records)) return std::span<const Message>{};

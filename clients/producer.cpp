@@ -64,9 +64,31 @@ class Producer::Impl {
     return choose_for(record, options);
   }
   Result<PartitionIndex> choose_for(const Record& record, const SendOptions& options);
+  /// Inlined: of an append that need not wait, this call would be a tenth.
   template <class Attempt>
-  Result<Receipt> send(PartitionIndex partition, std::uint32_t count, const SendOptions& options,
-                       const Attempt& attempt);
+  [[gnu::always_inline]] Result<Receipt> send(PartitionIndex partition, std::uint32_t count,
+                                              const SendOptions& options, const Attempt& attempt) {
+    if (options.acks == Acks::kDurable) return send_durable(partition, count, options, attempt);
+    const UnixMillis now_ms = look_now_and_then();
+    Lane* const lane = lanes_[partition].get();
+    shm::AppendOutcome outcome{shm::AppendStatus::kUnmapped};
+    // The usual case is one attempt that need not wait: no deadline is looked at for it.
+    if (lane != nullptr && !topic_->link().is_memory_lost())
+      outcome = attempt(*lane->appender, Deadline::passed(), now_ms);
+    if (outcome.status != shm::AppendStatus::kAppended) {
+      auto insisted = insist(partition, options, outcome, attempt);
+      if (!insisted) return std::unexpected(std::move(insisted).error());
+      outcome = *insisted;
+    }
+    if (SlotCache& slots = lanes_[partition]->slots; slots.wants_prefetch())
+      slots.prefetch(Deadline::after_ms(kAttemptMs));
+    Result<Receipt> receipt{std::in_place};
+    accept(partition, count, outcome, *receipt);
+    return receipt;
+  }
+  template <class Attempt>
+  Result<Receipt> send_durable(PartitionIndex partition, std::uint32_t count,
+                               const SendOptions& options, const Attempt& attempt);
   TryReceipt try_append(const Record& record, const SendOptions& options) noexcept;
   Result<void> prepare(PartitionIndex partition, Deadline deadline);
   Result<void> refresh(Deadline deadline);
@@ -77,8 +99,6 @@ class Producer::Impl {
   Result<void> open_delayed(Deadline deadline);
   void accept(PartitionIndex partition, std::uint32_t count, const shm::AppendOutcome& outcome,
               Receipt& receipt) noexcept;
-  Result<Receipt> accepted(PartitionIndex partition, std::uint32_t count,
-                           const shm::AppendOutcome& outcome);
 
   std::unique_ptr<TopicMemory> topic_;
   std::unique_ptr<HandInProducer> handing_in_;  ///< of sequenced topics: does all the work there
@@ -134,13 +154,6 @@ void Producer::Impl::accept(PartitionIndex partition, std::uint32_t count,
   if (!duplicate) fill(identities_[partition].last);
 }
 
-Result<Receipt> Producer::Impl::accepted(PartitionIndex partition, std::uint32_t count,
-                                         const shm::AppendOutcome& outcome) {
-  Result<Receipt> receipt{std::in_place};
-  accept(partition, count, outcome, *receipt);
-  return receipt;
-}
-
 /// Now and then, before an append: a broker that died together with its keeper leaves memory behind
 /// that nobody reads any more. The time it is, for the stamp; 0 if that took time.
 UnixMillis Producer::Impl::look_now_and_then() {
@@ -153,38 +166,26 @@ UnixMillis Producer::Impl::look_now_and_then() {
 }
 
 template <class Attempt>
-Result<Receipt> Producer::Impl::send(PartitionIndex partition, std::uint32_t count,
-                                     const SendOptions& options, const Attempt& attempt) {
-  const bool durable = options.acks == Acks::kDurable;
-  if (durable && topic_->has(shm::TopicFlag::kMemoryOnly))
+Result<Receipt> Producer::Impl::send_durable(PartitionIndex partition, std::uint32_t count,
+                                             const SendOptions& options, const Attempt& attempt) {
+  if (topic_->has(shm::TopicFlag::kMemoryOnly))
     return fail(ErrorCode::kUnsupported,
                 "acks=durable on topic " + topic_->name() + ", which has storage=memory");
-  const UnixMillis now_ms = look_now_and_then();
-  // Whoever will wait says so first: then the wake that comes with the commit starts the flush.
-  if (durable) static_cast<void>(shm::prepare_wait(topic_->knock(partition)->durable));
-  shm::AppendOutcome outcome{shm::AppendStatus::kUnmapped};
-  // The usual case is one attempt that need not wait: no deadline is looked at for it.
-  if (lanes_[partition] && !topic_->link().is_memory_lost())
-    outcome = attempt(*lanes_[partition]->appender, Deadline::passed(), now_ms);
-  if (outcome.status != shm::AppendStatus::kAppended) {
-    auto insisted = insist(partition, options, outcome, attempt);
-    if (!insisted) return std::unexpected(std::move(insisted).error());
-    outcome = *insisted;
+  SendOptions committed = options;
+  committed.acks = Acks::kCommitted;
+  committed.deadline = deadline_of(options);
+  for (;;) {
+    // Whoever will wait says so first: then the wake that comes with the commit starts the flush.
+    static_cast<void>(shm::prepare_wait(topic_->knock(partition)->durable));
+    auto receipt = send(partition, count, committed, attempt);
+    if (!receipt) return receipt;
+    const auto waited = wait_durable(receipt->duplicate ? behind_duplicates(partition) : *receipt,
+                                     *committed.deadline);
+    if (waited) return receipt;
+    // Taken back with the memory: it is not in the log, so it may be sent again.
+    if (waited.error().code != ErrorCode::kTruncated || committed.deadline->has_passed())
+      return std::unexpected(waited.error());
   }
-  if (lanes_[partition]->slots.wants_prefetch())
-    lanes_[partition]->slots.prefetch(Deadline::after_ms(kAttemptMs));
-  if (!durable) return accepted(partition, count, outcome);
-  Receipt receipt;
-  accept(partition, count, outcome, receipt);
-  SendOptions rest = options;
-  rest.deadline = deadline_of(options);
-  const auto waited =
-      wait_durable(receipt.duplicate ? behind_duplicates(partition) : receipt, *rest.deadline);
-  if (waited) return receipt;
-  // Taken back with the memory: it is not in the log, so it may be sent again.
-  if (waited.error().code == ErrorCode::kTruncated && !rest.deadline->has_passed())
-    return send(partition, count, rest, attempt);
-  return std::unexpected(waited.error());
 }
 
 /// All that a first attempt could not do at once.

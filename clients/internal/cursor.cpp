@@ -194,6 +194,7 @@ void Cursor::take_back(std::vector<Message>& out, std::size_t before) noexcept {
 
 bool Cursor::read_found(std::vector<Message>& out, std::size_t room) {
   if (mode_ != Mode::kHot || options_.verify_memory) return false;
+  if (reader_.is_at_limit() && !reader_.look()) return false;
   const std::size_t before = out.size();
   take_at_hand(out, before + room);
   if (out.size() == before) return false;
@@ -202,7 +203,8 @@ bool Cursor::read_found(std::vector<Message>& out, std::size_t room) {
     return false;
   }
   stuck_since_ = 0;
-  if (out.size() - before < kEnoughOfALook && reader_.is_at_limit()) ++meagre_looks_;
+  if (out.size() - before < std::min(room, kEnoughOfALook) && reader_.is_at_limit())
+    ++meagre_looks_;
   return true;
 }
 

@@ -54,8 +54,8 @@ class Cursor {
   [[nodiscard]] bool has_more() noexcept;
   /// Watches memory for `polls` looks; true: read() may find more, or has something else to do.
   [[nodiscard]] bool spin(std::uint32_t polls) noexcept;
-  /// After a spin() that found more: takes what lies there, if that is records in memory as usual.
-  /// False: nothing was taken, read() must look. As read() otherwise.
+  /// The usual case of read(): takes what is known to lie in memory, or else what one look shows.
+  /// False: nothing was taken, read() must look.
   [[nodiscard]] bool read_found(std::vector<Message>& out, std::size_t room);
   /// Before a read() that would look at once whether there is more: a busy appender's line is not
   /// taken from it for each record. A microsecond at most, for a reader that has nothing else to

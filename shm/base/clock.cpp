@@ -28,7 +28,9 @@ std::int64_t wall_now_ns() noexcept { return read_ns(CLOCK_REALTIME) + shift_ns(
 UnixMillis wall_now_ms() noexcept { return wall_now_ns() / kMillisecond; }
 
 UnixMillis wall_coarse_ms() noexcept {
-  return (read_ns(CLOCK_REALTIME_COARSE) + shift_ns()) / kMillisecond;
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  return now.tv_sec * 1'000 + now.tv_nsec / kMillisecond + wall_shift_ms.load();
 }
 
 BootNanos Deadline::remaining_ns() const noexcept {

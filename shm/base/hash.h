@@ -19,8 +19,13 @@ namespace mallbots {
 }
 
 [[nodiscard]] inline std::uint64_t xxh3(std::span<const std::byte> bytes,
-                                        std::uint64_t seed = 0) noexcept {
+                                        std::uint64_t seed) noexcept {
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
+
+/// The same as with seed 0, in fewer instructions.
+[[nodiscard]] inline std::uint64_t xxh3(std::span<const std::byte> bytes) noexcept {
+  return XXH3_64bits(bytes.data(), bytes.size());
 }
 
 }  // namespace mallbots

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "shm/concurrent/cells.h"
-
 namespace mallbots::shm {
 namespace {
 
@@ -107,7 +105,7 @@ AppendOutcome Appender::run(std::uint32_t units, std::uint32_t count, const Appe
   LockBackoff backoff;
   for (bool first = true;;) {
     AppendOutcome outcome;
-    if (!board_allows(outcome.status)) return outcome;
+    if (is_readonly()) return {AppendStatus::kReadOnly};
     if (slot_.header == nullptr && !find_open_slot(outcome.status, options.deadline))
       return outcome;
     const Word seen = load_word(*slot_.header);
@@ -203,8 +201,8 @@ Appender::Step Appender::run_section(Word held, const AppendOptions& options,
   return Step::kAgain;
 }
 
-std::optional<LogEnd> Appender::end_under_ownership(Word held) const noexcept {
-  if (held.tail_units() != 0) return find_pair(*slot_.header, slot_gen_, held.tail_units());
+/// Where the first record of the slot goes; holder only.
+std::optional<LogEnd> Appender::base_under_ownership() const noexcept {
   if (const auto base = load_base(*slot_.header, slot_gen_)) return base;
   if (previous_.header == nullptr) return std::nullopt;
   const auto end = log_end(*previous_.header, slot_gen_ - 1);
@@ -230,14 +228,6 @@ bool Appender::board_is_open(AppendStatus& status) const noexcept {
   if (state == BoardState::kGone) status = AppendStatus::kGone;
   if (state == BoardState::kClosed) status = AppendStatus::kClosed;
   return state == BoardState::kOpen;
-}
-
-bool Appender::board_allows(AppendStatus& status) const noexcept {
-  if (parts_.board->readonly.load(std::memory_order_relaxed) != 0) {
-    status = AppendStatus::kReadOnly;
-    return false;
-  }
-  return true;
 }
 
 bool Appender::find_open_slot(AppendStatus& status, Deadline deadline) {
@@ -331,22 +321,10 @@ bool Appender::base_known() {
   return true;
 }
 
-/// Before the commit that makes it true.
-void Appender::store_sequence(std::uint64_t end_units, std::uint64_t sequence) noexcept {
-  shm::store_sequence(*seat_.cell, next_half_, {slot_gen_, end_units, sequence});
-  next_half_ ^= 1;
-}
-
 /// After a commit that failed.
 void Appender::void_sequence() noexcept {
   next_half_ ^= 1;
   shm::void_sequence(*seat_.cell, next_half_);
-}
-
-void Appender::knock(bool wake_broker) noexcept {
-  CRASH_POINT("append.knock");
-  wake_if_waited(parts_.knock->data);
-  ring_broker(parts_, wake_broker);
 }
 
 void Appender::ask_for_flush() noexcept { ring_broker(parts_, true); }

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "shm/base/clock.h"
+#include "shm/concurrent/cells.h"
 #include "shm/concurrent/encode.h"
 #include "shm/concurrent/partition.h"
 #include "shm/layout/session_page.h"
@@ -105,13 +106,27 @@ class Appender {
   void forget_slot();
   bool base_known();
   [[nodiscard]] bool board_is_open(AppendStatus& status) const noexcept;
-  [[nodiscard]] bool board_allows(AppendStatus& status) const noexcept;
+  [[nodiscard]] bool is_readonly() const noexcept {
+    return parts_.board->readonly.load(std::memory_order_relaxed) != 0;
+  }
   [[nodiscard]] bool room_or_wait(SlotGen wanted, Deadline deadline) noexcept;
-  [[nodiscard]] std::optional<LogEnd> end_under_ownership(Word held) const noexcept;
+  [[nodiscard]] std::optional<LogEnd> end_under_ownership(Word held) const noexcept {
+    if (held.tail_units() == 0) return base_under_ownership();
+    return find_pair(*slot_.header, slot_gen_, held.tail_units());
+  }
+  [[nodiscard]] std::optional<LogEnd> base_under_ownership() const noexcept;
   void roll(Word held) noexcept;
-  void store_sequence(std::uint64_t end_units, std::uint64_t sequence) noexcept;
+  /// Before the commit that makes it true.
+  void store_sequence(std::uint64_t end_units, std::uint64_t sequence) noexcept {
+    shm::store_sequence(*seat_.cell, next_half_, {slot_gen_, end_units, sequence});
+    next_half_ ^= 1;
+  }
   void void_sequence() noexcept;
-  void knock(bool wake_broker) noexcept;
+  void knock(bool even_with_timer) noexcept {
+    CRASH_POINT("append.knock");
+    wake_if_waited(parts_.knock->data);
+    ring_broker(parts_, even_with_timer);
+  }
 
   PartitionParts parts_;
   ProducerSeat seat_;

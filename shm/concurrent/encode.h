@@ -27,6 +27,7 @@ struct RecordInput {
 }
 
 [[nodiscard]] inline std::uint64_t body_hash(const RecordInput& input) noexcept {
+  if (input.attributes.empty() && input.key.empty()) return xxh3(input.payload);
   std::uint64_t seed = 0;
   if (!input.attributes.empty()) seed = xxh3(input.attributes);
   if (!input.key.empty()) seed = xxh3(input.key, seed);

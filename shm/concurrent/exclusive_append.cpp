@@ -87,7 +87,7 @@ AppendStatus ExclusiveAppender::hold(std::uint32_t units, Deadline deadline) {
     // Before any waiting: a word that the new holder has would be waited for in vain.
     AppendStatus status = standing();
     if (status != AppendStatus::kAppended) return status;
-    if (!base_.board_allows(status)) return status;
+    if (base_.is_readonly()) return AppendStatus::kReadOnly;
     if (base_.slot_.header == nullptr && !base_.find_open_slot(status, deadline)) return status;
     if (load_word(*base_.slot_.header).sealed()) {
       if (!base_.move_on(status, deadline)) return status;

@@ -69,14 +69,8 @@ void publish_durable(PartitionBoard& board, KnockLine& knock, Offset offset) noe
   wake_if_waited(knock.durable);
 }
 
-void ring_broker(const PartitionParts& parts, bool even_with_timer) noexcept {
-  if (parts.broker_eventfd < 0 || parts.knock_header == nullptr) return;
-  // Dekker: seq_cst load after the caller's publication; the broker stores (seq_cst, broker/log/
-  // topics) before it looks at all tails once more and sleeps. One of the two sees the other.
-  const auto sleep =
-      static_cast<BrokerSleep>(parts.knock_header->broker.load(std::memory_order_seq_cst));
-  if (sleep == BrokerSleep::kAwake) return;
-  if (sleep == BrokerSleep::kParkedWithTimer && !even_with_timer) return;
+void wake_broker(const PartitionParts& parts) noexcept {
+  if (parts.broker_eventfd < 0) return;
   CRASH_POINT("append.ring_broker");
   const std::uint64_t one = 1;
   // A full counter (EAGAIN) is a wake as well; nothing else can fail that a retry would mend.

@@ -60,7 +60,19 @@ void withdraw_slot(PartitionBoard& board, std::uint32_t slots, SlotGen slot_gen)
 /// Broker: everything below `offset` is on disk. Wakes who waits for it.
 void publish_durable(PartitionBoard& board, KnockLine& knock, Offset offset) noexcept;
 
+/// Unconditional, if there is a broker to wake.
+void wake_broker(const PartitionParts& parts) noexcept;
+
 /// Wakes the broker if it sleeps without a timer; `even_with_timer`: if it sleeps at all.
-void ring_broker(const PartitionParts& parts, bool even_with_timer) noexcept;
+inline void ring_broker(const PartitionParts& parts, bool even_with_timer) noexcept {
+  if (parts.knock_header == nullptr) return;
+  // Dekker: seq_cst load after the caller's publication; the broker stores (seq_cst, broker/log/
+  // topics) before it looks at all tails once more and sleeps. One of the two sees the other.
+  const auto sleep =
+      static_cast<BrokerSleep>(parts.knock_header->broker.load(std::memory_order_seq_cst));
+  if (sleep == BrokerSleep::kAwake) return;
+  if (sleep == BrokerSleep::kParkedWithTimer && !even_with_timer) return;
+  wake_broker(parts);
+}
 
 }  // namespace mallbots::shm

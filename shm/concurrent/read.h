@@ -54,6 +54,8 @@ class PartitionReader {
   [[nodiscard]] bool next_at_hand(RecordView& view) noexcept;
   /// All that the last look at the slot showed has been read.
   [[nodiscard]] bool is_at_limit() const noexcept { return position_units_ >= limit_units_; }
+  /// Looks once how far the slot is committed; true if that is further than all that was read.
+  [[nodiscard]] bool look() noexcept { return slot_.header != nullptr && refresh_limit(false); }
   /// Looks up to `polls` times, as fast as the core can, whether next() would find anything new;
   /// true as soon as it would, or must look at more than this slot.
   [[nodiscard]] bool spin(std::uint32_t polls) noexcept;
