@@ -38,8 +38,9 @@ struct Lane {
 struct Identity {
   std::uint64_t producer_id = 0;
   std::uint64_t last_sequence = 0;
-  Receipt last{};    ///< of what this producer appended
-  Receipt before{};  ///< with a name: the end of the partition when the seat was taken
+  Receipt last{};              ///< of what this producer appended
+  Receipt before{};            ///< with a name: the end of the partition when the seat was taken
+  std::vector<Receipt> ended;  ///< the last of each lost memory, until flush() has settled it
   [[nodiscard]] const Receipt& end() const noexcept { return last.records != 0 ? last : before; }
 };
 
@@ -95,6 +96,8 @@ class Producer::Impl {
   UnixMillis look_now_and_then();
   Result<void> tend();
   Result<void> wait_durable(const Receipt& receipt, Deadline deadline);
+  Result<void> flush(Deadline deadline);
+  Result<void> settle(Identity& identity, Deadline deadline);
   Result<Receipt> send_delayed(std::span<const Record> records, const SendOptions& options);
   Result<void> open_delayed(Deadline deadline);
   void accept(PartitionIndex partition, std::uint32_t count, const shm::AppendOutcome& outcome,
@@ -177,14 +180,17 @@ Result<Receipt> Producer::Impl::send_durable(PartitionIndex partition, std::uint
   for (;;) {
     // Whoever will wait says so first: then the wake that comes with the commit starts the flush.
     static_cast<void>(shm::prepare_wait(topic_->knock(partition)->durable));
+    const Receipt had = identities_[partition].last;
     auto receipt = send(partition, count, committed, attempt);
     if (!receipt) return receipt;
     const auto waited = wait_durable(receipt->duplicate ? behind_duplicates(partition) : *receipt,
                                      *committed.deadline);
     if (waited) return receipt;
-    // Taken back with the memory: it is not in the log, so it may be sent again.
-    if (waited.error().code != ErrorCode::kTruncated || committed.deadline->has_passed())
-      return std::unexpected(waited.error());
+    if (waited.error().code != ErrorCode::kTruncated) return std::unexpected(waited.error());
+    // Taken back with the memory: it is not in the log, so it may be sent again, and flush() has
+    // nothing to tell of it.
+    identities_[partition].last = had;
+    if (committed.deadline->has_passed()) return std::unexpected(waited.error());
   }
 }
 
@@ -342,11 +348,14 @@ Result<void> Producer::Impl::prepare(PartitionIndex partition, Deadline deadline
                                              seat->last_sequence,
                                              {seat->producer_id, seat->producer_epoch, hashed}});
     identity.producer_id = seat->producer_id;
+    const LogEpoch log_epoch = topic_->board(partition).log_epoch;
+    if (identity.last.records != 0 && identity.last.log_epoch != log_epoch)
+      identity.ended.push_back(std::exchange(identity.last, {}));
     if (epoch_ != 0 && seat->end_offset > 0)
       identity.before = {.partition = partition,
                          .offset = seat->end_offset - 1,
                          .records = 1,
-                         .log_epoch = topic_->board(partition).log_epoch};
+                         .log_epoch = log_epoch};
     wanted_[partition] = 0;
     lanes_[partition] = std::move(lane);
     return {};
@@ -406,6 +415,39 @@ Result<void> Producer::Impl::wait_durable(const Receipt& receipt, Deadline deadl
   if (handing_in_) return handing_in_->wait_durable(receipt, deadline);
   return wait_until_durable(*topic_, receipt, deadline,
                             [&] { static_cast<void>(refresh(Deadline::after_ms(kAttemptMs))); });
+}
+
+/// Everything that was appended as `identity` is durable, or this says once what is not: each lost
+/// memory kept a prefix of what was in it, so the last of each tells of all.
+Result<void> Producer::Impl::settle(Identity& identity, Deadline deadline) {
+  Result<void> all;
+  for (; !identity.ended.empty(); identity.ended.pop_back()) {
+    auto kept = wait_durable(identity.ended.back(), deadline);
+    if (kept) continue;
+    if (kept.error().code != ErrorCode::kTruncated) return kept;
+    all = std::move(kept);
+  }
+  const Receipt end = identity.end();
+  if (end.records == 0) return all;
+  auto kept = wait_durable(end, deadline);
+  if (kept) return all;
+  if (kept.error().code == ErrorCode::kTruncated) identity.last = {};
+  return kept;
+}
+
+Result<void> Producer::Impl::flush(Deadline deadline) {
+  if (delayed_) MALLBOTS_TRY(delayed_->flush(deadline));
+  if (handing_in_) return handing_in_->flush(deadline);
+  for (PartitionIndex i = 0; i < topic_->partitions(); ++i)
+    if (identities_[i].end().records != 0) topic_->ask_for_flush(i);
+  Result<void> all;
+  for (PartitionIndex i = 0; i < topic_->partitions(); ++i) {
+    auto settled = settle(identities_[i], deadline);
+    if (settled) continue;
+    if (settled.error().code != ErrorCode::kTruncated) return settled;
+    all = std::move(settled);
+  }
+  return all;
 }
 
 // The class itself
@@ -527,17 +569,7 @@ Result<void> Producer::wait_durable(const Receipt& receipt, Deadline deadline) {
   return impl_->wait_durable(receipt, deadline);
 }
 
-Result<void> Producer::flush(Deadline deadline) {
-  if (impl_->delayed_ && impl_->delayed_->identities_[0].last.records != 0)
-    MALLBOTS_TRY(impl_->delayed_->wait_durable(impl_->delayed_->identities_[0].last, deadline));
-  if (impl_->handing_in_) return impl_->handing_in_->flush(deadline);
-  for (PartitionIndex i = 0; i < partitions(); ++i)
-    if (impl_->identities_[i].end().records != 0) ask_for_flush(i);
-  for (PartitionIndex i = 0; i < partitions(); ++i)
-    if (const Receipt end = impl_->identities_[i].end(); end.records != 0)
-      MALLBOTS_TRY(impl_->wait_durable(end, deadline));
-  return {};
-}
+Result<void> Producer::flush(Deadline deadline) { return impl_->flush(deadline); }
 
 void Producer::ask_for_flush(PartitionIndex partition) noexcept {
   if (partition >= partitions()) return;

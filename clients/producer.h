@@ -157,7 +157,8 @@ class Producer {
   /// Unsupported (memory topic).
   [[nodiscard]] Result<void> wait_durable(const Receipt& receipt, Deadline deadline);
   /// wait_durable for everything this producer has appended so far, with a name also for what its
-  /// older holders have, in prepared partitions.
+  /// older holders have, in prepared partitions. Truncated, told once: of what was appended before
+  /// the memory was lost, some is not in the log; the receipts say which.
   [[nodiscard]] Result<void> flush(Deadline deadline);
   /// Wakes the broker now, for somebody who will wait later: receipts are then durable within about
   /// one device flush instead of flush.interval.

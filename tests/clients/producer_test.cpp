@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <set>
+#include <thread>
 
 #include "shm/base/hash.h"
 #include "tests/clients/fixture.h"
@@ -231,6 +232,55 @@ TEST_F(ProducerTest, SettlesReceiptsAfterTheMemoryWasLost) {
   const auto settled = own->wait_durable(*gone, Deadline::after_ms(5'000));
   ASSERT_FALSE(settled.has_value());
   EXPECT_EQ(settled.error().code, ErrorCode::kTruncated);
+}
+
+TEST_F(ProducerTest, FlushTellsOnceThatWhatWasAppendedWentWithTheMemory) {
+  create(*connection_, "t", 2, {{"flush.interval", "1m"}});
+  const auto own = producer(*connection_, "t");
+  ASSERT_OK(own->append({.payload = as_bytes("kept")}, {.partition = 0, .acks = Acks::kDurable}));
+  ASSERT_TRUE(daemon_.stop_broker());
+  for (int i = 0; i < 10; ++i)
+    ASSERT_OK(own->append({.payload = as_bytes("gone")}, {.partition = 0}));
+  daemon_.process().kill_all();
+  ASSERT_TRUE(daemon_.start()) << daemon_.log();
+  for (const PartitionIndex partition : {0U, 1U})
+    ASSERT_OK(own->append({.payload = as_bytes("after")},
+                          {.partition = partition, .acks = Acks::kDurable}));
+  const auto flushed = own->flush(Deadline::after_ms(10'000));
+  ASSERT_FALSE(flushed.has_value());
+  EXPECT_EQ(flushed.error().code, ErrorCode::kTruncated) << flushed.error().sentence();
+  EXPECT_OK(own->flush(Deadline::after_ms(10'000)));
+}
+
+TEST_F(ProducerTest, FlushHasNothingToTellOfADurableAppendThatWasMadeTwice) {
+  create(*connection_, "t", 1, {{"flush.interval", "1m"}});
+  const auto own = producer(*connection_, "t");
+  ASSERT_OK(own->append({.payload = as_bytes("kept")}, {.acks = Acks::kDurable}));
+  const auto other_connection = connect();
+  const auto reader = consumer(*other_connection);
+  ASSERT_OK(reader->assign("t", {}, client::Start::end()));
+  ASSERT_TRUE(daemon_.stop_broker());
+  std::thread waits{
+      [&] { EXPECT_OK(own->append({.payload = as_bytes("again")}, {.acks = Acks::kDurable})); }};
+  const auto seen = reader->poll(Deadline::after_ms(20'000), 1);
+  daemon_.process().kill_all();
+  EXPECT_TRUE(daemon_.start()) << daemon_.log();
+  waits.join();
+  EXPECT_TRUE(seen.has_value() && seen->size() == 1) << "not appended before the memory was lost";
+  EXPECT_OK(own->flush(Deadline::after_ms(10'000)));
+}
+
+TEST_F(ProducerTest, FlushIsContentWithALostMemoryThatWasOnDisk) {
+  create(*connection_, "t");
+  const auto own = producer(*connection_, "t");
+  for (int round = 0; round < 2; ++round) {
+    append_numbers(*own, 0, 10);
+    ASSERT_OK(own->flush(Deadline::after_ms(10'000)));
+    daemon_.process().kill_all();
+    ASSERT_TRUE(daemon_.start()) << daemon_.log();
+  }
+  ASSERT_OK(own->append({.payload = as_bytes("after")}));
+  EXPECT_OK(own->flush(Deadline::after_ms(10'000)));
 }
 
 TEST_F(ProducerTest, ADeletedTopicIsGone) {
