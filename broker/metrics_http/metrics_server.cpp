@@ -78,7 +78,7 @@ class MetricsServer::Server {
   using Protocol = asio::generic::stream_protocol;
   using Acceptor = asio::basic_socket_acceptor<Protocol>;
 
-  Result<void> open(const Address& address) {
+  Result<void> open(const std::string& listen, const Address& address) {
     request_ = shm::UniqueFd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     boost::system::error_code bad;
     if (address.tcp) {
@@ -96,7 +96,7 @@ class MetricsServer::Server {
     }
     if (!bad) static_cast<void>(acceptor_.listen(asio::socket_base::max_listen_connections, bad));
     if (bad || !request_)
-      return fail(ErrorCode::kIo, fmt::format("metrics.listen: {}", bad.message()));
+      return fail(ErrorCode::kIo, fmt::format("metrics.listen = '{}': {}", listen, bad.message()));
     thread_ = std::thread{[this] { serve(); }};
     return {};
   }
@@ -234,7 +234,7 @@ Result<std::unique_ptr<MetricsServer>> MetricsServer::start(const std::string& l
   const auto address = parse_address(listen);
   if (!address) return std::unexpected(address.error());
   auto server = std::make_unique<Server>();
-  MALLBOTS_TRY(server->open(*address));
+  MALLBOTS_TRY(server->open(listen, *address));
   return std::unique_ptr<MetricsServer>(new MetricsServer(std::move(server)));
 }
 

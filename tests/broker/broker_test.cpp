@@ -1,7 +1,9 @@
 // mallbotsd as a whole: start, refusals, deaths, restart, drain.
 #include "broker/broker.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -71,6 +73,24 @@ TEST(Mallbotsd, WrongConfigurationNamesFileLineReasonAndRemedy) {
       mallbotsd({"--config", dir / "b.toml", "--data-dir", dir / "d", "--runtime-dir", dir / "r"});
   EXPECT_EQ(open.ended.exit_code, 2);
   EXPECT_NE(open.errors.find("0.0.0.0:1"), std::string::npos);
+}
+
+TEST(Mallbotsd, AMetricsAddressThatIsTakenIsNamed) {
+  const TempDir dir;
+  const shm::UniqueFd other{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  sockaddr_in address{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  socklen_t size = sizeof address;
+  ASSERT_EQ(bind(other.get(), reinterpret_cast<const sockaddr*>(&address), size), 0);
+  ASSERT_EQ(listen(other.get(), 1), 0);
+  ASSERT_EQ(getsockname(other.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const std::string taken = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  std::ofstream(dir / "a.toml") << "metrics.listen = \"" << taken << "\"\n";
+  const Finished refused =
+      mallbotsd({"--config", dir / "a.toml", "--data-dir", dir / "d", "--runtime-dir", dir / "r"});
+  EXPECT_EQ(refused.ended.exit_code, 1);
+  EXPECT_NE(refused.errors.find("metrics.listen = '" + taken + "': Address already in use"),
+            std::string::npos)
+      << refused.errors;
 }
 
 TEST(Mallbotsd, SecondBrokerOnTheSameDataIsToldWhoHasIt) {
