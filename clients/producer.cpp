@@ -37,7 +37,6 @@ struct Lane {
 /// What outlives a lane when the broker's memory was lost.
 struct Identity {
   std::uint64_t producer_id = 0;
-  std::uint64_t last_sequence = 0;
   Receipt last{};              ///< of what this producer appended
   Receipt before{};            ///< with a name: the end of the partition when the seat was taken
   std::vector<Receipt> ended;  ///< the last of each lost memory, until flush() has settled it
@@ -97,7 +96,6 @@ class Producer::Impl {
   Result<void> tend();
   Result<void> wait_durable(const Receipt& receipt, Deadline deadline);
   Result<void> flush(Deadline deadline);
-  Result<void> settle(Identity& identity, Deadline deadline);
   Result<Receipt> send_delayed(std::span<const Record> records, const SendOptions& options);
   Result<void> open_delayed(Deadline deadline);
   void accept(PartitionIndex partition, std::uint32_t count, const shm::AppendOutcome& outcome,
@@ -179,6 +177,7 @@ Result<Receipt> Producer::Impl::send_durable(PartitionIndex partition, std::uint
   committed.deadline = deadline_of(options);
   for (;;) {
     // Whoever will wait says so first: then the wake that comes with the commit starts the flush.
+    // If the memory is found lost meanwhile, waiting says so again.
     static_cast<void>(shm::prepare_wait(topic_->knock(partition)->durable));
     const Receipt had = identities_[partition].last;
     auto receipt = send(partition, count, committed, attempt);
@@ -349,8 +348,10 @@ Result<void> Producer::Impl::prepare(PartitionIndex partition, Deadline deadline
                                              {seat->producer_id, seat->producer_epoch, hashed}});
     identity.producer_id = seat->producer_id;
     const LogEpoch log_epoch = topic_->board(partition).log_epoch;
-    if (identity.last.records != 0 && identity.last.log_epoch != log_epoch)
-      identity.ended.push_back(std::exchange(identity.last, {}));
+    if (identity.end().records != 0 && identity.end().log_epoch != log_epoch) {
+      identity.ended.push_back(identity.end());
+      identity.last = identity.before = {};
+    }
     if (epoch_ != 0 && seat->end_offset > 0)
       identity.before = {.partition = partition,
                          .offset = seat->end_offset - 1,
@@ -417,37 +418,25 @@ Result<void> Producer::Impl::wait_durable(const Receipt& receipt, Deadline deadl
                             [&] { static_cast<void>(refresh(Deadline::after_ms(kAttemptMs))); });
 }
 
-/// Everything that was appended as `identity` is durable, or this says once what is not: each lost
-/// memory kept a prefix of what was in it, so the last of each tells of all.
-Result<void> Producer::Impl::settle(Identity& identity, Deadline deadline) {
-  Result<void> all;
-  for (; !identity.ended.empty(); identity.ended.pop_back()) {
-    auto kept = wait_durable(identity.ended.back(), deadline);
-    if (kept) continue;
-    if (kept.error().code != ErrorCode::kTruncated) return kept;
-    all = std::move(kept);
-  }
-  const Receipt end = identity.end();
-  if (end.records == 0) return all;
-  auto kept = wait_durable(end, deadline);
-  if (kept) return all;
-  if (kept.error().code == ErrorCode::kTruncated) identity.last = {};
-  return kept;
-}
-
+/// Each lost memory kept a prefix of what was in it, so the last of each tells of all.
 Result<void> Producer::Impl::flush(Deadline deadline) {
   if (delayed_) MALLBOTS_TRY(delayed_->flush(deadline));
   if (handing_in_) return handing_in_->flush(deadline);
   for (PartitionIndex i = 0; i < topic_->partitions(); ++i)
     if (identities_[i].end().records != 0) topic_->ask_for_flush(i);
-  Result<void> all;
-  for (PartitionIndex i = 0; i < topic_->partitions(); ++i) {
-    auto settled = settle(identities_[i], deadline);
+  for (Identity& identity : identities_) {
+    while (!identity.ended.empty()) {
+      const auto settled = wait_durable(identity.ended.back(), deadline);
+      if (settled || settled.error().code == ErrorCode::kTruncated) identity.ended.pop_back();
+      if (!settled) return settled;
+    }
+    if (identity.end().records == 0) continue;
+    const auto settled = wait_durable(identity.end(), deadline);
     if (settled) continue;
-    if (settled.error().code != ErrorCode::kTruncated) return settled;
-    all = std::move(settled);
+    if (settled.error().code == ErrorCode::kTruncated) identity.last = identity.before = {};
+    return settled;
   }
-  return all;
+  return {};
 }
 
 // The class itself

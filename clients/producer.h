@@ -157,8 +157,9 @@ class Producer {
   /// Unsupported (memory topic).
   [[nodiscard]] Result<void> wait_durable(const Receipt& receipt, Deadline deadline);
   /// wait_durable for everything this producer has appended so far, with a name also for what its
-  /// older holders have, in prepared partitions. Truncated, told once: of what was appended before
-  /// the memory was lost, some is not in the log; the receipts say which.
+  /// older holders have, in prepared partitions. Truncated, told once for each partition and lost
+  /// memory: of what was appended there, some is not in the log; the receipts say which. It says
+  /// nothing of the rest: flush again. With a name it may be records of others that are not.
   [[nodiscard]] Result<void> flush(Deadline deadline);
   /// Wakes the broker now, for somebody who will wait later: receipts are then durable within about
   /// one device flush instead of flush.interval.

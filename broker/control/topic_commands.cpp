@@ -137,8 +137,10 @@ Result<Reply> Commands::close_cell(const Request& request, const shm::CloseCell&
 }
 
 Result<Reply> Commands::find_segment(const Request& request, const shm::FindSegment& message) {
-  const auto topic =
-      served(request.who, message.topic_id, message.partition, shm::Intent::kConsume);
+  // As for slots: who may produce asks what is left of it after the memory was lost.
+  auto topic = served(request.who, message.topic_id, message.partition, shm::Intent::kConsume);
+  if (!topic && topic.error().code == ErrorCode::kNotPermitted)
+    topic = served(request.who, message.topic_id, message.partition, shm::Intent::kProduce);
   if (!topic) return std::unexpected(topic.error());
   std::vector<shm::UniqueFd> fds(1);
   const auto found =

@@ -152,7 +152,14 @@ Result<void> wait_until_durable(TopicMemory& topic, const Receipt& receipt, Dead
         return fail(ErrorCode::kTruncated,
                     topic.place(receipt.partition) + ": the memory was lost before offset " +
                         std::to_string(receipt.offset) + " was flushed; it is not in the log");
-      if (deadline.has_passed()) return std::unexpected(kept.error());
+      const ErrorCode code = kept.error().code;
+      const bool is_away = code == ErrorCode::kConnectionLost || code == ErrorCode::kTimeout ||
+                           code == ErrorCode::kDraining;
+      if (!is_away) return std::unexpected(kept.error());
+      if (deadline.has_passed())
+        return fail(ErrorCode::kNotDurable,
+                    topic.place(receipt.partition) + ": the memory was lost, and no broker says " +
+                        "whether offset " + std::to_string(receipt.last_offset()) + " is on disk");
       refresh();
       continue;
     }

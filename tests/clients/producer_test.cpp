@@ -274,13 +274,58 @@ TEST_F(ProducerTest, FlushIsContentWithALostMemoryThatWasOnDisk) {
   create(*connection_, "t");
   const auto own = producer(*connection_, "t");
   for (int round = 0; round < 2; ++round) {
+    // Durable: right after a death the memory that is lost may still take what is only committed.
+    ASSERT_OK(own->append({.payload = as_bytes("first")}, {.acks = Acks::kDurable}));
     append_numbers(*own, 0, 10);
     ASSERT_OK(own->flush(Deadline::after_ms(10'000)));
     daemon_.process().kill_all();
     ASSERT_TRUE(daemon_.start()) << daemon_.log();
   }
-  ASSERT_OK(own->append({.payload = as_bytes("after")}));
+  ASSERT_OK(own->append({.payload = as_bytes("after")}, {.acks = Acks::kDurable}));
   EXPECT_OK(own->flush(Deadline::after_ms(10'000)));
+}
+
+TEST_F(ProducerTest, FlushTellsOfEachLostMemoryAndOfNoneInVain) {
+  create(*connection_, "t", 2, {{"flush.interval", "1m"}});
+  const auto own = producer(*connection_, "t");
+  for (int round = 0; round < 2; ++round) {
+    for (const PartitionIndex partition : {0U, 1U})
+      ASSERT_OK(own->append({.payload = as_bytes("kept")},
+                            {.partition = partition, .acks = Acks::kDurable}));
+    ASSERT_TRUE(daemon_.stop_broker());
+    for (const PartitionIndex partition : {0U, 1U})
+      ASSERT_OK(own->append({.payload = as_bytes("gone")}, {.partition = partition}));
+    daemon_.process().kill_all();
+    ASSERT_TRUE(daemon_.start()) << daemon_.log();
+  }
+  ASSERT_OK(own->append({.payload = as_bytes("after")}, {.partition = 0, .acks = Acks::kDurable}));
+  for (int told = 0; told < 4; ++told) {
+    // A flush that has no time to look takes nothing back of what it has to tell.
+    ASSERT_TRUE(daemon_.stop_broker());
+    const auto hasty = own->flush(Deadline::passed());
+    ASSERT_FALSE(hasty.has_value());
+    EXPECT_EQ(hasty.error().code, ErrorCode::kNotDurable) << hasty.error().sentence();
+    daemon_.signal_broker(SIGCONT);
+    const auto flushed = own->flush(Deadline::after_ms(10'000));
+    ASSERT_FALSE(flushed.has_value()) << told;
+    EXPECT_EQ(flushed.error().code, ErrorCode::kTruncated) << flushed.error().sentence();
+  }
+  EXPECT_OK(own->flush(Deadline::after_ms(10'000)));
+}
+
+TEST_F(ProducerTest, AFlushOfADeletedTopicEndsAtOnce) {
+  create(*connection_, "t", 1, {{"flush.interval", "1m"}});
+  const auto own = producer(*connection_, "t");
+  ASSERT_OK(own->prepare());
+  ASSERT_TRUE(daemon_.stop_broker());
+  ASSERT_OK(own->append({.payload = as_bytes("gone")}));
+  daemon_.process().kill_all();
+  ASSERT_TRUE(daemon_.start()) << daemon_.log();
+  ASSERT_OK(own->append({.payload = as_bytes("after")}, {.acks = Acks::kDurable}));
+  ASSERT_OK(client::Admin{*connection_}.delete_topic("t"));
+  const auto flushed = own->flush(Deadline::never());
+  ASSERT_FALSE(flushed.has_value());
+  EXPECT_EQ(flushed.error().code, ErrorCode::kTopicGone) << flushed.error().sentence();
 }
 
 TEST_F(ProducerTest, ADeletedTopicIsGone) {

@@ -33,8 +33,13 @@ std::string stranger_tries(const std::string& socket_path) {
         word("read", client.call(shm::OpenTopic{.name = "readable"}));
         word("write",
              client.call(shm::OpenTopic{.name = "readable", .intent = shm::Intent::kProduce}));
-        word("both",
-             client.call(shm::OpenTopic{.name = "writable", .intent = shm::Intent::kProduce}));
+        const auto writable =
+            client.call(shm::OpenTopic{.name = "writable", .intent = shm::Intent::kProduce});
+        word("both", writable);
+        const auto opened = writable ? writable->as<shm::OpenTopicReply>() : std::nullopt;
+        const std::uint64_t id = opened ? opened->topic_id : 0;
+        word("left", client.call(shm::FindSegment{.topic_id = id, .partition = 0, .offset = 0}));
+        word("at", client.call(shm::FindTime{.topic_id = id, .partition = 0, .time_ms = 0}));
         const auto list = client.call(shm::ListTopics{});
         const auto reply = list ? list->as<shm::ListTopicsReply>() : std::nullopt;
         dprintf(STDOUT_FILENO, "listed=%zu\n", reply ? reply->topics.size() : 99);
@@ -65,7 +70,8 @@ TEST_F(Commands, StrangersMayWhatTheAllowListsSay) {
   ASSERT_TRUE(admin_->create_topic("writable", 1, {{"produce.allow", "nobody"}}));
   EXPECT_EQ(stranger_tries(daemon_.socket_path()),
             "status=NotPermitted\ncreate=NotPermitted\nclosed=NotPermitted\n"
-            "read=ok,1\nwrite=NotPermitted\nboth=ok,2\nlisted=2\n");
+            "read=ok,1\nwrite=NotPermitted\nboth=ok,2\nleft=BadPosition\nat=NotPermitted\n"
+            "listed=2\n");
 }
 
 }  // namespace
