@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import {webcrypto} from "node:crypto";
 import test from "node:test";
 import {Api, Problem, pages} from "../../../services/gateways/page/http.js";
+
+globalThis.crypto ??= webcrypto; // browsers have it; node before 19 has not
 
 /** A gateway that answers what is queued, and remembers what was asked. */
 function gateway(...answers) {

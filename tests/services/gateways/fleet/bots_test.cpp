@@ -142,7 +142,7 @@ TEST_F(BotsTest, RobotsOverTlsFetchAList) {
   start_bots({{"bots.count", "2"},
               {"bots.local_percent", "0"},
               {"bots.speed", "200"},
-              {"bots.fleet", "localhost:" + std::to_string(fleet_->port())},
+              {"bots.fleet", "127.0.0.1:" + std::to_string(fleet_->port())},
               {"bots.tls_roots", certificate}});
   const std::vector<std::string> lists = {list_of("o1")};
   EXPECT_TRUE(wait_until([&] { return all_completed(lists); }));

@@ -6,6 +6,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include <cstdio>
 #include <memory>
@@ -26,6 +27,11 @@ inline void make_certificate(const std::string& certificate_path, const std::str
   X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
                              reinterpret_cast<const unsigned char*>("localhost"), -1, -1, 0);
   X509_set_issuer_name(certificate.get(), name);
+  X509_set_version(certificate.get(), X509_VERSION_3);
+  const std::unique_ptr<X509_EXTENSION, decltype(&X509_EXTENSION_free)> names(
+      X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1"),
+      X509_EXTENSION_free);
+  X509_add_ext(certificate.get(), names.get(), -1);
   ASSERT_NE(X509_sign(certificate.get(), key.get(), EVP_sha256()), 0);
   std::FILE* file = std::fopen(certificate_path.c_str(), "w");
   PEM_write_X509(file, certificate.get());
