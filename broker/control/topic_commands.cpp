@@ -137,8 +137,9 @@ Result<Reply> Commands::close_cell(const Request& request, const shm::CloseCell&
 }
 
 Result<Reply> Commands::find_segment(const Request& request, const shm::FindSegment& message) {
-  // As for slots: who may produce asks what is left of it after the memory was lost.
+  // Who may only produce is told what is left after the memory was lost, but gets nothing to read.
   auto topic = served(request.who, message.topic_id, message.partition, shm::Intent::kConsume);
+  const bool may_read = topic.has_value();
   if (!topic && topic.error().code == ErrorCode::kNotPermitted)
     topic = served(request.who, message.topic_id, message.partition, shm::Intent::kProduce);
   if (!topic) return std::unexpected(topic.error());
@@ -146,6 +147,7 @@ Result<Reply> Commands::find_segment(const Request& request, const shm::FindSegm
   const auto found =
       (*topic)->partition(message.partition).find_segment(message.offset, fds.front());
   if (!found) return std::unexpected(found.error());
+  if (!may_read) fds.clear();
   return reply_with(request.id, *found, std::move(fds));
 }
 
