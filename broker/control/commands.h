@@ -5,8 +5,10 @@
 // Rights. Administrators are root and the broker's own user. Everything a topic's allow-list gives
 // is asked for again with each message, so that an altered list holds for sessions that are open.
 //
-//   may produce, consume   OpenTopic, GetSlot, OpenProducer, OpenRing, TakeLease / OpenReader,
-//                          FindSegment, FindTime, ListStreams, JoinGroup, JoinQueue
+//   may produce, consume   OpenTopic, GetSlot, OpenProducer, OpenRing, TakeLease, FindSegment /
+//                          OpenTopic, GetSlot, FindSegment, OpenReader, FindTime, ListStreams,
+//                          JoinGroup, JoinQueue. A producer's GetSlot is for topics with
+//                          ingest=direct, its FindSegment is answered without the file.
 //   may produce, too       CancelDelayed and its row in ListDelayed, by the record's topic;
 //                          OpenDelayed, and be an administrator: the delay log is written directly
 //   either of them         DescribeTopic, its row in ListTopics

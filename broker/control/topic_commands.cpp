@@ -35,10 +35,10 @@ Result<Reply> Commands::open_topic(const Request& request, const shm::OpenTopic&
 }
 
 Result<Reply> Commands::get_slot(const Request& request, const shm::GetSlot& message) {
-  // Producing implies the need to read what is there (sequence, room), so it is the stronger right.
+  // Who appends directly has to read what is there (sequence, room); who hands in does not.
   auto topic = served(request.who, message.topic_id, message.partition, shm::Intent::kProduce);
   const bool writable = topic.has_value() && !(*topic)->settings().sequenced;
-  if (!topic && topic.error().code == ErrorCode::kNotPermitted)
+  if (topic ? !writable : topic.error().code == ErrorCode::kNotPermitted)
     topic = served(request.who, message.topic_id, message.partition, shm::Intent::kConsume);
   if (!topic) return std::unexpected(topic.error());
   auto slot = (*topic)->slot_fd(message.partition, message.slot_id, writable);

@@ -234,7 +234,7 @@ struct OpenTopicReply {
   MALLBOTS_FIELDS(topic_id, partitions, slots, slot_bytes, has_knock)
 };
 
-/// Answered with one descriptor: read-write if the session opened the topic to produce.
+/// Answered with one descriptor: read-write to who may append directly, read-only to who may read.
 struct GetSlot {
   static constexpr MessageType kType = MessageType::kGetSlot;
   std::uint64_t topic_id = 0;

@@ -1,6 +1,7 @@
 #include "clients/producer.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <set>
 #include <thread>
@@ -8,6 +9,7 @@
 #include "shm/base/hash.h"
 #include "tests/clients/fixture.h"
 #include "tests/support/allocations.h"
+#include "tests/support/control_client.h"
 
 namespace mallbots::test {
 namespace {
@@ -326,6 +328,32 @@ TEST_F(ProducerTest, AFlushOfADeletedTopicEndsAtOnce) {
   const auto flushed = own->flush(Deadline::never());
   ASSERT_FALSE(flushed.has_value());
   EXPECT_EQ(flushed.error().code, ErrorCode::kTopicGone) << flushed.error().sentence();
+}
+
+TEST_F(ProducerTest, WhoMayOnlyProduceIsToldWhatIsLeftAndGetsNoFile) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to be another user";
+  ASSERT_EQ(run({"chmod", "0711", daemon_.folder().path()}).ended.exit_code, 0);
+  create(*connection_, "t", 1, {{"produce.allow", "65534"}});
+  const auto own = producer(*connection_, "t");
+  ASSERT_OK(own->append({.payload = as_bytes("kept")}, {.acks = Acks::kDurable}));
+  ProcessOptions options;
+  options.run_as = 65'534;
+  Process stranger = Process::call(
+      [&] {
+        ControlClient client{daemon_.socket_path()};
+        if (!client.hello("stranger")) return 1;
+        const auto topic =
+            client.call(shm::OpenTopic{.name = "t", .intent = shm::Intent::kProduce});
+        const auto opened = topic ? topic->as<shm::OpenTopicReply>() : std::nullopt;
+        if (!opened) return 2;
+        const auto found = client.call(
+            shm::FindSegment{.topic_id = opened->topic_id, .partition = 0, .offset = 0});
+        const auto left = found ? found->as<shm::FindSegmentReply>() : std::nullopt;
+        if (!left || left->end_offset != 1) return 3;
+        return found->fds.empty() ? 0 : 4;
+      },
+      options);
+  EXPECT_EQ(stranger.wait().exit_code, 0);
 }
 
 TEST_F(ProducerTest, ADeletedTopicIsGone) {

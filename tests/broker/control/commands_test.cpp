@@ -39,6 +39,12 @@ std::string stranger_tries(const std::string& socket_path) {
         const auto opened = writable ? writable->as<shm::OpenTopicReply>() : std::nullopt;
         const std::uint64_t id = opened ? opened->topic_id : 0;
         word("left", client.call(shm::FindSegment{.topic_id = id, .partition = 0, .offset = 0}));
+        const auto rings =
+            client.call(shm::OpenTopic{.name = "handed_in", .intent = shm::Intent::kProduce});
+        word("hand_in", rings);
+        const auto sequenced = rings ? rings->as<shm::OpenTopicReply>() : std::nullopt;
+        word("slot", client.call(shm::GetSlot{.topic_id = sequenced ? sequenced->topic_id : 0,
+                                              .partition = 0}));
         word("at", client.call(shm::FindTime{.topic_id = id, .partition = 0, .time_ms = 0}));
         const auto list = client.call(shm::ListTopics{});
         const auto reply = list ? list->as<shm::ListTopicsReply>() : std::nullopt;
@@ -68,10 +74,12 @@ TEST_F(Commands, StrangersMayWhatTheAllowListsSay) {
   ASSERT_TRUE(admin_->create_topic("closed", 1));
   ASSERT_TRUE(admin_->create_topic("readable", 1, {{"consume.allow", "65534"}}));
   ASSERT_TRUE(admin_->create_topic("writable", 1, {{"produce.allow", "nobody"}}));
+  ASSERT_TRUE(
+      admin_->create_topic("handed_in", 1, {{"ingest", "sequenced"}, {"produce.allow", "nobody"}}));
   EXPECT_EQ(stranger_tries(daemon_.socket_path()),
             "status=NotPermitted\ncreate=NotPermitted\nclosed=NotPermitted\n"
-            "read=ok,1\nwrite=NotPermitted\nboth=ok,2\nleft=BadPosition\nat=NotPermitted\n"
-            "listed=2\n");
+            "read=ok,1\nwrite=NotPermitted\nboth=ok,2\nleft=BadPosition\n"
+            "hand_in=ok,1\nslot=NotPermitted\nat=NotPermitted\nlisted=3\n");
 }
 
 }  // namespace
