@@ -40,6 +40,8 @@ std::optional<Result<Reply>> Commands::call(Session& who, shm::MessageType type,
       return decoded(request, body, &Commands::close_cell);
     case shm::MessageType::kFindSegment:
       return decoded(request, body, &Commands::find_segment);
+    case shm::MessageType::kEndOfEpoch:
+      return decoded(request, body, &Commands::end_of_epoch);
     case shm::MessageType::kFindTime:
       return decoded(request, body, &Commands::find_time);
     case shm::MessageType::kListStreams:

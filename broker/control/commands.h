@@ -5,13 +5,12 @@
 // Rights. Administrators are root and the broker's own user. Everything a topic's allow-list gives
 // is asked for again with each message, so that an altered list holds for sessions that are open.
 //
-//   may produce, consume   OpenTopic, GetSlot, OpenProducer, OpenRing, TakeLease, FindSegment /
-//                          OpenTopic, GetSlot, FindSegment, OpenReader, FindTime, ListStreams,
-//                          JoinGroup, JoinQueue. A producer's GetSlot is for topics with
-//                          ingest=direct, its FindSegment is answered without the file.
+//   may produce, consume   OpenTopic, GetSlot, OpenProducer, OpenRing, TakeLease / OpenReader,
+//                          FindSegment, FindTime, ListStreams, JoinGroup, JoinQueue. To produce
+//                          gives no slot of a topic with ingest=sequenced.
 //   may produce, too       CancelDelayed and its row in ListDelayed, by the record's topic;
 //                          OpenDelayed, and be an administrator: the delay log is written directly
-//   either of them         DescribeTopic, its row in ListTopics
+//   either of them         DescribeTopic, its row in ListTopics, EndOfEpoch
 //   administrators         CreateTopic, DeleteTopic, AlterTopic, SeekGroup, DeleteGroup, Status,
 //                          ListClients, ListGroups, DescribeGroup
 //   everybody              the rest
@@ -99,6 +98,7 @@ class Commands {
   [[nodiscard]] Result<Reply> open_reader(const Request& request, const shm::OpenReader& message);
   [[nodiscard]] Result<Reply> close_cell(const Request& request, const shm::CloseCell& message);
   [[nodiscard]] Result<Reply> find_segment(const Request& request, const shm::FindSegment& message);
+  [[nodiscard]] Result<Reply> end_of_epoch(const Request& request, const shm::EndOfEpoch& message);
   [[nodiscard]] Result<Reply> find_time(const Request& request, const shm::FindTime& message);
   [[nodiscard]] Result<Reply> list_streams(const Request& request, const shm::ListStreams& message);
   // group_commands.cpp

@@ -137,18 +137,25 @@ Result<Reply> Commands::close_cell(const Request& request, const shm::CloseCell&
 }
 
 Result<Reply> Commands::find_segment(const Request& request, const shm::FindSegment& message) {
-  // Who may only produce is told what is left after the memory was lost, but gets nothing to read.
-  auto topic = served(request.who, message.topic_id, message.partition, shm::Intent::kConsume);
-  const bool may_read = topic.has_value();
-  if (!topic && topic.error().code == ErrorCode::kNotPermitted)
-    topic = served(request.who, message.topic_id, message.partition, shm::Intent::kProduce);
+  const auto topic =
+      served(request.who, message.topic_id, message.partition, shm::Intent::kConsume);
   if (!topic) return std::unexpected(topic.error());
   std::vector<shm::UniqueFd> fds(1);
   const auto found =
       (*topic)->partition(message.partition).find_segment(message.offset, fds.front());
   if (!found) return std::unexpected(found.error());
-  if (!may_read) fds.clear();
   return reply_with(request.id, *found, std::move(fds));
+}
+
+Result<Reply> Commands::end_of_epoch(const Request& request, const shm::EndOfEpoch& message) {
+  auto topic = served(request.who, message.topic_id, message.partition, shm::Intent::kProduce);
+  if (!topic && topic.error().code == ErrorCode::kNotPermitted)
+    topic = served(request.who, message.topic_id, message.partition, shm::Intent::kConsume);
+  if (!topic) return std::unexpected(topic.error());
+  const Partition& partition = (*topic)->partition(message.partition);
+  const Position durable{message.log_epoch, partition.durable_offset()};
+  const auto taken = parts_.topics.epochs().truncated_to(partition.id(), durable);
+  return reply_with(request.id, shm::EndOfEpochReply{.offset = taken.value_or(durable.offset)});
 }
 
 Result<Reply> Commands::find_time(const Request& request, const shm::FindTime& message) {

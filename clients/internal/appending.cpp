@@ -15,18 +15,6 @@ ErrorCode readonly_code(const TopicMemory& topic, PartitionIndex partition) noex
   return code == 0 || code > 0xFFFF ? ErrorCode::kIo : static_cast<ErrorCode>(code);
 }
 
-/// The memory was lost: is the record in what survived?
-Result<bool> survived(const TopicMemory& topic, const Receipt& receipt, Deadline deadline) {
-  const auto file = topic.link().ask_on<shm::FindSegmentReply>(
-      topic.attachment(),
-      shm::FindSegment{topic.topic_id(), receipt.partition, receipt.last_offset()}, deadline);
-  if (file) return file->log_epoch <= receipt.log_epoch && receipt.last_offset() < file->end_offset;
-  // Retention may have taken what was long on disk.
-  if (file.error().code == ErrorCode::kBadPosition)
-    return receipt.last_offset() < topic.board(receipt.partition).start_offset.load();
-  return std::unexpected(file.error());
-}
-
 }  // namespace
 
 Deadline deadline_of(const SendOptions& options) noexcept {
@@ -146,16 +134,16 @@ Result<void> wait_until_durable(TopicMemory& topic, const Receipt& receipt, Dead
   for (;;) {
     const shm::PartitionBoard& board = topic.board(receipt.partition);
     if (board.log_epoch != receipt.log_epoch) {
-      const auto kept = survived(topic, receipt, deadline);
-      if (kept && *kept) return {};
-      if (kept)
+      const auto end = topic.end_of_epoch(receipt.partition, receipt.log_epoch, deadline);
+      if (end && receipt.last_offset() < *end) return {};
+      if (end)
         return fail(ErrorCode::kTruncated,
                     topic.place(receipt.partition) + ": the memory was lost before offset " +
                         std::to_string(receipt.offset) + " was flushed; it is not in the log");
-      const ErrorCode code = kept.error().code;
+      const ErrorCode code = end.error().code;
       const bool is_away = code == ErrorCode::kConnectionLost || code == ErrorCode::kTimeout ||
                            code == ErrorCode::kDraining;
-      if (!is_away) return std::unexpected(kept.error());
+      if (!is_away) return std::unexpected(end.error());
       if (deadline.has_passed())
         return fail(ErrorCode::kNotDurable,
                     topic.place(receipt.partition) + ": the memory was lost, and no broker says " +

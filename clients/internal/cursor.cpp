@@ -412,28 +412,4 @@ Result<void> Cursor::check_offset(Offset offset, Deadline deadline) {
                                            std::to_string(start) + " to " + std::to_string(*end));
 }
 
-Result<Offset> Cursor::surviving(const TopicMemory& topic, PartitionIndex partition,
-                                 Position before, Deadline deadline) {
-  const shm::PartitionBoard& board = topic.board(partition);
-  // A memory topic begins anew: nothing that was read is in it.
-  if (topic.has(shm::TopicFlag::kMemoryOnly)) return board.start_offset.load();
-  Offset next = before.offset;
-  while (next > board.start_offset.load()) {
-    const auto file = topic.link().ask_on<shm::FindSegmentReply>(
-        topic.attachment(), shm::FindSegment{topic.topic_id(), partition, next - 1}, deadline);
-    if (file) {
-      if (file->log_epoch <= before.log_epoch) return next;
-      next = file->base_offset;
-    } else if (file.error().code == ErrorCode::kBadPosition) {
-      // Not on disk: written since the memory was lost, or never there.
-      const Offset durable = board.durable_offset.load();
-      if (durable >= next) return next;
-      next = durable;
-    } else {
-      return std::unexpected(file.error());
-    }
-  }
-  return next;
-}
-
 }  // namespace mallbots::client

@@ -74,10 +74,6 @@ class Cursor {
   [[nodiscard]] Result<void> check_offset(Offset offset, Deadline deadline);
   /// Gives pins and memory back; go_to(next_offset()) is implied by the next read.
   void release() noexcept;
-  /// The memory was lost under a reader that had read up to `next` of epoch `before`: where its
-  /// position still names the same records.
-  [[nodiscard]] static Result<Offset> surviving(const TopicMemory& topic, PartitionIndex partition,
-                                                Position before, Deadline deadline);
 
   [[nodiscard]] Offset next_offset() const noexcept { return next_; }
   [[nodiscard]] const Setback& setback() const noexcept { return setback_; }

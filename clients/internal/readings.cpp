@@ -131,11 +131,12 @@ Result<void> Readings::make_cursor(Reading& reading, Deadline deadline,
     return fail(ErrorCode::kBadMessage, "the broker named cell " + std::to_string(cell));
   const LogEpoch epoch = topic.board(partition).log_epoch;
   if (!reading.in_group && reading.kept.log_epoch != epoch) {
-    const auto survived = Cursor::surviving(topic, partition, reading.kept, deadline);
+    const auto survived = topic.end_of_epoch(partition, reading.kept.log_epoch, deadline);
     if (!survived) return std::unexpected(survived.error());
-    if (*survived < reading.kept.offset)
+    if (*survived < reading.kept.offset) {
       setbacks.push_back({ErrorCode::kTruncated, reading.where, *survived, reading.kept.offset});
-    reading.kept.offset = *survived;
+      reading.kept.offset = *survived;
+    }
   }
   reading.kept.log_epoch = epoch;
   reading.cursor =

@@ -150,6 +150,14 @@ void TopicMemory::ask_for_flush(PartitionIndex partition) const noexcept {
   shm::ring_broker(parts, true);
 }
 
+Result<Offset> TopicMemory::end_of_epoch(PartitionIndex partition, LogEpoch epoch,
+                                         Deadline deadline) const {
+  const auto end = link_->ask_on<shm::EndOfEpochReply>(
+      attachment(), shm::EndOfEpoch{topic_id(), partition, epoch}, deadline);
+  if (!end) return std::unexpected(end.error());
+  return end->offset;
+}
+
 std::string TopicMemory::place(PartitionIndex partition) const {
   return name_ + "/" + std::to_string(partition);
 }

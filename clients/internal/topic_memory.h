@@ -48,6 +48,10 @@ class TopicMemory {
   /// Null: this session may not knock; it sleeps on its doorbell.
   [[nodiscard]] shm::KnockHeader* knock_header() const noexcept;
   [[nodiscard]] shm::KnockLine* knock(PartitionIndex partition) const noexcept;
+  /// The memory of `epoch` was lost: the first offset that does not name the same record any more.
+  /// Asks the broker. Errors: as Link::ask_on.
+  [[nodiscard]] Result<Offset> end_of_epoch(PartitionIndex partition, LogEpoch epoch,
+                                            Deadline deadline) const;
   [[nodiscard]] std::uint64_t topic_id() const noexcept { return header().topic_id; }
   [[nodiscard]] PartitionIndex partitions() const noexcept { return header().partitions; }
   [[nodiscard]] bool has(shm::TopicFlag flag) const noexcept {

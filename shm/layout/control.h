@@ -53,6 +53,7 @@ enum class MessageType : std::uint16_t {
   kGoodbye,
   kOpenRing,
   kCloseRing,
+  kEndOfEpoch,
   kJoinQueue = 40,
   kLeaveQueue,
   kSettle,
@@ -349,6 +350,21 @@ struct FindSegmentReply {
   LogEpoch log_epoch = 0;        ///< of the records: seeds their header checks
   std::uint64_t partition_id = 0;
   MALLBOTS_FIELDS(base_offset, end_offset, start_byte, end_byte, log_epoch, partition_id)
+};
+
+/// Which offsets still name the records that they named in `log_epoch`: those below the answer.
+/// What stood above it was lost with the memory, and may name other records by now. (Kafka asks the
+/// same with OffsetForLeaderEpoch, KIP-101.)
+struct EndOfEpoch {
+  static constexpr MessageType kType = MessageType::kEndOfEpoch;
+  std::uint64_t topic_id = 0;
+  PartitionIndex partition = 0;
+  LogEpoch log_epoch = 0;
+  MALLBOTS_FIELDS(topic_id, partition, log_epoch)
+};
+struct EndOfEpochReply {
+  Offset offset = 0;  ///< never above the durable position; may be below what retention has left
+  MALLBOTS_FIELDS(offset)
 };
 
 /// First offset whose time stamp, or that of a record before it, is at or after `time_ms`.

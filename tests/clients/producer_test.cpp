@@ -1,7 +1,6 @@
 #include "clients/producer.h"
 
 #include <signal.h>
-#include <unistd.h>
 
 #include <set>
 #include <thread>
@@ -9,7 +8,6 @@
 #include "shm/base/hash.h"
 #include "tests/clients/fixture.h"
 #include "tests/support/allocations.h"
-#include "tests/support/control_client.h"
 
 namespace mallbots::test {
 namespace {
@@ -330,30 +328,33 @@ TEST_F(ProducerTest, AFlushOfADeletedTopicEndsAtOnce) {
   EXPECT_EQ(flushed.error().code, ErrorCode::kTopicGone) << flushed.error().sentence();
 }
 
-TEST_F(ProducerTest, WhoMayOnlyProduceIsToldWhatIsLeftAndGetsNoFile) {
-  if (geteuid() != 0) GTEST_SKIP() << "needs root to be another user";
-  ASSERT_EQ(run({"chmod", "0711", daemon_.folder().path()}).ended.exit_code, 0);
-  create(*connection_, "t", 1, {{"produce.allow", "65534"}});
+TEST_F(ProducerTest, ALossIsToldAlsoWhenRetentionHasPassedIt) {
+  create(*connection_, "t", 1,
+         {{"flush.interval", "1m"}, {"slot.bytes", "64KiB"}, {"segment.bytes", "64KiB"}});
   const auto own = producer(*connection_, "t");
   ASSERT_OK(own->append({.payload = as_bytes("kept")}, {.acks = Acks::kDurable}));
-  ProcessOptions options;
-  options.run_as = 65'534;
-  Process stranger = Process::call(
-      [&] {
-        ControlClient client{daemon_.socket_path()};
-        if (!client.hello("stranger")) return 1;
-        const auto topic =
-            client.call(shm::OpenTopic{.name = "t", .intent = shm::Intent::kProduce});
-        const auto opened = topic ? topic->as<shm::OpenTopicReply>() : std::nullopt;
-        if (!opened) return 2;
-        const auto found = client.call(
-            shm::FindSegment{.topic_id = opened->topic_id, .partition = 0, .offset = 0});
-        const auto left = found ? found->as<shm::FindSegmentReply>() : std::nullopt;
-        if (!left || left->end_offset != 1) return 3;
-        return found->fds.empty() ? 0 : 4;
-      },
-      options);
-  EXPECT_EQ(stranger.wait().exit_code, 0);
+  ASSERT_TRUE(daemon_.stop_broker());
+  const auto gone = own->append({.payload = as_bytes("gone")});
+  ASSERT_OK(gone);
+  daemon_.process().kill_all();
+  ASSERT_TRUE(daemon_.start()) << daemon_.log();
+  const auto other_connection = connect();
+  const auto other = producer(*other_connection, "t");
+  const std::string big(16 * 1024, 'x');
+  for (int i = 0; i < 16; ++i)
+    ASSERT_OK(other->append({.payload = as_bytes(big)}, {.acks = Acks::kDurable}));
+  client::Admin admin{*other_connection};
+  ASSERT_OK(admin.alter_topic("t", {{"retention.bytes", "64KiB"}}));
+  const Deadline deadline = Deadline::after_ms(60'000);
+  for (Offset start = 0; start <= gone->offset;) {
+    ASSERT_FALSE(deadline.has_passed());
+    const auto topic = admin.describe_topic("t");
+    ASSERT_OK(topic);
+    start = topic->partitions.at(0).start_offset;
+  }
+  const auto flushed = own->flush(Deadline::after_ms(10'000));
+  ASSERT_FALSE(flushed.has_value());
+  EXPECT_EQ(flushed.error().code, ErrorCode::kTruncated) << flushed.error().sentence();
 }
 
 TEST_F(ProducerTest, ADeletedTopicIsGone) {

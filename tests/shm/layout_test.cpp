@@ -288,6 +288,7 @@ TEST(Layout, DocumentNamesEveryMessageByItsNumber) {
   MESSAGE(Goodbye);
   MESSAGE(OpenRing);
   MESSAGE(CloseRing);
+  MESSAGE(EndOfEpoch);
   MESSAGE(JoinQueue);
   MESSAGE(LeaveQueue);
   MESSAGE(Settle);

@@ -38,7 +38,8 @@ std::string stranger_tries(const std::string& socket_path) {
         word("both", writable);
         const auto opened = writable ? writable->as<shm::OpenTopicReply>() : std::nullopt;
         const std::uint64_t id = opened ? opened->topic_id : 0;
-        word("left", client.call(shm::FindSegment{.topic_id = id, .partition = 0, .offset = 0}));
+        word("left", client.call(shm::EndOfEpoch{.topic_id = id, .partition = 0, .log_epoch = 1}));
+        word("file", client.call(shm::FindSegment{.topic_id = id, .partition = 0, .offset = 0}));
         const auto rings =
             client.call(shm::OpenTopic{.name = "handed_in", .intent = shm::Intent::kProduce});
         word("hand_in", rings);
@@ -78,7 +79,7 @@ TEST_F(Commands, StrangersMayWhatTheAllowListsSay) {
       admin_->create_topic("handed_in", 1, {{"ingest", "sequenced"}, {"produce.allow", "nobody"}}));
   EXPECT_EQ(stranger_tries(daemon_.socket_path()),
             "status=NotPermitted\ncreate=NotPermitted\nclosed=NotPermitted\n"
-            "read=ok,1\nwrite=NotPermitted\nboth=ok,2\nleft=BadPosition\n"
+            "read=ok,1\nwrite=NotPermitted\nboth=ok,2\nleft=ok,0\nfile=NotPermitted\n"
             "hand_in=ok,1\nslot=NotPermitted\nat=NotPermitted\nlisted=3\n");
 }
 
