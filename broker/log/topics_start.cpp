@@ -64,8 +64,10 @@ Result<void> Topics::start(bool memory_kept,
     }
     found.push_back(std::move(item));
   }
-  if (!memory_kept && !*clean && !found.empty())
-    MALLBOTS_TRY(epochs_->raise(parts_.disk, newest, ends));
+  const bool loses_records = !memory_kept && std::ranges::any_of(found, [&](const Found& item) {
+    return !*clean || item.topic->settings_.memory_only;
+  });
+  if (loses_records) MALLBOTS_TRY(epochs_->raise(parts_.disk, newest, ends));
   for (Found& item : found) {
     Topic& topic = *item.topic;
     MALLBOTS_TRY(open_partitions(topic, item.kept, std::move(item.recovered)));

@@ -12,7 +12,8 @@ namespace {
 constexpr std::uint64_t kEpochMagic = 0x3130'4350'454D'4D06;  // "\6MMEPC01"
 constexpr std::uint32_t kEpochVersion = 1;
 constexpr std::uint64_t kMaxEpochBytes = 256ULL << 20;
-/// Of one partition; the oldest go first. A position that old is below what retention keeps.
+/// Of one partition; the oldest go first. Starts that took nothing back leave no entry of their
+/// own, so this is for whoever was away while records were lost more often.
 constexpr std::size_t kMaxFirsts = 256;
 
 }  // namespace

@@ -1,7 +1,7 @@
-// EpochLog: which offsets an unclean start has taken back. Each start that lost the memory without
-// a clean stop raises the log epoch and records, per partition, the first offset that may be given
-// anew. A persisted position (epoch, offset) that lies above the first offset of any later epoch
-// names a record that is gone: its reader is told Truncated.
+// EpochLog: which offsets a start has taken back. Each start that lost the memory without a clean
+// stop, or with a topic that is in memory alone, raises the log epoch and records, per partition,
+// the first offset that may be given anew. A persisted position (epoch, offset) that lies above the
+// first offset of any later epoch names a record that is gone: its reader is told Truncated.
 //
 // One file, replaced as one. Broker's thread, blocking. Errors: Corrupt, WrongVersion, Io,
 // DiskFull.
@@ -26,7 +26,7 @@ class EpochLog {
 
   [[nodiscard]] LogEpoch current() const noexcept { return current_; }
 
-  /// An unclean start: current() rises by one (at least above `seen`, the newest epoch found in any
+  /// Such a start: current() rises by one (at least above `seen`, the newest epoch found in any
   /// segment), `firsts` are the ends of the recovered partitions. Durable when it returns. Must
   /// complete before any record or position of the new epoch is written.
   [[nodiscard]] Result<void> raise(Disk& disk, LogEpoch seen,
@@ -36,7 +36,7 @@ class EpochLog {
   [[nodiscard]] std::optional<Offset> truncated_to(PartitionId partition,
                                                    const Position& position) const;
 
-  /// All unclean starts that the partition has seen: {epoch, its first offset}, ascending.
+  /// All such starts that the partition has seen: {epoch, its first offset}, ascending.
   [[nodiscard]] std::vector<std::pair<LogEpoch, Offset>> starts(PartitionId partition) const {
     std::vector<std::pair<LogEpoch, Offset>> all;
     if (const auto found = firsts_.find(partition); found != firsts_.end())

@@ -230,6 +230,32 @@ TEST_F(ConsumerTest, MemoryTopicsTellWhatWasOverwritten) {
   EXPECT_EQ(batch->front().offset, oldest);
 }
 
+TEST_F(ConsumerTest, MemoryTopicsBeginAnewAfterACleanStopAndTheirReadersAreTold) {
+  create(*connection_, "m", 1, {{"storage", "memory"}});
+  create(*connection_, "t");
+  const auto in_memory = producer(*connection_, "m");
+  const auto on_disk = producer(*connection_, "t");
+  append_numbers(*in_memory, 0, 10);
+  append_numbers(*on_disk, 0, 10);
+  const auto reader = consumer(*connection_);
+  const auto other = consumer(*connection_);
+  ASSERT_OK(reader->assign("m", {}, Start::oldest()));
+  ASSERT_OK(other->assign("t", {}, Start::oldest()));
+  EXPECT_EQ(read(*reader, 10), numbers(0, 10));
+  EXPECT_EQ(read(*other, 10), numbers(0, 10));
+  ASSERT_EQ(daemon_.stop().exit_code, 0) << daemon_.log();
+  ASSERT_TRUE(daemon_.start()) << daemon_.log();
+  append_numbers(*in_memory, 100, 20);
+  append_numbers(*on_disk, 10, 10);
+  const auto told = reader->poll(Deadline::after_ms(10'000));
+  ASSERT_FALSE(told.has_value());
+  EXPECT_EQ(told.error().code, ErrorCode::kTruncated) << told.error().sentence();
+  EXPECT_EQ(reader->setback().first, 0U);
+  EXPECT_EQ(reader->setback().end, 10U);
+  EXPECT_EQ(read(*reader, 20), numbers(100, 20));
+  EXPECT_EQ(read(*other, 10), numbers(10, 10));
+}
+
 TEST_F(ConsumerTest, DamageOnDiskIsToldOnceAndPassed) {
   create(*connection_, "t", 1, {{"segment.bytes", "262144"}});
   const auto own = producer(*connection_, "t");
