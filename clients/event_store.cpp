@@ -117,11 +117,11 @@ class EventStore::Impl {
   struct Range {
     StreamVersion low, high;
   };
-  Result<shm::IngestOutcome> ask(const Call& call, const StreamOptions& options);
+  Result<RingAnswer> ask(const Call& call, const StreamOptions& options);
   Error refusal(const Call& call, const shm::IngestOutcome& outcome);
   Result<StreamVersion> version_of(PartitionIndex partition, Offset offset, std::size_t records,
                                    Deadline deadline);
-  Result<void> wait_durable(PartitionIndex partition, Offset offset, Deadline deadline);
+  Result<void> wait_durable(const Receipt& receipt, Deadline deadline);
   Result<std::optional<Range>> range_of(std::string_view stream, const StreamInfo& info,
                                         const StreamRead& options, bool backward) const;
   Result<std::vector<StreamEvent>> collect(std::string_view stream, const StreamInfo& info,
@@ -137,7 +137,7 @@ class EventStore::Impl {
 // Appending
 // -----------------------------------------------------------------------------------------
 
-Result<shm::IngestOutcome> EventStore::Impl::ask(const Call& call, const StreamOptions& options) {
+Result<RingAnswer> EventStore::Impl::ask(const Call& call, const StreamOptions& options) {
   RingRequest request{.kind = static_cast<shm::IngestKind>(call.kind),
                       .records = call.records,
                       .request = as_bytes(call.stream),
@@ -193,10 +193,10 @@ Result<StreamReceipt> EventStore::Impl::change(const Call& call, const StreamOpt
                                    .offset = outcome->value,
                                    .records = static_cast<std::uint32_t>(call.records.size()),
                                    .timestamp_ms = outcome->timestamp_ms,
-                                   .log_epoch = topic_->board(partition).log_epoch},
+                                   .log_epoch = outcome->log_epoch},
                        .version = outcome->extras[0]};
     if (options.acks == Acks::kDurable) {
-      const auto waited = wait_durable(partition, made.receipt.last_offset(), *until.deadline);
+      const auto waited = wait_durable(made.receipt, *until.deadline);
       // Taken back with the memory: it is not in the log, so it may be decided again.
       if (!waited && waited.error().code == ErrorCode::kTruncated && !until.deadline->has_passed())
         continue;
@@ -230,15 +230,12 @@ Result<StreamReceipt> EventStore::Impl::append(std::string_view stream, Expected
   return change({shm::StreamRequest::kAppend, stream, expected, *encoded}, options);
 }
 
-Result<void> EventStore::Impl::wait_durable(PartitionIndex partition, Offset offset,
-                                            Deadline deadline) {
+Result<void> EventStore::Impl::wait_durable(const Receipt& receipt, Deadline deadline) {
   if (topic_->has(shm::TopicFlag::kMemoryOnly)) return {};
-  const Receipt receipt{.partition = partition,
-                        .offset = offset,
-                        .records = 1,
-                        .log_epoch = topic_->board(partition).log_epoch};
-  if (topic_->board(partition).durable_offset.load() > offset) return {};
-  if (topic_->knock(partition) == nullptr) static_cast<void>(rings_.ask_for_flush(partition));
+  const PartitionIndex partition = receipt.partition;
+  const bool asks = topic_->board(partition).durable_offset.load() <= receipt.last_offset();
+  if (asks && topic_->knock(partition) == nullptr)
+    static_cast<void>(rings_.ask_for_flush(partition));
   return wait_until_durable(*topic_, receipt, deadline, [&] {
     static_cast<void>(rings_.refresh(Deadline::after_ms(kAttemptMs)));
   });
@@ -299,7 +296,11 @@ Result<std::vector<StreamEvent>> EventStore::Impl::collect(std::string_view stre
                                            " is not its version " + std::to_string(version));
     if (version <= range.high) {
       if (events.empty() && options.durable)
-        MALLBOTS_TRY(wait_durable(partition, offset, deadline));
+        MALLBOTS_TRY(wait_durable({.partition = partition,
+                                   .offset = offset,
+                                   .records = 1,
+                                   .log_epoch = topic_->board(partition).log_epoch},
+                                  deadline));
       events.push_back({version, message.copy()});
       if (version == range.low) break;
       offset = links->predecessor;

@@ -37,8 +37,8 @@ struct Lane {
 /// What outlives a lane when the broker's memory was lost.
 struct Identity {
   std::uint64_t producer_id = 0;
-  Receipt last{};              ///< of what this producer appended
-  Receipt before{};            ///< with a name: the end of the partition when the seat was taken
+  Receipt last{};    ///< of what this producer appended
+  Receipt before{};  ///< of a seat with a past: the end of the partition when it was taken
   std::vector<Receipt> ended;  ///< the last of each lost memory, until flush() has settled it
   [[nodiscard]] const Receipt& end() const noexcept { return last.records != 0 ? last : before; }
 };
@@ -352,7 +352,7 @@ Result<void> Producer::Impl::prepare(PartitionIndex partition, Deadline deadline
       identity.ended.push_back(identity.end());
       identity.last = identity.before = {};
     }
-    if (epoch_ != 0 && seat->end_offset > 0)
+    if (seat->last_sequence != 0 && seat->end_offset > 0)
       identity.before = {.partition = partition,
                          .offset = seat->end_offset - 1,
                          .records = 1,

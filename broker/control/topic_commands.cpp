@@ -148,9 +148,9 @@ Result<Reply> Commands::find_segment(const Request& request, const shm::FindSegm
 }
 
 Result<Reply> Commands::end_of_epoch(const Request& request, const shm::EndOfEpoch& message) {
-  auto topic = served(request.who, message.topic_id, message.partition, shm::Intent::kProduce);
+  auto topic = allowed(request.who, message.topic_id, message.partition, shm::Intent::kProduce);
   if (!topic && topic.error().code == ErrorCode::kNotPermitted)
-    topic = served(request.who, message.topic_id, message.partition, shm::Intent::kConsume);
+    topic = allowed(request.who, message.topic_id, message.partition, shm::Intent::kConsume);
   if (!topic) return std::unexpected(topic.error());
   const Partition& partition = (*topic)->partition(message.partition);
   const Position durable{message.log_epoch, partition.durable_offset()};

@@ -57,7 +57,7 @@ Result<Receipt> HandInProducer::append(PartitionIndex partition,
     if (outcome->status != shm::AppendStatus::kAppended &&
         outcome->status != shm::AppendStatus::kDuplicate)
       return std::unexpected(append_error(*topic_, partition, *outcome));
-    const Receipt receipt = accept(partition, count, *outcome);
+    const Receipt receipt = accept(partition, count, *outcome, answer->log_epoch);
     if (!durable) return receipt;
     const auto waited = wait_durable(receipt, deadline);
     if (waited) return receipt;
@@ -74,8 +74,9 @@ TryReceipt HandInProducer::try_append(PartitionIndex partition, const shm::Recor
   const auto outcome = as_append(tried.outcome);
   if (!outcome) return {static_cast<ErrorCode>(tried.outcome.code)};
   const ErrorCode code = append_code(*topic_, partition, outcome->status);
-  return code == ErrorCode::kNone ? TryReceipt{code, accept(partition, 1, *outcome)}
-                                  : TryReceipt{code};
+  return code == ErrorCode::kNone
+             ? TryReceipt{code, accept(partition, 1, *outcome, tried.outcome.log_epoch)}
+             : TryReceipt{code};
 }
 
 Receipt HandInProducer::receipt_of(PartitionIndex partition,
@@ -145,13 +146,13 @@ std::uint64_t HandInProducer::last_sequence(PartitionIndex partition) const noex
 }
 
 Receipt HandInProducer::accept(PartitionIndex partition, std::uint32_t count,
-                               const shm::AppendOutcome& outcome) {
+                               const shm::AppendOutcome& outcome, LogEpoch log_epoch) {
   const bool duplicate = outcome.status == shm::AppendStatus::kDuplicate;
   const Receipt receipt{.partition = partition,
                         .offset = duplicate ? kNoOffset : outcome.offset,
                         .records = duplicate ? 0 : count,
                         .timestamp_ms = outcome.timestamp_ms,
-                        .log_epoch = topic_->board(partition).log_epoch,
+                        .log_epoch = log_epoch,
                         .duplicate = duplicate};
   if (!duplicate) last_[partition] = receipt;
   return receipt;

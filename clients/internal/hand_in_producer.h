@@ -33,7 +33,7 @@ class HandInProducer {
 
  private:
   [[nodiscard]] Receipt accept(PartitionIndex partition, std::uint32_t count,
-                               const shm::AppendOutcome& outcome);
+                               const shm::AppendOutcome& outcome, LogEpoch log_epoch);
   [[nodiscard]] Receipt receipt_of(PartitionIndex partition,
                                    const RingLane::LastRecord& last) const noexcept;
   void look_now_and_then();

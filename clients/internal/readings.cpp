@@ -118,6 +118,16 @@ Result<void> Readings::make_cursor(Reading& reading, Deadline deadline,
   const PartitionIndex partition = reading.where.partition;
   if (partition >= topic.partitions())
     return fail(ErrorCode::kBadPartition, topic.place(partition));
+  const LogEpoch epoch = topic.board(partition).log_epoch;
+  if (!reading.in_group && reading.kept.log_epoch != epoch) {
+    const auto survived = topic.end_of_epoch(partition, reading.kept.log_epoch, deadline);
+    if (!survived) return std::unexpected(survived.error());
+    if (*survived < reading.kept.offset) {
+      setbacks.push_back({ErrorCode::kTruncated, reading.where, *survived, reading.kept.offset});
+      reading.kept.offset = *survived;
+    }
+  }
+  reading.kept.log_epoch = epoch;
   std::uint32_t cell = 0;
   if (reading.group_cell) {
     cell = *reading.group_cell;
@@ -129,16 +139,6 @@ Result<void> Readings::make_cursor(Reading& reading, Deadline deadline,
   }
   if (cell >= shm::kSessionCells)
     return fail(ErrorCode::kBadMessage, "the broker named cell " + std::to_string(cell));
-  const LogEpoch epoch = topic.board(partition).log_epoch;
-  if (!reading.in_group && reading.kept.log_epoch != epoch) {
-    const auto survived = topic.end_of_epoch(partition, reading.kept.log_epoch, deadline);
-    if (!survived) return std::unexpected(survived.error());
-    if (*survived < reading.kept.offset) {
-      setbacks.push_back({ErrorCode::kTruncated, reading.where, *survived, reading.kept.offset});
-      reading.kept.offset = *survived;
-    }
-  }
-  reading.kept.log_epoch = epoch;
   reading.cursor =
       std::make_unique<Cursor>(topic, partition, cell,
                                CursorOptions{.durable_only = durable_only(topic, reading.in_group),

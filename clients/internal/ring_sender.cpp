@@ -201,8 +201,8 @@ Result<RingSender::Outcome> RingSender::await(PartitionIndex partition,
   }
 }
 
-Result<shm::IngestOutcome> RingSender::send(PartitionIndex partition, const RingRequest& request,
-                                            Deadline deadline) {
+Result<RingAnswer> RingSender::send(PartitionIndex partition, const RingRequest& request,
+                                    Deadline deadline) {
   for (;;) {
     std::uint64_t number = 0;
     const auto lane = hand_in(partition, request, deadline, number);
@@ -219,7 +219,7 @@ Result<shm::IngestOutcome> RingSender::send(PartitionIndex partition, const Ring
     const bool again = *outcome &&
                        (*outcome)->code == static_cast<std::uint32_t>(ErrorCode::kOutOfSequence) &&
                        request.sequence == 0 && !deadline.has_passed();
-    if (*outcome && !again) return **outcome;
+    if (*outcome && !again) return RingAnswer{**outcome, (*lane)->last_record().log_epoch};
     if (!*outcome && topic_->state() == shm::BoardState::kGone)
       return fail(ErrorCode::kTopicGone, topic_->name());
     if (!*outcome && deadline.has_passed())
@@ -264,7 +264,7 @@ RingSender::Tried RingSender::try_send(PartitionIndex partition,
   const auto outcome = lane->answer(number);
   lane->harvest();
   if (!outcome) return {lane->is_closed() ? ErrorCode::kTimeout : ErrorCode::kInDoubt};
-  return {ErrorCode::kNone, *outcome};
+  return {ErrorCode::kNone, {*outcome, lane->last_record().log_epoch}};
 }
 
 bool RingSender::ask_for_flush(PartitionIndex partition) noexcept {

@@ -19,6 +19,12 @@
 
 namespace mallbots::client {
 
+/// What became of an entry, and in which log epoch: that of the memory that it went to, whatever
+/// memory the topic has by the time of the answer.
+struct RingAnswer : shm::IngestOutcome {
+  LogEpoch log_epoch = 0;
+};
+
 class RingSender {
  public:
   /// `wanted_id`: the identity to go on with, 0: a new one.
@@ -29,15 +35,15 @@ class RingSender {
   ~RingSender();
 
   /// Waits for the answer. A refusal is an answer (its code says so), not an error.
-  [[nodiscard]] Result<shm::IngestOutcome> send(PartitionIndex partition,
-                                                const RingRequest& request, Deadline deadline);
+  [[nodiscard]] Result<RingAnswer> send(PartitionIndex partition, const RingRequest& request,
+                                        Deadline deadline);
   /// Does not wait for the answer, only for room.
   [[nodiscard]] Result<void> post(PartitionIndex partition, const RingRequest& request,
                                   Deadline deadline);
   /// One attempt, some microseconds long; see Producer::try_append.
   struct Tried {
     ErrorCode code = ErrorCode::kTimeout;  ///< kNone: `outcome` holds
-    shm::IngestOutcome outcome{};
+    RingAnswer outcome{};
   };
   [[nodiscard]] Tried try_send(PartitionIndex partition, const RingRequest& request) noexcept;
   /// Asks the broker to flush soon what is appended; false: the ring is full, or there is none.

@@ -273,7 +273,7 @@ struct OpenProducerReply {
   std::uint64_t producer_id = 0;
   std::uint16_t producer_epoch = 0;
   std::uint64_t last_sequence = 0;
-  Offset end_offset = 0;  ///< of the partition, with a name: what it sent lies before it
+  Offset end_offset = 0;  ///< of the partition: what the identity has sent lies before it
   MALLBOTS_FIELDS(cell, producer_id, producer_epoch, last_sequence, end_offset)
 };
 

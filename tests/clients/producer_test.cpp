@@ -313,6 +313,20 @@ TEST_F(ProducerTest, FlushTellsOfEachLostMemoryAndOfNoneInVain) {
   EXPECT_OK(own->flush(Deadline::after_ms(10'000)));
 }
 
+TEST_F(ProducerTest, ADurableDuplicateOfAnotherProducersRecordIsDurable) {
+  create(*connection_, "t", 1, {{"flush.interval", "1m"}});
+  const auto first = producer(*connection_, "t");
+  ASSERT_OK(first->append({.payload = as_bytes("x")}, {.sequence = 1}));
+  auto second = Producer::open(*connection_, "t", {.producer_id = first->producer_id(0)});
+  ASSERT_OK(second);
+  EXPECT_EQ(first->durable_offset(0), 0U);
+  const auto again =
+      (*second)->append({.payload = as_bytes("x")}, {.acks = Acks::kDurable, .sequence = 1});
+  ASSERT_OK(again);
+  EXPECT_TRUE(again->duplicate);
+  EXPECT_EQ(first->durable_offset(0), 1U);
+}
+
 TEST_F(ProducerTest, AFlushOfADeletedTopicEndsAtOnce) {
   create(*connection_, "t", 1, {{"flush.interval", "1m"}});
   const auto own = producer(*connection_, "t");
