@@ -464,7 +464,9 @@ bool Partition::drop_before(Offset offset) {
     return segment.end_offset > offset || segment.state == SegmentState::kOpen ||
            segment.state == SegmentState::kClosing;
   });
-  const auto count = static_cast<std::size_t>(stays - segments.begin());
+  // The last one stays, open or not: the next start reads the end of the log from it.
+  const std::size_t count = std::min(static_cast<std::size_t>(stays - segments.begin()),
+                                     segments.empty() ? 0 : segments.size() - 1);
   if (count == 0 || !store_->drop_oldest(count)) return false;
   publish_positions();
   return true;

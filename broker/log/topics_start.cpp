@@ -40,6 +40,7 @@ Result<void> Topics::start(bool memory_kept,
   std::vector<Found> found;
   std::vector<std::pair<PartitionId, Offset>> ends;
   LogEpoch newest = 0;
+  bool loses_records = false;
   for (const TopicEntry& entry : catalogue->topics) {
     if (entry.state == TopicState::kDeleting) {
       MALLBOTS_TRY(remove_topic_folders(parts_.disk, parts_.data, entry.id));
@@ -53,9 +54,11 @@ Result<void> Topics::start(bool memory_kept,
     auto recovered = recover(*item.topic, item.kept);
     if (!recovered) return std::unexpected(std::move(recovered).error());
     item.recovered = std::move(*recovered);
+    const bool loses = !memory_kept && (!*clean || item.topic->settings_.memory_only);
+    loses_records = loses_records || loses;
     for (std::size_t i = 0; i < item.recovered.size(); ++i) {
       const RecoveredPartition& partition = item.recovered[i];
-      ends.emplace_back(item.topic->partition_ids_[i], partition.end.offset);
+      ends.emplace_back(item.topic->partition_ids_[i], loses ? partition.end.offset : kNoOffset);
       newest = std::max(newest, partition.newest_epoch);
       for (const RecoveryFinding& finding : partition.findings) {
         log_line(item.topic->name_ + "[" + std::to_string(i) + "]: " + finding.sentence);
@@ -64,9 +67,6 @@ Result<void> Topics::start(bool memory_kept,
     }
     found.push_back(std::move(item));
   }
-  const bool loses_records = !memory_kept && std::ranges::any_of(found, [&](const Found& item) {
-    return !*clean || item.topic->settings_.memory_only;
-  });
   if (loses_records) MALLBOTS_TRY(epochs_->raise(parts_.disk, newest, ends));
   for (Found& item : found) {
     Topic& topic = *item.topic;

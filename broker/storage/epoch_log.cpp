@@ -12,8 +12,7 @@ namespace {
 constexpr std::uint64_t kEpochMagic = 0x3130'4350'454D'4D06;  // "\6MMEPC01"
 constexpr std::uint32_t kEpochVersion = 1;
 constexpr std::uint64_t kMaxEpochBytes = 256ULL << 20;
-/// Of one partition; the oldest go first. Starts that took nothing back leave no entry of their
-/// own, so this is for whoever was away while records were lost more often.
+/// Of one partition; the oldest go first. Whoever was away for longer is told less than was lost.
 constexpr std::size_t kMaxFirsts = 256;
 
 }  // namespace
@@ -48,14 +47,16 @@ Result<EpochLog> EpochLog::load(Disk& disk, const std::string& path) {
 
 Result<void> EpochLog::raise(Disk& disk, LogEpoch seen,
                              std::span<const std::pair<PartitionId, Offset>> firsts) {
-  EpochLog next = *this;
+  EpochLog next;
+  next.path_ = path_;
   next.current_ = std::max(current_, seen) + 1;
   for (const auto& [partition, offset] : firsts) {
     auto& list = next.firsts_[partition];
+    if (const auto known = firsts_.find(partition); known != firsts_.end()) list = known->second;
     // An earlier epoch that began at or above this offset says nothing more: the smaller one
     // counts.
     while (!list.empty() && list.back().offset >= offset) list.pop_back();
-    list.push_back({next.current_, offset});
+    if (offset != kNoOffset) list.push_back({next.current_, offset});
     if (list.size() > kMaxFirsts) list.erase(list.begin());
   }
   ByteWriter out;

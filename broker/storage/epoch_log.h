@@ -27,8 +27,9 @@ class EpochLog {
   [[nodiscard]] LogEpoch current() const noexcept { return current_; }
 
   /// Such a start: current() rises by one (at least above `seen`, the newest epoch found in any
-  /// segment), `firsts` are the ends of the recovered partitions. Durable when it returns. Must
-  /// complete before any record or position of the new epoch is written.
+  /// segment), `firsts` are the ends of all partitions that there are, kNoOffset if the start
+  /// takes nothing back; the starts of others (their topics were deleted) are forgotten. Durable
+  /// when it returns. Must complete before any record or position of the new epoch is written.
   [[nodiscard]] Result<void> raise(Disk& disk, LogEpoch seen,
                                    std::span<const std::pair<PartitionId, Offset>> firsts);
 
@@ -43,9 +44,6 @@ class EpochLog {
       for (const First& first : found->second) all.emplace_back(first.epoch, first.offset);
     return all;
   }
-
-  /// Forgets partitions of deleted topics; written with the next raise().
-  void forget(PartitionId partition) { firsts_.erase(partition); }
 
  private:
   struct First {

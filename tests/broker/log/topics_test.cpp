@@ -40,6 +40,33 @@ TEST(Topics, RecordsSurviveAStartThatLostTheMemory) {
   EXPECT_GT(found->end_offset, 1234U);
 }
 
+TEST(Topics, TheEndOfTheLogOutlivesAllItsRecords) {
+  LogInstance instance;
+  {
+    const auto client = instance.attach(instance.make("t", kSmallSlots));
+    shm::Appender appender{client->parts, client->seat};
+    append_all(instance, appender, 0, 10);
+    instance.settle();
+  }
+  instance.crash_and_start();  // nothing is open any more
+  static_cast<void>(instance.topic("t").partition(0).drop_before(10));
+  instance.settle();
+  instance.crash_and_start();
+  EXPECT_EQ(instance.topic("t").partition(0).end_offset(), 10U);
+}
+
+TEST(Topics, ADeletedTopicIsForgottenByTheEpochLog) {
+  LogInstance instance;
+  const PartitionId kept = instance.make("kept", kSmallSlots).partition(0).id();
+  const PartitionId gone = instance.make("gone", kSmallSlots).partition(0).id();
+  instance.crash_and_start();
+  EXPECT_EQ(instance.topics().epochs().starts(gone).size(), 1U);
+  ASSERT_TRUE(instance.topics().remove("gone"));
+  instance.crash_and_start();
+  EXPECT_TRUE(instance.topics().epochs().starts(gone).empty());
+  EXPECT_EQ(instance.topics().epochs().starts(kept).size(), 1U);
+}
+
 TEST(Topics, AppendsGoOnBehindTheRecoveredEnd) {
   LogInstance instance;
   {
