@@ -41,6 +41,10 @@ struct Identity {
   Receipt before{};  ///< of a seat with a past: the end of the partition when it was taken
   std::vector<Receipt> ended;  ///< the last of each lost memory, until flush() has settled it
   [[nodiscard]] const Receipt& end() const noexcept { return last.records != 0 ? last : before; }
+  /// What flush() answers for: without a name, nothing that others have appended.
+  [[nodiscard]] bool is_owed(bool named) const noexcept {
+    return last.records != 0 || (named && before.records != 0);
+  }
 };
 
 }  // namespace
@@ -349,7 +353,7 @@ Result<void> Producer::Impl::prepare(PartitionIndex partition, Deadline deadline
     identity.producer_id = seat->producer_id;
     const LogEpoch log_epoch = topic_->board(partition).log_epoch;
     if (identity.end().records != 0 && identity.end().log_epoch != log_epoch) {
-      identity.ended.push_back(identity.end());
+      if (identity.is_owed(epoch_ != 0)) identity.ended.push_back(identity.end());
       identity.last = identity.before = {};
     }
     if (seat->last_sequence != 0 && seat->end_offset > 0)
@@ -423,14 +427,14 @@ Result<void> Producer::Impl::flush(Deadline deadline) {
   if (delayed_) MALLBOTS_TRY(delayed_->flush(deadline));
   if (handing_in_) return handing_in_->flush(deadline);
   for (PartitionIndex i = 0; i < topic_->partitions(); ++i)
-    if (identities_[i].end().records != 0) topic_->ask_for_flush(i);
+    if (identities_[i].is_owed(epoch_ != 0)) topic_->ask_for_flush(i);
   for (Identity& identity : identities_) {
     while (!identity.ended.empty()) {
       const auto settled = wait_durable(identity.ended.back(), deadline);
       if (settled || settled.error().code == ErrorCode::kTruncated) identity.ended.pop_back();
       if (!settled) return settled;
     }
-    if (identity.end().records == 0) continue;
+    if (!identity.is_owed(epoch_ != 0)) continue;
     const auto settled = wait_durable(identity.end(), deadline);
     if (settled) continue;
     if (settled.error().code == ErrorCode::kTruncated) identity.last = identity.before = {};

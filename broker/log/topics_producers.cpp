@@ -17,7 +17,6 @@ Result<shm::OpenProducerReply> Topics::open_producer(SessionIndex session, Topic
     return fail(ErrorCode::kNameTaken, topic.name() + "[" + std::to_string(partition) + "]");
   shm::OpenProducerReply reply;
   reply.producer_epoch = static_cast<std::uint16_t>(wanted.epoch);
-  reply.end_offset = log.end_offset();
   auto known = producers_.find({wanted.producer_id, log.id()});
   const bool same = known != producers_.end() && known->second.session == session;
   if (named && known != producers_.end() && !same) unseat(topic, known);
@@ -25,11 +24,13 @@ Result<shm::OpenProducerReply> Topics::open_producer(SessionIndex session, Topic
     const auto last = names_->last_sequence(topic.id(), partition, wanted.producer_id);
     if (!last) return std::unexpected(last.error());
     reply.last_sequence = *last;
+    reply.end_offset = log.end_offset();
   }
   if (same) {
     reply.cell = known->second.cell;
     reply.producer_id = wanted.producer_id;
     if (!named) reply.last_sequence = log.ring().last_sequence(session, reply.cell);
+    reply.end_offset = log.end_offset();  // behind all up to last_sequence: read after it
     return reply;
   }
   const auto cell = parts_.sessions.open_cell(session);
