@@ -142,7 +142,7 @@ Result<std::shared_ptr<RingLane>> RingSender::hand_in(PartitionIndex partition,
       drop(partition);
       MALLBOTS_TRY(prepare(partition, deadline));
     }
-    const std::shared_ptr<RingLane> lane = lanes_[partition];
+    std::shared_ptr<RingLane> lane = lanes_[partition];
     switch (lane->hand_in(request, number)) {
       case RingLane::Step::kHandedIn:
         return lane;
