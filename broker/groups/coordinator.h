@@ -110,7 +110,7 @@ class GroupHost {
   /// First offset at or after the time, end of the log if there is none. Errors: as reading files.
   [[nodiscard]] virtual Result<Offset> offset_at(TopicId topic, PartitionIndex partition,
                                                  UnixMillis time_ms) = 0;
-  /// All unclean starts of the partition, ascending.
+  /// All starts that took records of the partition back, ascending.
   [[nodiscard]] virtual std::span<const EpochStart> epoch_starts(TopicId topic,
                                                                  PartitionIndex partition) = 0;
 };
@@ -187,7 +187,7 @@ struct AnswerCommit {
   std::uint32_t request_id = 0;
   std::optional<Error> error;
 };
-/// Log it: a position was set back after an unclean start.
+/// Log it: a position was set back after records were lost.
 struct ReportSetBack {
   std::string group;
   TopicId topic{};

@@ -53,15 +53,15 @@ using CellHalves = std::array<CellHalf, 2>;
 /// The part of `position` that may be persisted: never above the durable position.
 [[nodiscard]] Position persistable(Position position, const LogState& log) noexcept;
 
-/// An unclean start: records of this epoch begin at `first_offset`; what stood there before is
-/// gone.
+/// A start that took records back: records of this epoch begin at `first_offset`; what stood there
+/// before is gone.
 struct EpochStart {
   LogEpoch epoch = 0;
   Offset first_offset = 0;
 };
 
-/// A persisted position as it holds in today's log. `truncated` if it lay beyond records that an
-/// unclean start took back, or beyond the end: it was set back to the last record that survived.
+/// A persisted position as it holds in today's log. `truncated` if it lay beyond records that a
+/// start took back, or beyond the end: it was set back to the last record that survived.
 struct SettledPosition {
   Position position;
   bool truncated = false;

@@ -3,7 +3,7 @@
 //
 //   MALLBOTS   marker with format version and instance id     LOCK        flock of the broker
 //   CLEAN      only between a clean stop and the next start    catalogue   topics and settings
-//   epochs     unclean starts                                  groups.*    positions of groups
+//   epochs     starts that took records back                   groups.*    positions of groups
 //   producers  names of producers and their sequences
 //   spares/    files of zeros                                  topics/TOPIC-ID/PARTITION/*.seg
 //
