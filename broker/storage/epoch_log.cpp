@@ -12,7 +12,7 @@ namespace {
 constexpr std::uint64_t kEpochMagic = 0x3130'4350'454D'4D06;  // "\6MMEPC01"
 constexpr std::uint32_t kEpochVersion = 1;
 constexpr std::uint64_t kMaxEpochBytes = 256ULL << 20;
-/// Of one partition; the oldest go first. Whoever was away for longer is told less than was lost.
+/// Of one partition; the oldest go first. Who was away for longer may not be told of a loss.
 constexpr std::size_t kMaxFirsts = 256;
 
 }  // namespace

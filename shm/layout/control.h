@@ -353,8 +353,8 @@ struct FindSegmentReply {
 };
 
 /// Which offsets still name the records that they named in `log_epoch`: those below the answer.
-/// What stood above it was lost with the memory, and may name other records by now. (Kafka asks the
-/// same with OffsetForLeaderEpoch, KIP-101.)
+/// Those from it on went with the memory, and may name other records by now; in today's epoch, they
+/// are not durable yet. (Kafka asks the same with OffsetForLeaderEpoch, KIP-101.)
 struct EndOfEpoch {
   static constexpr MessageType kType = MessageType::kEndOfEpoch;
   std::uint64_t topic_id = 0;

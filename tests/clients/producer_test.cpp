@@ -327,6 +327,17 @@ TEST_F(ProducerTest, ADurableDuplicateOfAnotherProducersRecordIsDurable) {
   EXPECT_EQ(first->durable_offset(0), 1U);
 }
 
+TEST_F(ProducerTest, WithoutANameFlushAnswersForItsOwnRecordsAlone) {
+  create(*connection_, "t", 1, {{"flush.interval", "1m"}});
+  const auto first = producer(*connection_, "t");
+  ASSERT_OK(first->append({.payload = as_bytes("x")}, {.sequence = 1}));
+  auto second = Producer::open(*connection_, "t", {.producer_id = first->producer_id(0)});
+  ASSERT_OK(second);
+  ASSERT_OK((*second)->prepare());
+  EXPECT_OK((*second)->flush(Deadline::after_ms(10'000)));
+  EXPECT_EQ(first->durable_offset(0), 0U);
+}
+
 TEST_F(ProducerTest, AFlushOfADeletedTopicEndsAtOnce) {
   create(*connection_, "t", 1, {{"flush.interval", "1m"}});
   const auto own = producer(*connection_, "t");
