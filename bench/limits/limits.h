@@ -14,8 +14,9 @@
 //   limit.disk_stream         sequential O_DIRECT writes
 //   limit.disk_flush          4 KiB overwritten and flushed, one at a time
 //
-// SIZE is 64, 1k or 16k. A work row adds up what it needs: `limit.disk_flush` p50 plus twice
-// `limit.futex_wake` p50 is what one durable append cannot beat.
+// SIZE is 64, 1k or 16k. A work row adds up what it needs: a flush and twice `limit.futex_wake` p50
+// is what one durable append cannot beat; that row takes the flush in turns with its own work
+// (bench/limits/bare_flush.h).
 #pragma once
 
 #include "bench/harness/row.h"

@@ -1,0 +1,42 @@
+#include "bench/limits/bare_flush.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "bench/harness/clock.h"
+#include "bench/harness/scratch_dir.h"
+
+namespace mallbots::bench {
+namespace {
+
+TEST(BareFlushTest, TheFasterWayIsTheFigure) {
+  const auto times = std::make_unique<FlushTimes>();
+  for (const std::uint64_t slow : {300, 300, 300}) times->of_way[1].record(slow);
+  for (const std::uint64_t fast : {200, 200, 400}) times->of_way[2].record(fast);
+  const Figures figures = times->figures();
+  EXPECT_DOUBLE_EQ(figures.at("flush_p50"), ticks_to_ns(200));
+  EXPECT_DOUBLE_EQ(figures.at("flush_p99"), ticks_to_ns(400));
+}
+
+TEST(BareFlushTest, NothingMeasuredHasNoFigure) {
+  EXPECT_TRUE(std::make_unique<FlushTimes>()->figures().empty());
+}
+
+TEST(BareFlushTest, ATurnGivesTheTimeToAllWays) {
+  auto folder = ScratchDir::create("/var/tmp");
+  ASSERT_TRUE(folder) << folder.error().sentence();
+  auto flush = BareFlush::open(folder->path());
+  if (!flush && flush.error().code == ErrorCode::kUnsupported) {
+    GTEST_SKIP() << flush.error().sentence();
+  }
+  ASSERT_TRUE(flush) << flush.error().sentence();
+  const auto times = std::make_unique<FlushTimes>();
+  const auto done = flush->turn(0.02, *times);
+  ASSERT_TRUE(done) << done.error().sentence();
+  EXPECT_GE(times->of_way[static_cast<std::size_t>(FlushWay::kWriteThenSync)].count(), 1);
+  EXPECT_GE(times->of_way[static_cast<std::size_t>(FlushWay::kWriteSynced)].count(), 1);
+}
+
+}  // namespace
+}  // namespace mallbots::bench
