@@ -76,8 +76,28 @@ Figures FlushTimes::figures() const {
     if (best == nullptr || way.percentile(50) < best->percentile(50)) best = &way;
   }
   if (best == nullptr) return {};
-  const Figures figures = latency_figures(*best);
-  return {{"flush_p50", figures.at("p50")}, {"flush_p99", figures.at("p99")}};
+  Figures figures{{"flush_p50", ticks_to_ns(best->percentile(50))},
+                  {"flush_p99", ticks_to_ns(best->percentile(99))}};
+  for (const FlushWay way : kFlushWays) {
+    const Histogram& times = of_way[static_cast<std::size_t>(way)];
+    if (times.count() != 0)
+      figures[std::string{"p50 of "} + name_of(way)] = ticks_to_ns(times.percentile(50));
+  }
+  return figures;
+}
+
+const char* name_of(FlushWay way) noexcept {
+  switch (way) {
+    case FlushWay::kWriteThenSync:
+      return "pwrite, fdatasync";
+    case FlushWay::kWriteSynced:
+      return "pwritev2 RWF_DSYNC";
+    case FlushWay::kRingWriteThenSync:
+      return "io_uring, write linked to fdatasync";
+    case FlushWay::kRingWriteSynced:
+      return "io_uring, write RWF_DSYNC";
+  }
+  __builtin_unreachable();
 }
 
 struct BareFlush::Parts {
@@ -116,12 +136,12 @@ Result<BareFlush> BareFlush::open(const std::filesystem::path& directory) {
   return BareFlush{std::make_unique<Parts>(*std::move(file), RingQueue::create(4))};
 }
 
-Result<void> BareFlush::run(FlushWay way, double seconds, Histogram& times) {
+Result<void> BareFlush::run(FlushWay way, Length length, Histogram& times) {
   const bool by_ring = way == FlushWay::kRingWriteThenSync || way == FlushWay::kRingWriteSynced;
   if (by_ring && !parts_->ring) return std::unexpected(parts_->ring.error());
   std::uint64_t before = ticks();
-  const std::uint64_t end = before + ns_to_ticks(seconds * 1e9);
-  while (before < end) {
+  const std::uint64_t end = before + ns_to_ticks(length.seconds * 1e9);
+  for (; before < end && length.flushes != 0; --length.flushes) {
     MALLBOTS_TRY(parts_->once(way));
     const std::uint64_t now = ticks();
     times.record(now - before);
@@ -130,10 +150,9 @@ Result<void> BareFlush::run(FlushWay way, double seconds, Histogram& times) {
   return {};
 }
 
-Result<void> BareFlush::turn(double seconds, FlushTimes& times) {
+Result<void> BareFlush::turn(Length each, FlushTimes& times) {
   for (const FlushWay way : kFlushWays) {
-    const auto done = run(way, seconds / static_cast<double>(kFlushWays.size()),
-                          times.of_way[static_cast<std::size_t>(way)]);
+    const auto done = run(way, each, times.of_way[static_cast<std::size_t>(way)]);
     if (!done && done.error().code != ErrorCode::kUnsupported) return done;
   }
   return {};

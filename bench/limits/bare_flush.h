@@ -30,12 +30,14 @@ enum class FlushWay : std::uint8_t {
 };
 inline constexpr std::array kFlushWays{FlushWay::kWriteThenSync, FlushWay::kWriteSynced,
                                        FlushWay::kRingWriteThenSync, FlushWay::kRingWriteSynced};
+[[nodiscard]] const char* name_of(FlushWay way) noexcept;
 
 /// In memory that several processes may share; a way that cannot run here stays empty.
 struct FlushTimes {
   std::array<Histogram, kFlushWays.size()> of_way;  ///< ticks
 
-  /// `flush_p50` and `flush_p99` of the way with the lower p50; none if nothing was measured.
+  /// `flush_p50` and `flush_p99` of the way with the lowest p50 (of this run: the limit that is
+  /// hardest to reach), and each way's p50 by its name; none if nothing was measured.
   [[nodiscard]] Figures figures() const;
 };
 
@@ -48,11 +50,16 @@ class BareFlush {
   BareFlush& operator=(BareFlush&&) = delete;
   ~BareFlush();
 
-  /// One after the other until the time is over. kUnsupported: the kernel refuses io_uring.
-  [[nodiscard]] Result<void> run(FlushWay way, double seconds, Histogram& times);
+  /// How long, or how often; whichever is over first.
+  struct Length {
+    double seconds = 1e9;
+    std::uint64_t flushes = ~std::uint64_t{0};
+  };
+  /// One after the other. kUnsupported: the kernel refuses io_uring.
+  [[nodiscard]] Result<void> run(FlushWay way, Length length, Histogram& times);
 
-  /// `seconds` for all ways together; those that cannot run here are left out.
-  [[nodiscard]] Result<void> turn(double seconds, FlushTimes& times);
+  /// All ways, each so long; those that cannot run here are left out.
+  [[nodiscard]] Result<void> turn(Length each, FlushTimes& times);
 
  private:
   struct Parts;

@@ -9,17 +9,18 @@ namespace {
 
 constexpr double kSeconds = 0.3;
 
-Measure by(FlushWay way) {
-  return [way](const RunContext& run) -> Result<Figures> {
+Method by(FlushWay way) {
+  const auto measure = [way](const RunContext& run) -> Result<Figures> {
     auto flush = BareFlush::open(run.scratch_dir);
     if (!flush) return std::unexpected(std::move(flush).error());
     Histogram times;
     const std::uint64_t start = ticks();
-    MALLBOTS_TRY(flush->run(way, run.quick ? 0.02 : kSeconds, times));
+    MALLBOTS_TRY(flush->run(way, {.seconds = run.quick ? 0.02 : kSeconds}, times));
     Figures figures = latency_figures(times);
     figures["rate"] = static_cast<double>(times.count()) / (ticks_to_ns(ticks() - start) / 1e9);
     return figures;
   };
+  return {name_of(way), measure};
 }
 
 }  // namespace
@@ -32,10 +33,10 @@ void add_disk_flush_limit(Registry& registry) {
       .probe = ProbeRule::kShownOnly,
       .main_figure = "p50",
       .figures = {"p50", "p99", "p99.9", "max", "rate"},
-      .methods = {{"pwrite, fdatasync", by(FlushWay::kWriteThenSync)},
-                  {"pwritev2 RWF_DSYNC", by(FlushWay::kWriteSynced)},
-                  {"io_uring, write linked to fdatasync", by(FlushWay::kRingWriteThenSync)},
-                  {"io_uring, write RWF_DSYNC", by(FlushWay::kRingWriteSynced)},
+      .methods = {by(FlushWay::kWriteThenSync),
+                  by(FlushWay::kWriteSynced),
+                  by(FlushWay::kRingWriteThenSync),
+                  by(FlushWay::kRingWriteSynced),
                   {"fio, O_DSYNC", fio_flush}},
   });
 }

@@ -17,6 +17,7 @@ TEST(BareFlushTest, TheFasterWayIsTheFigure) {
   const Figures figures = times->figures();
   EXPECT_DOUBLE_EQ(figures.at("flush_p50"), ticks_to_ns(200));
   EXPECT_DOUBLE_EQ(figures.at("flush_p99"), ticks_to_ns(400));
+  EXPECT_DOUBLE_EQ(figures.at("p50 of pwritev2 RWF_DSYNC"), ticks_to_ns(300));
 }
 
 TEST(BareFlushTest, NothingMeasuredHasNoFigure) {
@@ -32,10 +33,24 @@ TEST(BareFlushTest, ATurnGivesTheTimeToAllWays) {
   }
   ASSERT_TRUE(flush) << flush.error().sentence();
   const auto times = std::make_unique<FlushTimes>();
-  const auto done = flush->turn(0.02, *times);
+  const auto done = flush->turn({.seconds = 0.005}, *times);
   ASSERT_TRUE(done) << done.error().sentence();
   EXPECT_GE(times->of_way[static_cast<std::size_t>(FlushWay::kWriteThenSync)].count(), 1);
   EXPECT_GE(times->of_way[static_cast<std::size_t>(FlushWay::kWriteSynced)].count(), 1);
+}
+
+TEST(BareFlushTest, ATurnEndsAfterSoManyFlushes) {
+  auto folder = ScratchDir::create("/var/tmp");
+  ASSERT_TRUE(folder) << folder.error().sentence();
+  auto flush = BareFlush::open(folder->path());
+  if (!flush && flush.error().code == ErrorCode::kUnsupported) {
+    GTEST_SKIP() << flush.error().sentence();
+  }
+  ASSERT_TRUE(flush) << flush.error().sentence();
+  const auto times = std::make_unique<FlushTimes>();
+  const auto done = flush->turn({.flushes = 3}, *times);
+  ASSERT_TRUE(done) << done.error().sentence();
+  EXPECT_EQ(times->of_way[static_cast<std::size_t>(FlushWay::kWriteThenSync)].count(), 3);
 }
 
 }  // namespace
