@@ -180,7 +180,8 @@ class Topics final : private PartitionEvents {
   [[nodiscard]] Result<void> take_shared(Topic& topic);
   [[nodiscard]] Result<void> map_shared(Topic& topic);
   [[nodiscard]] Result<void> make_shared_memory(Topic& topic);
-  [[nodiscard]] Result<std::vector<RecoveredPartition>> recover(const Topic& topic, bool kept);
+  [[nodiscard]] Result<std::vector<RecoveredPartition>> recover(const Topic& topic, bool kept,
+                                                                bool clean);
   [[nodiscard]] Result<void> open_partitions(Topic& topic, bool kept,
                                              std::vector<RecoveredPartition> recovered);
   [[nodiscard]] Result<void> take_over(const Topic& topic, Partition& partition,

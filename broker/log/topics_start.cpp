@@ -51,7 +51,7 @@ Result<void> Topics::start(bool memory_kept,
     if (!topic) return std::unexpected(std::move(topic).error());
     item.topic = std::move(*topic);
     item.kept = static_cast<bool>(item.topic->board_map_);
-    auto recovered = recover(*item.topic, item.kept);
+    auto recovered = recover(*item.topic, item.kept, clean->has_value());
     if (!recovered) return std::unexpected(std::move(recovered).error());
     item.recovered = std::move(*recovered);
     const bool loses = !memory_kept && (!*clean || item.topic->settings_.memory_only);
@@ -178,7 +178,7 @@ Result<void> Topics::make_shared_memory(Topic& topic) {
 }
 
 /// Reads what is on disk, partitions in parallel; nothing for memory topics.
-Result<std::vector<RecoveredPartition>> Topics::recover(const Topic& topic, bool kept) {
+Result<std::vector<RecoveredPartition>> Topics::recover(const Topic& topic, bool kept, bool clean) {
   const std::size_t count = topic.partition_ids_.size();
   std::vector<RecoveredPartition> recovered(count);
   if (topic.settings_.memory_only) return recovered;
@@ -190,6 +190,7 @@ Result<std::vector<RecoveredPartition>> Topics::recover(const Topic& topic, bool
       RecoverRequest request;
       request.folder = parts_.data.partition_folder(topic.id_, index);
       request.identity = {topic.id_, topic.partition_ids_[i], index};
+      request.clean = clean;
       if (kept) {
         request.cut_at = board_of(topic.board_map_, index).durable_offset.load();
         request.note = load_note(topic.note_map_.as<DurableNote>()[i]);

@@ -20,7 +20,7 @@ SegmentVerdict decide(const SegmentFacts& facts) noexcept {
   if (!facts.named_as_end && !facts.is_newest) return SegmentVerdict::kStray;
   // A recovery has fixed the end: what its dead writer added later does not count.
   if (facts.has_side) return SegmentVerdict::kUseSide;
-  if (facts.has_footer) return SegmentVerdict::kUseFooter;
+  if (facts.has_footer && facts.footer_proven) return SegmentVerdict::kUseFooter;
   return facts.named_as_end ? SegmentVerdict::kScanToNamed : SegmentVerdict::kScanToEnd;
 }
 
@@ -160,13 +160,24 @@ class Recovery {
     found.facts.header = SegmentFacts::Header::kBad;
     if (!shm::is_unborn(head)) return {};
     // A header is synced before the first record: zeros before records are damage, not a spare.
-    AlignedBuffer block{shm::kBlockBytes};
-    auto got = disk_.read(file, shm::kBlockBytes, block.span());
-    if (!got) return std::unexpected(std::move(got).error());
-    if (shm::is_unborn(block.span().first(*got))) {
-      found.facts.header = SegmentFacts::Header::kUnborn;
-    }
+    auto zeros = is_all_zeros(file, found.file_bytes);
+    if (!zeros) return std::unexpected(std::move(zeros).error());
+    if (*zeros) found.facts.header = SegmentFacts::Header::kUnborn;
     return {};
+  }
+
+  Result<bool> is_all_zeros(const File& file, std::uint64_t file_bytes) {
+    AlignedBuffer piece{std::size_t{1} << 20};
+    for (std::uint64_t at = 0; at < file_bytes;) {
+      auto got = disk_.read(file, at, piece.span());
+      if (!got) return std::unexpected(std::move(got).error());
+      if (*got == 0) break;
+      const auto bytes = piece.span().first(*got);
+      if (std::any_of(bytes.begin(), bytes.end(), [](std::byte b) { return b != std::byte{0}; }))
+        return false;
+      at += *got;
+    }
+    return true;
   }
 
   // --- which of them count
@@ -178,11 +189,26 @@ class Recovery {
     while (at != nullptr) {
       if (!at->named) at->facts.is_newest = true;
       at->facts.named_as_end = at->named.has_value();
+      at->facts.footer_proven = is_proven(*at);
       chain.push_back(at);
       at = before(*at);
     }
     std::reverse(chain.begin(), chain.end());
     return chain;
+  }
+
+  /// The last bytes of a file that was never closed may be a payload, made to look like a trailer.
+  /// Then it stands before the end of the records.
+  bool is_proven(const Found& found) const {
+    if (!found.facts.has_footer || found.facts.header != SegmentFacts::Header::kGood) return false;
+    const bool fits = found.trailer.base_offset == found.header.base_offset &&
+                      found.trailer.log_epoch == found.header.log_epoch && begins_where_said(found);
+    if (!found.named) return fits && request_.clean;
+    return fits && found.trailer.data_end == found.named->byte &&
+           found.trailer.end_offset == found.named->offset;
+  }
+  static bool begins_where_said(const Found& found) {
+    return shm::block_ceil(found.trailer.data_end) + found.trailer.footer_bytes == found.file_bytes;
   }
 
   Found* newest_below(shm::SegmentNumber number) {
@@ -275,6 +301,22 @@ class Recovery {
     auto listing = list_records(disk_, list);
     if (!listing) return std::unexpected(std::move(listing).error());
     result_.scanned_bytes += listing->scanned_bytes;
+    if (found.facts.has_footer && !found.named) {
+      const shm::SegmentTrailer& read = listing->footer.trailer;
+      const bool says_less = found.trailer.data_end < read.data_end ||
+                             found.trailer.end_offset < read.end_offset ||
+                             !begins_where_said(found);
+      const bool says_more = !says_less && (found.trailer.data_end > read.data_end ||
+                                            found.trailer.end_offset > read.end_offset);
+      // Damage, or a note that cuts: the broker that closed it knew.
+      if (says_more) {
+        add_listed(found, SegmentVerdict::kUseFooter);
+        return {};
+      }
+      if (says_less) finding(found, "what looks like its footer is a payload; it is read instead");
+      // What stands behind the last record is the footer, or its like.
+      listing->remarks.resize(listing->footer.damages.size());
+    }
     report_damage(found, *listing);
     SegmentInfo info = info_of(found, listing->footer.trailer, SegmentState::kSide);
     CRASH_POINT("storage.recovery.side");

@@ -27,17 +27,18 @@ namespace mallbots::broker {
 struct SegmentFacts {
   enum class Header : std::uint8_t { kGood, kUnborn, kBad };
   Header header = Header::kGood;
-  bool has_footer = false;    ///< a good trailer at the end of the file
-  bool has_side = false;      ///< a good side file
-  bool named_as_end = false;  ///< the newest segment, or one behind it, says where this one ends
-  bool is_newest = false;     ///< highest number with a readable header, of those that count
+  bool has_footer = false;     ///< a good trailer at the end of the file
+  bool footer_proven = false;  ///< it begins where the named end is, or the last stop was clean
+  bool has_side = false;       ///< a good side file
+  bool named_as_end = false;   ///< the newest segment, or one behind it, says where this one ends
+  bool is_newest = false;      ///< highest number with a readable header, of those that count
 };
 
 /// One verdict per combination.
 enum class SegmentVerdict : std::uint8_t {
   kUseFooter,    ///< closed by its own broker: not read
   kUseSide,      ///< closed by an earlier recovery: not read
-  kScanToEnd,    ///< the newest, not closed: read, cut at the last whole batch, side file written
+  kScanToEnd,    ///< the newest, not closed for certain: read, cut at the last whole batch
   kScanToNamed,  ///< not closed, but its successor says where it ends: read up to there, side file
   kHeaderFromFooter,  ///< the header block is damaged, a footer has all that it said
   kUnborn,      ///< a spare that never got its header: ignored, removed when the next one is made
@@ -69,6 +70,8 @@ struct RecoverRequest {
   std::optional<Offset> cut_at;
   /// Its note, if there is one: the newest segment is then not read at all.
   std::optional<NoteValue> note;
+  /// The last stop was clean: a footer at the end of the newest segment is its broker's.
+  bool clean = false;
 };
 
 struct RecoveredPartition {

@@ -52,6 +52,16 @@ Result<SegmentFile> open_file(const std::string& path) {
   return file;
 }
 
+Result<bool> is_all_zeros(const SegmentFile& file) {
+  constexpr std::size_t kPiece = std::size_t{1} << 20;
+  for (std::uint64_t at = 0; at < file.file_bytes; at += kPiece) {
+    const auto bytes = read_bytes(file, at, kPiece);
+    if (!bytes) return std::unexpected(bytes.error());
+    if (std::ranges::any_of(*bytes, [](std::byte b) { return b != std::byte{0}; })) return false;
+  }
+  return true;
+}
+
 /// The footer at the end of `file`, if there is one. A trailer that is none is no fault: an open
 /// segment has none.
 Result<void> read_footer(const SegmentFile& file, SegmentFile& owner) {
@@ -223,20 +233,19 @@ Result<SegmentFile> open_segment(const std::string& path) {
   if (!block) return std::unexpected(block.error());
   // As a start sees it: made, perhaps without a byte, and never used. Zeros before records are
   // damage.
-  const auto behind = read_bytes(*file, kBlockBytes, kBlockBytes);
-  if (!behind) return std::unexpected(behind.error());
-  if (shm::is_unborn(*block) && shm::is_unborn(*behind)) {
-    file->unborn = true;
-    return file;
+  if (shm::is_unborn(*block)) {
+    const auto zeros = is_all_zeros(*file);
+    if (!zeros) return std::unexpected(zeros.error());
+    file->unborn = *zeros;
+    if (*zeros) return file;
   }
   const auto header = shm::parse_segment_header(*block);
   if (!header) return fail(header.error().code, fmt::format("{}: {}", path, header.error().detail));
   file->header = *header;
   MALLBOTS_TRY(read_footer(*file, *file));
   file->own_footer = file->closed;
-  if (!file->closed) {
-    if (const auto side = open_file(side_path(path))) MALLBOTS_TRY(read_footer(*side, *file));
-  }
+  // What a recovery has found counts more than what stands at the end of the file.
+  if (const auto side = open_file(side_path(path))) MALLBOTS_TRY(read_footer(*side, *file));
   if (!file->end_byte) file->end_byte = end_by_successor(*file);
   return file;
 }

@@ -1,13 +1,10 @@
-#include "broker/storage/recovery.h"
-
 #include <gtest/gtest.h>
 
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <random>
 
-#include "tests/broker/storage/store_fixture.h"
+#include "tests/broker/storage/recovery_fixture.h"
 
 namespace mallbots::test {
 namespace {
@@ -18,31 +15,10 @@ using broker::SegmentState;
 using broker::SegmentVerdict;
 using Header = SegmentFacts::Header;
 
-std::vector<char> load(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-void save(const std::string& path, const std::vector<char>& bytes) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc)
-      .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
-
-class Recovery : public testing::Test {
- protected:
-  TempDir dir{memory_folder()};
-  std::unique_ptr<broker::Disk> disk = plain_disk(EngineChoice::kThread);
-
-  broker::RecoveredPartition recover(const std::string& folder) {
-    auto recovered = broker::recover_partition(*disk, {folder, kIdentity, {}, {}});
-    EXPECT_TRUE(recovered) << recovered.error().sentence();
-    return recovered ? *recovered : broker::RecoveredPartition{};
-  }
-};
-
 TEST(RecoveryTable, EveryCombinationHasItsVerdict) {
   const struct {
     Header header;
-    int footer, side, named, newest;  // 2: either
+    int footer, side, named, newest;  // 2: either; footer 1 is proven, 3: there, not proven
     SegmentVerdict verdict;
   } table[] = {
       // header          footer side named newest
@@ -52,17 +28,22 @@ TEST(RecoveryTable, EveryCombinationHasItsVerdict) {
       {Header::kGood, 1, 0, 0, 1, SegmentVerdict::kUseFooter},
       {Header::kGood, 0, 0, 1, 2, SegmentVerdict::kScanToNamed},
       {Header::kGood, 0, 0, 0, 1, SegmentVerdict::kScanToEnd},
+      {Header::kGood, 3, 0, 1, 2, SegmentVerdict::kScanToNamed},
+      {Header::kGood, 3, 0, 0, 1, SegmentVerdict::kScanToEnd},
       {Header::kGood, 2, 2, 0, 0, SegmentVerdict::kStray},
       {Header::kUnborn, 0, 0, 2, 2, SegmentVerdict::kUnborn},
       {Header::kUnborn, 1, 2, 2, 2, SegmentVerdict::kHeaderFromFooter},
+      {Header::kUnborn, 3, 2, 2, 2, SegmentVerdict::kHeaderFromFooter},
       {Header::kUnborn, 0, 1, 2, 2, SegmentVerdict::kHeaderFromFooter},
       {Header::kBad, 0, 0, 2, 2, SegmentVerdict::kQuarantine},
       {Header::kBad, 1, 2, 2, 2, SegmentVerdict::kHeaderFromFooter},
+      {Header::kBad, 3, 2, 2, 2, SegmentVerdict::kHeaderFromFooter},
       {Header::kBad, 0, 1, 2, 2, SegmentVerdict::kHeaderFromFooter},
   };
   for (const Header header : {Header::kGood, Header::kUnborn, Header::kBad}) {
-    for (int bits = 0; bits < 16; ++bits) {
-      const int footer = bits & 1, side = bits >> 1 & 1, named = bits >> 2 & 1, newest = bits >> 3;
+    for (int bits = 0; bits < 24; ++bits) {
+      const int side = bits & 1, named = bits >> 1 & 1, newest = bits >> 2 & 1;
+      const int footer = bits >> 3 == 2 ? 3 : bits >> 3;
       int rows = 0;
       const auto fits = [](int cell, int value) { return cell == 2 || cell == value; };
       for (const auto& row : table) {
@@ -71,7 +52,12 @@ TEST(RecoveryTable, EveryCombinationHasItsVerdict) {
           continue;
         }
         ++rows;
-        EXPECT_EQ(broker::decide({header, footer == 1, side == 1, named == 1, newest == 1}),
+        EXPECT_EQ(broker::decide({.header = header,
+                                  .has_footer = footer != 0,
+                                  .footer_proven = footer == 1,
+                                  .has_side = side == 1,
+                                  .named_as_end = named == 1,
+                                  .is_newest = newest == 1}),
                   row.verdict)
             << verdict_name(row.verdict);
       }
