@@ -125,6 +125,7 @@ void Rings::serve_left(Topic& topic, PartitionIndex partition) {
                                  .producer_epoch = entry.producer_epoch,
                                  .scope = entry.scope,
                                  .last_sequence = std::max(noted, producer.last_sequence),
+                                 .end_offset = producer.end_offset,
                                  .budget = budget_of(ring.session),
                                  .appended_before = producer.found});
   }

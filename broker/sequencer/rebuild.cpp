@@ -10,6 +10,7 @@ namespace {
 
 void take_note(const shm::RecordHeader& header, ProducerHistory& history) {
   history.last_sequence = std::max(history.last_sequence, header.sequence);
+  history.end_offset = std::max(history.end_offset, header.offset + 1);
   if (history.wanted != 0 && header.sequence == history.wanted)
     history.found = AppendedBefore{header.offset, header.timestamp_ms};
 }

@@ -21,6 +21,7 @@ struct AppendedBefore {
 struct ProducerHistory {
   std::uint64_t wanted = 0;             ///< a sequence that may be in the log; 0: none is asked for
   std::uint64_t last_sequence = 0;      ///< highest found; 0: no record of it is in memory
+  Offset end_offset = 0;                ///< behind the last record found
   std::optional<AppendedBefore> found;  ///< the record with the wanted sequence
 };
 

@@ -361,7 +361,8 @@ std::optional<shm::IngestOutcome> Sequencer::Thread::judge_sequence(const Served
   const std::uint64_t last = served.parts.last_sequence;
   if (fields.records == 0) return std::nullopt;
   if (fields.sequence <= last && last - fields.sequence + 1 >= fields.records)
-    return shm::IngestOutcome{.flags = shm::kDuplicateAnswer, .value = last};
+    return shm::IngestOutcome{
+        .flags = shm::kDuplicateAnswer, .value = last, .extras = {served.parts.end_offset}};
   if (fields.sequence != last + 1) return refusal(ErrorCode::kOutOfSequence, last);
   return std::nullopt;
 }
@@ -382,6 +383,7 @@ Sequencer::Thread::Fate Sequencer::Thread::append(Served& served, HandedIn& entr
       if (Admission* const admission = served.lane->admission())
         admission->appended(entry, outcome.offset, outcome.timestamp_ms, answer.extras);
       served.parts.last_sequence = entry.sequence + entry.records.size() - 1;
+      served.parts.end_offset = outcome.offset + entry.records.size();
       counters.records.fetch_add(entry.records.size());
       finish(served, answer);
       return Fate::kAnswered;

@@ -63,6 +63,7 @@ struct RingParts {
   std::uint16_t producer_epoch = 0;
   std::uint64_t scope = 0;
   std::uint64_t last_sequence = 0;  ///< accepted so far
+  Offset end_offset = 0;  ///< of what it has appended; 0: nothing, or memory has no record of it
   std::shared_ptr<IngestBudget> budget;
   /// After a restart: the first entry without an answer is in the log already.
   std::optional<AppendedBefore> appended_before;

@@ -107,6 +107,10 @@ Error append_error(const TopicMemory& topic, PartitionIndex partition,
   return error;
 }
 
+std::unexpected<Error> in_doubt(const TopicMemory& topic, PartitionIndex partition) {
+  return fail(ErrorCode::kInDoubt, topic.place(partition));
+}
+
 void pause_before_retry(const TopicMemory& topic, PartitionIndex partition,
                         Deadline deadline) noexcept {
   // A broker that takes over knocks on every eventcount.

@@ -25,6 +25,9 @@ inline constexpr std::int64_t kAttemptMs = 50;
 [[nodiscard]] Error append_error(const TopicMemory& topic, PartitionIndex partition,
                                  const shm::AppendOutcome& outcome);
 
+/// The record went with the memory, or did not.
+[[nodiscard]] std::unexpected<Error> in_doubt(const TopicMemory& topic, PartitionIndex partition);
+
 /// Waits a moment for whatever the status lacks (room, a broker).
 void pause_before_retry(const TopicMemory& topic, PartitionIndex partition,
                         Deadline deadline) noexcept;

@@ -33,6 +33,15 @@ std::optional<shm::AppendOutcome> as_append(const shm::IngestOutcome& answer) no
   }
 }
 
+/// A receipt behind what was accepted before; of no records if all of that is durable.
+Receipt behind_duplicate(PartitionIndex partition, const RingAnswer& answer) noexcept {
+  if (answer.extras[0] == 0) return {};
+  return {.partition = partition,
+          .offset = answer.extras[0] - 1,
+          .records = 1,
+          .log_epoch = answer.log_epoch};
+}
+
 }  // namespace
 
 Result<Receipt> HandInProducer::append(PartitionIndex partition,
@@ -57,13 +66,19 @@ Result<Receipt> HandInProducer::append(PartitionIndex partition,
     if (outcome->status != shm::AppendStatus::kAppended &&
         outcome->status != shm::AppendStatus::kDuplicate)
       return std::unexpected(append_error(*topic_, partition, *outcome));
+    const Receipt had = durable ? last_[partition] : Receipt{};
     const Receipt receipt = accept(partition, count, *outcome, answer->log_epoch);
     if (!durable) return receipt;
-    const auto waited = wait_durable(receipt, deadline);
+    const auto waited =
+        wait_durable(receipt.duplicate ? behind_duplicate(partition, *answer) : receipt, deadline);
     if (waited) return receipt;
-    // Taken back with the memory: it is not in the log, so it may be sent again.
-    if (waited.error().code != ErrorCode::kTruncated || deadline.has_passed())
-      return std::unexpected(waited.error());
+    if (waited.error().code != ErrorCode::kTruncated) return std::unexpected(waited.error());
+    if (receipt.duplicate) return in_doubt(*topic_, partition);
+    // Taken back with the memory: it is not in the log, so it may be sent again, and flush() has
+    // nothing to tell of it.
+    last_[partition] = had;
+    sender_.forget(partition, *answer);
+    if (deadline.has_passed()) return std::unexpected(waited.error());
   }
 }
 

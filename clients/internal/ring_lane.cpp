@@ -63,7 +63,7 @@ Result<std::shared_ptr<RingLane>> RingLane::open(const TopicMemory& topic,
   lane->data_bytes_ = reply->data_bytes;
   lane->place_ = reply->ring;
   lane->producer_id_ = reply->producer_id;
-  lane->last_.log_epoch = topic.board(wanted.partition).log_epoch;
+  lane->last_.log_epoch = lane->before_.log_epoch = topic.board(wanted.partition).log_epoch;
   const shm::IngestHeader& header = lane->ring().header;
   if (header.page.magic != shm::kIngestMagic || header.page.layout_version != shm::kLayoutVersion ||
       header.data_bytes != reply->data_bytes)
@@ -153,6 +153,7 @@ bool RingLane::harvest() noexcept {
       accepted_ = outcome->value;
     } else if (outcome->code == 0 && place.records != 0) {
       accepted_ = place.last_sequence;
+      before_ = last_;
       last_.offset = outcome->value + place.records - 1;
       last_.timestamp_ms = outcome->timestamp_ms;
     }

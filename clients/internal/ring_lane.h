@@ -70,6 +70,8 @@ class RingLane {
     LogEpoch log_epoch = 0;  ///< of the memory that the ring belongs to
   };
   [[nodiscard]] LastRecord last_record() const noexcept { return last_; }
+  /// As it was before the last entry that appended something.
+  [[nodiscard]] LastRecord record_before() const noexcept { return before_; }
 
  private:
   /// What this side remembers of an entry under way.
@@ -101,6 +103,7 @@ class RingLane {
   std::uint64_t accepted_ = 0;
   std::uint64_t assigned_ = 0;  ///< highest sequence under way
   LastRecord last_;
+  LastRecord before_;
   std::array<Place, shm::kIngestEntries> places_{};
 };
 

@@ -35,10 +35,6 @@ RingSender::~RingSender() {
   }
 }
 
-std::unexpected<Error> RingSender::in_doubt(PartitionIndex partition) const {
-  return fail(ErrorCode::kInDoubt, topic_->place(partition));
-}
-
 void RingSender::pause(Deadline deadline) const noexcept {
   std::atomic<std::uint32_t>& doorbell = topic_->session().header().doorbell;
   const std::uint32_t key = shm::prepare_wait(doorbell);
@@ -63,6 +59,27 @@ void RingSender::put_back(PartitionIndex partition, const RingLane::LastRecord& 
     ended.push_back(last);
   else if (same->offset < last.offset)
     *same = last;
+}
+
+/// Of the entry that was handed in last.
+RingAnswer RingSender::answer_of(PartitionIndex partition, const RingLane& lane,
+                                 const shm::IngestOutcome& outcome) const noexcept {
+  RingAnswer answer{outcome, lane.last_record().log_epoch, lane.record_before()};
+  if (answer.previous.offset != kNoOffset) return answer;
+  const auto& ended = ended_[partition];
+  const auto same = std::ranges::find(ended, answer.log_epoch, &RingLane::LastRecord::log_epoch);
+  if (same != ended.end()) answer.previous = *same;
+  return answer;
+}
+
+void RingSender::forget(PartitionIndex partition, const RingAnswer& last) {
+  auto& ended = ended_[partition];
+  const auto same = std::ranges::find(ended, last.log_epoch, &RingLane::LastRecord::log_epoch);
+  if (same == ended.end()) return;
+  if (last.previous.offset == kNoOffset)
+    ended.erase(same);
+  else
+    *same = last.previous;
 }
 
 Result<void> RingSender::prepare(PartitionIndex partition, Deadline deadline) {
@@ -180,14 +197,14 @@ Result<RingSender::Outcome> RingSender::await(PartitionIndex partition,
                     topic_->place(partition) + ": no room in memory, or the broker is away");
       grace = Deadline::after_ms(kGraceMs);
     }
-    if (grace && grace->has_passed()) return in_doubt(partition);
+    if (grace && grace->has_passed()) return in_doubt(*topic_, partition);
     const bool lost_before = topic_->link().is_memory_lost();
     const auto refreshed = refresh(grace.value_or(deadline));
     if (lost_before || topic_->link().is_memory_lost()) {
       // Nobody will ever look at that memory again.
       if (const auto outcome = lane->answer(number)) return outcome;
       if (lane->withdraw(number)) return Outcome{};
-      return in_doubt(partition);
+      return in_doubt(*topic_, partition);
     }
     const bool over = !refreshed || topic_->link().is_lost() || lanes_[partition] != lane;
     if (!over) continue;
@@ -219,7 +236,7 @@ Result<RingAnswer> RingSender::send(PartitionIndex partition, const RingRequest&
     const bool again = *outcome &&
                        (*outcome)->code == static_cast<std::uint32_t>(ErrorCode::kOutOfSequence) &&
                        request.sequence == 0 && !deadline.has_passed();
-    if (*outcome && !again) return RingAnswer{**outcome, (*lane)->last_record().log_epoch};
+    if (*outcome && !again) return answer_of(partition, **lane, **outcome);
     if (!*outcome && topic_->state() == shm::BoardState::kGone)
       return fail(ErrorCode::kTopicGone, topic_->name());
     if (!*outcome && deadline.has_passed())
@@ -264,7 +281,7 @@ RingSender::Tried RingSender::try_send(PartitionIndex partition,
   const auto outcome = lane->answer(number);
   lane->harvest();
   if (!outcome) return {lane->is_closed() ? ErrorCode::kTimeout : ErrorCode::kInDoubt};
-  return {ErrorCode::kNone, {*outcome, lane->last_record().log_epoch}};
+  return {ErrorCode::kNone, answer_of(partition, *lane, *outcome)};
 }
 
 bool RingSender::ask_for_flush(PartitionIndex partition) noexcept {

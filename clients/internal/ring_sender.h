@@ -23,6 +23,8 @@ namespace mallbots::client {
 /// memory the topic has by the time of the answer.
 struct RingAnswer : shm::IngestOutcome {
   LogEpoch log_epoch = 0;
+  /// If records were appended: this producer's last one in that memory before them.
+  RingLane::LastRecord previous{};
 };
 
 class RingSender {
@@ -59,6 +61,9 @@ class RingSender {
   }
   /// Not found out: take_ended() gives it again.
   void put_back(PartitionIndex partition, const RingLane::LastRecord& last);
+  /// The records of the last entry went with their memory, and the caller knows it: take_ended()
+  /// will give what was before them instead, if anything.
+  void forget(PartitionIndex partition, const RingAnswer& last);
 
   /// A ring for that partition; nothing to do if there is one.
   [[nodiscard]] Result<void> prepare(PartitionIndex partition, Deadline deadline);
@@ -83,7 +88,8 @@ class RingSender {
   [[nodiscard]] Result<std::shared_ptr<RingLane>> hand_in(PartitionIndex partition,
                                                           const RingRequest& request,
                                                           Deadline deadline, std::uint64_t& number);
-  [[nodiscard]] std::unexpected<Error> in_doubt(PartitionIndex partition) const;
+  [[nodiscard]] RingAnswer answer_of(PartitionIndex partition, const RingLane& lane,
+                                     const shm::IngestOutcome& outcome) const noexcept;
   void pause(Deadline deadline) const noexcept;
   void drop(PartitionIndex partition);
 

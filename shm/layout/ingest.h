@@ -78,7 +78,9 @@ struct alignas(kLineBytes) IngestAnswer {
   /// sequence accepted.
   std::uint64_t value;
   std::int64_t timestamp_ms;
-  std::uint64_t extras[kIngestExtras];  ///< by kind
+  /// By kind. Of a duplicate, whatever the kind, the first is the end of what the ring has appended
+  /// and memory has kept: what was accepted before is durable once that is; 0: it is.
+  std::uint64_t extras[kIngestExtras];
 };
 static_assert(offsetof(IngestAnswer, number) == 0);
 static_assert(offsetof(IngestAnswer, code) == 8);

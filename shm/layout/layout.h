@@ -8,7 +8,7 @@
 namespace mallbots::shm {
 
 /// Raised with every change of any struct in shm/layout. v0 until queues and event store are in.
-inline constexpr std::uint32_t kLayoutVersion = 0x0000'0003;
+inline constexpr std::uint32_t kLayoutVersion = 0x0000'0004;
 
 inline constexpr std::size_t kPageBytes = 4096;
 inline constexpr std::size_t kLineBytes = 64;

@@ -1,10 +1,12 @@
 #include "clients/producer.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <set>
 #include <thread>
 
+#include "clients/internal/topic_memory.h"
 #include "shm/base/hash.h"
 #include "tests/clients/fixture.h"
 #include "tests/support/allocations.h"
@@ -325,6 +327,52 @@ TEST_F(ProducerTest, ADurableDuplicateOfAnotherProducersRecordIsDurable) {
   ASSERT_OK(again);
   EXPECT_TRUE(again->duplicate);
   EXPECT_EQ(first->durable_offset(0), 1U);
+}
+
+TEST_F(ProducerTest, ADuplicateWhoseMemoryIsLostIsInDoubtWithoutANameAndAppendedWithOne) {
+  create(*connection_, "t", 2, {{"flush.interval", "1m"}});
+  const auto unnamed = producer(*connection_, "t");
+  const auto other_connection = connect();
+  const auto opened = Producer::open(*other_connection, "t", {.name = "one"});
+  ASSERT_OK(opened);
+  Producer& named = **opened;
+  ASSERT_OK(unnamed->append({.payload = as_bytes("kept")},
+                            {.partition = 0, .acks = Acks::kDurable, .sequence = 1}));
+  ASSERT_OK(named.append({.payload = as_bytes("kept")},
+                         {.partition = 1, .acks = Acks::kDurable, .sequence = 1}));
+  const auto memory = client::TopicMemory::open(connection_->link(), "t", shm::Intent::kProduce,
+                                                Deadline::after_ms(10'000));
+  ASSERT_OK(memory);
+  ASSERT_TRUE(daemon_.stop_broker());
+  ASSERT_OK(unnamed->append({.payload = as_bytes("x")}, {.partition = 0, .sequence = 2}));
+  ASSERT_OK(named.append({.payload = as_bytes("x")}, {.partition = 1, .sequence = 2}));
+  const auto again = [](Producer& producer, PartitionIndex partition) {
+    return producer.append({.payload = as_bytes("x")},
+                           {.partition = partition, .acks = Acks::kDurable, .sequence = 2});
+  };
+  for (const PartitionIndex partition : {0U, 1U})
+    shm::wake_if_waited((*memory)->durable_word(partition));
+  std::thread in_doubt{[&] {
+    const auto outcome = again(*unnamed, 0);
+    EXPECT_FALSE(outcome.has_value());
+    EXPECT_TRUE(outcome || outcome.error().code == ErrorCode::kInDoubt);
+  }};
+  std::thread appended{[&] {
+    const auto outcome = again(named, 1);
+    EXPECT_OK(outcome);
+    EXPECT_TRUE(outcome && !outcome->duplicate && outcome->offset == 1);
+  }};
+  const Deadline limit = Deadline::after_ms(20'000);
+  for (const PartitionIndex partition : {0U, 1U})
+    while (((*memory)->durable_word(partition).load() & 1) == 0 && !limit.has_passed())
+      ::usleep(100);
+  EXPECT_FALSE(limit.has_passed());
+  daemon_.process().kill_all();
+  EXPECT_TRUE(daemon_.start()) << daemon_.log();
+  in_doubt.join();
+  appended.join();
+  EXPECT_EQ(named.durable_offset(0), 1U);
+  EXPECT_EQ(named.durable_offset(1), 2U);
 }
 
 TEST_F(ProducerTest, WithoutANameFlushAnswersForItsOwnRecordsAlone) {

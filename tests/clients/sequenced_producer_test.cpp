@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "clients/internal/link.h"
 #include "clients/internal/ring_lane.h"
@@ -36,7 +37,48 @@ class SequencedProducerTest : public ClientTest {
     EXPECT_OK(reader->assign(topic, {}, client::Start::oldest()));
     return read(*reader, count);
   }
+  /// Has the broker's control thread wait for a keeper that stands still: the sequencer goes on,
+  /// but nothing is flushed. Until lose_memory().
+  void hold_flushes() {
+    const auto asks = connect();
+    daemon_.process().send(SIGSTOP);
+    attaches_ = std::jthread{[this] {
+      static_cast<void>(client::Connection::open({.runtime_dir = daemon_.runtime_dir()}));
+    }};
+    const Deadline limit = Deadline::after_ms(20'000);
+    while (!limit.has_passed())
+      if (!asks->link().ask<shm::StatusReply>(shm::Status{}, Deadline::after_ms(500))) return;
+    FAIL() << "the broker still answers";
+  }
+  void lose_memory() {
+    daemon_.process().kill_all();
+    EXPECT_TRUE(daemon_.start()) << daemon_.log();
+  }
+  /// "again", which is in the log when the first memory goes, and not durable.
+  void append_durably_twice(client::Producer& own) {
+    const auto other_connection = connect();
+    const auto watches = producer(*other_connection, "t");
+    const auto reader = consumer(*other_connection);
+    ASSERT_OK(reader->assign("t", {}, client::Start::end()));
+    ASSERT_NO_FATAL_FAILURE(hold_flushes());
+    const Offset durable = watches->durable_offset(0);
+    std::thread waits{
+        [&] { EXPECT_OK(own.append({.payload = as_bytes("again")}, {.acks = Acks::kDurable})); }};
+    const auto seen = reader->poll(Deadline::after_ms(20'000), 1);
+    EXPECT_TRUE(seen && seen->size() == 1) << "not appended before the memory was lost";
+    EXPECT_TRUE(!seen || seen->empty() || durable <= seen->front().offset);
+    EXPECT_EQ(watches->durable_offset(0), durable) << "flushed before the memory was lost";
+    lose_memory();
+    waits.join();
+  }
+  [[nodiscard]] static bool is_waited_for(const std::atomic<std::uint32_t>& word) {
+    const Deadline limit = Deadline::after_ms(20'000);
+    while ((word.load() & 1) == 0 && !limit.has_passed()) ::usleep(100);
+    return (word.load() & 1) != 0;
+  }
+
   std::unique_ptr<client::Connection> connection_;
+  std::jthread attaches_;
 };
 
 TEST_F(SequencedProducerTest, OffsetsAreDenseAndStampsDoNotStepBack) {
@@ -267,6 +309,86 @@ TEST_F(SequencedProducerTest, FlushTellsOnceThatWhatWasAppendedWentWithTheMemory
   EXPECT_EQ(flushed.error().code, ErrorCode::kTruncated) << flushed.error().sentence();
   EXPECT_OK(own->flush(Deadline::after_ms(10'000)));
   EXPECT_EQ(read_all("t", 1), numbers(0, 1));
+}
+
+TEST_F(SequencedProducerTest, FlushHasNothingToTellOfADurableAppendThatWasMadeTwice) {
+  create(*connection_, "t", {{"flush.interval", "1m"}});
+  const auto own = producer(*connection_, "t");
+  ASSERT_OK(own->append({.payload = as_bytes("0")}, {.acks = Acks::kDurable}));
+  append_durably_twice(*own);
+  EXPECT_OK(own->flush(Deadline::after_ms(10'000)));
+  EXPECT_EQ(read_all("t", 2), (std::vector<std::string>{"0", "again"}));
+}
+
+TEST_F(SequencedProducerTest, FlushTellsOfWhatWasLostBeforeADurableAppendThatWasMadeTwice) {
+  create(*connection_, "t", {{"flush.interval", "1m"}});
+  const auto own = producer(*connection_, "t");
+  ASSERT_OK(own->append({.payload = as_bytes("0")}, {.acks = Acks::kDurable}));
+  for (int i = 0; i < 3; ++i)
+    ASSERT_OK(own->append({.payload = as_bytes("lost")}, {.acks = Acks::kNone}));
+  EXPECT_EQ(read_all("t", 4).size(), 4U);
+  append_durably_twice(*own);
+  const auto flushed = own->flush(Deadline::after_ms(10'000));
+  ASSERT_FALSE(flushed.has_value());
+  EXPECT_EQ(flushed.error().code, ErrorCode::kTruncated) << flushed.error().sentence();
+  EXPECT_OK(own->flush(Deadline::after_ms(10'000)));
+  EXPECT_EQ(read_all("t", 2), (std::vector<std::string>{"0", "again"}));
+}
+
+TEST_F(SequencedProducerTest, ADurableDuplicateOfAnotherProducersRecordIsDurable) {
+  create(*connection_, "t", {{"flush.interval", "1m"}});
+  const auto first = producer(*connection_, "t");
+  ASSERT_OK(first->append({.payload = as_bytes("x")}, {.sequence = 1}));
+  const auto second =
+      client::Producer::open(*connection_, "t", {.producer_id = first->producer_id(0)});
+  ASSERT_OK(second);
+  EXPECT_EQ(first->durable_offset(0), 0U);
+  const auto again =
+      (*second)->append({.payload = as_bytes("x")}, {.acks = Acks::kDurable, .sequence = 1});
+  ASSERT_OK(again);
+  EXPECT_TRUE(again->duplicate);
+  EXPECT_EQ(first->durable_offset(0), 1U);
+}
+
+TEST_F(SequencedProducerTest, ADurableDuplicateOfWhatAPredecessorAppendedIsDurable) {
+  create(*connection_, "t", {{"flush.interval", "1m"}});
+  const auto first = producer(*connection_, "t");
+  for (std::uint64_t sequence : {1U, 2U})
+    ASSERT_OK(first->append({.payload = as_bytes("x")}, {.sequence = sequence}));
+  ASSERT_TRUE(daemon_.kill_broker());
+  ASSERT_TRUE(daemon_.ready(2)) << daemon_.log();
+  const auto second =
+      client::Producer::open(*connection_, "t", {.producer_id = first->producer_id(0)});
+  ASSERT_OK(second);
+  const auto again =
+      (*second)->append({.payload = as_bytes("x")}, {.acks = Acks::kDurable, .sequence = 1});
+  ASSERT_OK(again);
+  EXPECT_TRUE(again->duplicate);
+  EXPECT_EQ((*second)->durable_offset(0), 2U);
+}
+
+TEST_F(SequencedProducerTest, ADuplicateWhoseMemoryIsLostIsInDoubtAndNotAppended) {
+  create(*connection_, "t", {{"flush.interval", "1m"}});
+  const auto own = producer(*connection_, "t");
+  ASSERT_OK(own->append({.payload = as_bytes("0")}, {.acks = Acks::kDurable, .sequence = 1}));
+  ASSERT_OK(own->append({.payload = as_bytes("1")}, {.sequence = 2}));
+  const auto other_connection = connect();
+  const auto memory = client::TopicMemory::open(other_connection->link(), "t",
+                                                shm::Intent::kProduce, Deadline::after_ms(10'000));
+  ASSERT_OK(memory);
+  ASSERT_NO_FATAL_FAILURE(hold_flushes());
+  shm::wake_if_waited((*memory)->durable_word(0));
+  std::thread waits{[&] {
+    const auto again =
+        own->append({.payload = as_bytes("1")}, {.acks = Acks::kDurable, .sequence = 2});
+    EXPECT_FALSE(again.has_value());
+    EXPECT_TRUE(again || again.error().code == ErrorCode::kInDoubt) << again.error().sentence();
+  }};
+  EXPECT_TRUE(is_waited_for((*memory)->durable_word(0)));
+  lose_memory();
+  waits.join();
+  EXPECT_EQ(own->append({.payload = as_bytes("after")})->offset, 1U);
+  EXPECT_EQ(read_all("t", 2), (std::vector<std::string>{"0", "after"}));
 }
 
 TEST_F(SequencedProducerTest, ADeletedTopicIsGone) {

@@ -26,13 +26,16 @@ TEST(Rebuild, TellsLastSequencesAndWhereAWantedRecordIs) {
   broker::read_history(topic.partition(0).ring(), producers);
   const ProducerHistory& of_one = producers[first->seat.author.producer_id];
   EXPECT_EQ(of_one.last_sequence, 50U);
+  EXPECT_EQ(of_one.end_offset, 80U);
   ASSERT_TRUE(of_one.found);
   EXPECT_EQ(of_one.found->offset, 60U);
   EXPECT_GT(of_one.found->timestamp_ms, 0);
   const ProducerHistory& of_two = producers[second->seat.author.producer_id];
   EXPECT_EQ(of_two.last_sequence, 30U);
+  EXPECT_EQ(of_two.end_offset, 60U);
   EXPECT_FALSE(of_two.found);
   EXPECT_EQ(producers[12345].last_sequence, 0U);
+  EXPECT_EQ(producers[12345].end_offset, 0U);
 }
 
 TEST(Rebuild, ALengthThatWrapsEndsTheWalkOfItsSlot) {

@@ -193,6 +193,29 @@ TEST_F(SequencerTest, AnEntryThatAPredecessorAppendedIsAnsweredAndNotAppendedAga
   EXPECT_EQ(records().size(), 1U);
 }
 
+TEST_F(SequencerTest, ADuplicatesAnswerHasTheEndOfWhatTheRingAppended) {
+  begin();
+  Client client;
+  auto parts = client.parts(id());
+  parts.last_sequence = 1;
+  parts.end_offset = 41;
+  sequencer_->add_ring(0, std::move(parts));
+  const auto answered = [&](const std::string& text) {
+    const auto number = client.hand_in(text);
+    wake();
+    return client.answer(number).value();
+  };
+  const auto before = answered("of a predecessor");
+  EXPECT_EQ(before.flags, shm::kDuplicateAnswer);
+  EXPECT_EQ(before.extras[0], 41U);
+  const auto first = answered("new");
+  EXPECT_EQ(first.code, 0U);
+  client.sequence_ = 1;
+  const auto again = answered("again");
+  EXPECT_EQ(again.flags, shm::kDuplicateAnswer);
+  EXPECT_EQ(again.extras[0], first.value + 1);
+}
+
 TEST_F(SequencerTest, AnEntryThatAPredecessorOnlyTookIsAppended) {
   begin();
   Client client;
