@@ -81,7 +81,8 @@ struct IoRequest {
   IoKind kind = IoKind::kWrite;
   const File* file = nullptr;
   std::uint64_t offset = 0;
-  /// Copied by submit(); the memory they name must live and keep still until io_done.
+  /// Any number, each a multiple of kIoAlign. Copied by submit(); the memory they name must live
+  /// and keep still until io_done.
   std::span<const iovec> pieces{};
   IoHandler* handler = nullptr;
   std::uint64_t tag = 0;

@@ -3,6 +3,8 @@
 
 #include <sys/uio.h>
 
+#include <algorithm>
+#include <climits>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -17,8 +19,10 @@ class WritePieces {
     first_ = 0;
     offset_ = offset;
   }
+  /// As much of the rest as the kernel takes in one call: it refuses more pieces with EINVAL.
   [[nodiscard]] std::span<const iovec> rest() const noexcept {
-    return std::span(pieces_).subspan(first_);
+    return std::span(pieces_).subspan(first_,
+                                      std::min<std::size_t>(pieces_.size() - first_, IOV_MAX));
   }
   [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
 

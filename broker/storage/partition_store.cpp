@@ -137,7 +137,7 @@ PersistVerdict PartitionStore::persist(std::span<const CommittedRange> ranges) {
 bool PartitionStore::compose(std::span<const CommittedRange> ranges, Round& round) {
   for (const CommittedRange& range : ranges.first(std::min(ranges.size(), kRangesPerRound))) {
     CHECK(range.slot_gen == round.next.slot_gen && range.from_units == round.next.units);
-    if (!compose_range(range, round)) break;
+    if (gather_.bytes() >= options_.round_bytes || !compose_range(range, round)) break;
     if (!round_) return false;
   }
   return round_ && gather_.bytes() > 0;

@@ -106,7 +106,8 @@ struct PartitionStoreOptions {
   LogEpoch log_epoch = 0;
   std::uint64_t segment_bytes = 64ULL << 20;
   std::uint64_t slot_bytes = 2ULL << 20;
-  /// Most bytes of one round (a batch larger than this still goes as one).
+  /// A round ends at the first batch end at or above this, and begins no other slot there. A slot
+  /// of patches or of one batch is taken whole: write_limit_bytes has room for one.
   std::uint64_t round_bytes = 8ULL << 20;
   /// Most zeros written ahead of the tail while rounds are small; 0: none.
   std::uint64_t zero_ahead_bytes = 4ULL << 20;

@@ -93,6 +93,28 @@ TEST_P(EachEngine, GathersPiecesIntoOneWriteAndTellsWhenItIsFlushed) {
             std::string(4096, '\0') + std::string(4096, 'a') + std::string(8192, 'b'));
 }
 
+TEST_P(EachEngine, MorePiecesThanTheKernelTakesAtOnceAreOneWrite) {
+  constexpr std::size_t kPieces = 1500;
+  auto disk = open();
+  auto file = disk->open(dir / "file", OpenMode::kCreateWrite);
+  ASSERT_TRUE(file) << file.error().sentence();
+  AlignedBuffer blocks{kPieces * 4096};
+  std::vector<iovec> pieces;
+  std::string expected;
+  // From the back, so that no two pieces can be told as one.
+  for (std::size_t i = kPieces; i-- > 0;) {
+    std::memset(blocks.data() + i * 4096, static_cast<int>('a' + i % 26), 4096);
+    pieces.push_back({blocks.data() + i * 4096, 4096});
+    expected.append(4096, static_cast<char>('a' + i % 26));
+  }
+  Done done;
+  disk->submit({IoKind::kWriteFlush, &*file, 0, pieces, &done, 1});
+  disk->submit({IoKind::kWrite, &*file, blocks.size(), pieces, &done, 2});
+  ASSERT_TRUE(wait_for(*disk, done, 2));
+  EXPECT_EQ(done.results, (std::map<std::uint64_t, int>{{1, 0}, {2, 0}}));
+  EXPECT_TRUE(text_of(dir / "file") == expected + expected);
+}
+
 TEST_P(EachEngine, ManyRequestsOfManyFilesEachCompleteOnce) {
   auto disk = open();
   AlignedBuffer block{4096};

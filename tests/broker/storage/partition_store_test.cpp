@@ -346,6 +346,32 @@ TEST_P(PartitionStore, AMadTailOrEndIsDamageNotADeadBroker) {
   EXPECT_EQ(bench.recover().end.offset, 3U);
 }
 
+TEST_P(PartitionStore, NoWriteIsLargerThanTheHeaderSays) {
+  for (const bool damaged : {false, true}) {
+    StoreBench bench(disk, dir / (damaged ? "damaged" : "good"), 64 << 10, 4 << 20);
+    bench.open();
+    FakePartition partition(64 << 10);
+    // Slots of one batch each: no place in a slot where the write could end early.
+    for (int i = 0; i < 8; ++i) {
+      partition.append({60'000});
+      if (damaged) partition.open().data.data()[70] ^= std::byte{1};
+      partition.seal();
+    }
+    std::uint64_t largest = 0;
+    while (bench.store->durable().offset < partition.next()) {
+      const auto before = bench.store->counters().written_bytes;
+      ASSERT_EQ(bench.round(partition), PersistVerdict::kStarted);
+      largest = std::max(largest, bench.store->counters().written_bytes - before);
+    }
+    const auto file = disk.read_file(bench.folder + "/" + broker::segment_file_name(1), 8 << 20);
+    ASSERT_TRUE(file);
+    const auto header = shm::parse_segment_header(std::span(*file).first(shm::kBlockBytes));
+    ASSERT_TRUE(header);
+    EXPECT_LE(largest, header->write_limit_bytes) << (damaged ? "damaged" : "good");
+    bench.close();
+  }
+}
+
 TEST_P(PartitionStore, ARunThatStartsInsideASlotKeepsItsRecords) {
   // Every distance from a block border, with the first part persisted by a predecessor.
   for (std::size_t size = 0; size < 4200; size += 16 * 7) {
