@@ -54,10 +54,19 @@ class File {
   [[nodiscard]] bool direct() const noexcept { return direct_; }
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(fd_); }
 
+  /// What the engine has noted of the size, on the thread of the data path.
+  struct Size {
+    std::uint64_t written = 0;  ///< by requests that are done
+    std::uint64_t durable =
+        0;  ///< and by a flush that began after them: no power cut takes it back
+  };
+  [[nodiscard]] Size& size() const noexcept { return size_; }
+
  private:
   shm::UniqueFd fd_;
   std::string path_;
   bool direct_ = false;
+  mutable Size size_;
 };
 
 /// Told on the thread that calls reap().
@@ -128,6 +137,7 @@ class Disk {
   /// A file that is gone already is fine.
   [[nodiscard]] virtual Result<void> remove(const std::string& path) = 0;
   [[nodiscard]] virtual Result<void> remove_folder(const std::string& path) = 0;
+  /// On the thread of the data path, with nothing of the file in flight.
   [[nodiscard]] virtual Result<void> truncate(const File& file, std::uint64_t bytes) = 0;
   /// fdatasync; then drops the file from the page cache, so that the next read shows the device.
   [[nodiscard]] virtual Result<void> flush_and_forget(const File& file) = 0;
@@ -150,6 +160,7 @@ class Disk {
 };
 
 enum class EngineChoice : std::uint8_t { kAuto, kUring, kThread };
+/// kDsync: of writes inside the durable size; those that extend it are followed by fdatasync.
 enum class FlushChoice : std::uint8_t { kMeasure, kDsync, kFdatasync };
 
 struct DiskOptions {

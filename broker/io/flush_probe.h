@@ -17,7 +17,7 @@ namespace mallbots::broker {
 
 class AlignedBuffer;
 
-/// How a write is made durable.
+/// How a write inside its file's durable size is made durable; others: flush_plan.h.
 enum class FlushStyle : std::uint8_t { kDsync, kFdatasync };
 
 /// Overwrites one block of an open file and makes it durable; 0 or an errno.

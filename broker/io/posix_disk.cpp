@@ -114,6 +114,9 @@ Result<void> PosixDisk::truncate(const File& file, std::uint64_t bytes) {
   if (::ftruncate(file.fd(), static_cast<off_t>(bytes)) != 0) {
     return refused("ftruncate", file.path());
   }
+  File::Size& size = file.size();
+  size.written = std::min(size.written, bytes);
+  size.durable = std::min(size.durable, bytes);
   return {};
 }
 

@@ -45,7 +45,7 @@ std::string ThreadDisk::engine() const {
 
 void ThreadDisk::submit(const IoRequest& request) {
   CHECK(request.file != nullptr && request.handler != nullptr);
-  Job& job = collected_.emplace_back(Job{request, {}});
+  Job& job = collected_.emplace_back(Job{request, FlushPlan{request, style_}, {}});
   job.pieces.assign(request.pieces, request.offset);
   ++in_flight_;
 }
@@ -64,13 +64,16 @@ std::size_t ThreadDisk::reap() {
   std::uint64_t count = 0;
   // Emptied before the look, so that what completes after the look announces itself anew.
   (void)!::read(event_.get(), &count, sizeof(count));
-  std::vector<Done> done;
+  std::vector<Job> done;
   {
     const std::lock_guard lock(mutex_);
     done.swap(done_);
   }
   in_flight_ -= done.size();
-  for (const Done& one : done) one.handler->io_done(one.tag, one.error);
+  for (const Job& one : done) {
+    if (one.error == 0) one.plan.done(*one.request.file);
+    one.request.handler->io_done(one.request.tag, one.error);
+  }
   kick();
   return done.size();
 }
@@ -83,30 +86,30 @@ void ThreadDisk::work() {
     Job job = std::move(jobs_.front());
     jobs_.pop_front();
     lock.unlock();
-    const int error = perform(job);
+    job.error = perform(job);
     lock.lock();
-    done_.push_back({job.request.handler, job.request.tag, error});
+    done_.push_back(std::move(job));
     const std::uint64_t one = 1;
     (void)!::write(event_.get(), &one, sizeof(one));
   }
 }
 
-int ThreadDisk::perform(Job& job) const {
+int ThreadDisk::perform(Job& job) {
   const int fd = job.request.file->fd();
   const IoKind kind = job.request.kind;
-  const bool dsync = kind == IoKind::kWriteFlush && style_ == FlushStyle::kDsync;
   bool whole = kind == IoKind::kFlush || kind == IoKind::kSyncFolder;
   while (!whole) {
     const auto pieces = job.pieces.rest();
     CRASH_POINT("io.thread.write");
-    const ssize_t n = ::pwritev2(fd, pieces.data(), static_cast<int>(pieces.size()),
-                                 static_cast<off_t>(job.pieces.offset()), dsync ? RWF_DSYNC : 0);
+    const ssize_t n =
+        ::pwritev2(fd, pieces.data(), static_cast<int>(pieces.size()),
+                   static_cast<off_t>(job.pieces.offset()), job.plan.dsync() ? RWF_DSYNC : 0);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return errno;
     whole = job.pieces.advance(static_cast<std::size_t>(n));
     if (n == 0 && !whole) return ENOSPC;
   }
-  if (kind == IoKind::kWrite || dsync) return 0;
+  if (!job.plan.flushes()) return 0;
   CRASH_POINT("io.thread.flush");
   const int result = kind == IoKind::kSyncFolder ? ::fsync(fd) : ::fdatasync(fd);
   return result == 0 ? 0 : errno;

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "broker/io/flush_plan.h"
 #include "broker/io/posix_disk.h"
 #include "broker/io/write_pieces.h"
 
@@ -35,18 +36,15 @@ class ThreadDisk final : public PosixDisk {
  private:
   struct Job {
     IoRequest request;
+    FlushPlan plan;
     WritePieces pieces;
-  };
-  struct Done {
-    IoHandler* handler;
-    std::uint64_t tag;
-    int error;
+    int error = 0;
   };
 
   ThreadDisk(bool direct, FlushStyle style, const std::string& why)
       : PosixDisk(direct), style_(style), why_(why) {}
   void work();
-  [[nodiscard]] int perform(Job& job) const;
+  [[nodiscard]] static int perform(Job& job);
 
   FlushStyle style_;
   std::string why_;
@@ -57,7 +55,7 @@ class ThreadDisk final : public PosixDisk {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Job> jobs_;
-  std::vector<Done> done_;
+  std::vector<Job> done_;
   bool stop_ = false;
   std::thread thread_;
 };

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "broker/io/flush_plan.h"
 #include "broker/io/write_pieces.h"
 #include "shm/base/check.h"
 #include "shm/base/crash_point.h"
@@ -24,6 +25,7 @@ constexpr std::uint64_t kFlushBit = 1;
 /// One request on its way: a write, a flush, or a write with a linked flush.
 struct UringDisk::Operation {
   IoRequest request;
+  FlushPlan plan;
   WritePieces pieces;
   int outstanding = 0;  ///< completions still to come
   int error = 0;
@@ -103,8 +105,7 @@ void UringDisk::start(Operation& operation) {
   const IoRequest& request = operation.request;
   const int fd = request.file->fd();
   const bool writes = request.kind == IoKind::kWrite || request.kind == IoKind::kWriteFlush;
-  const bool dsync = request.kind == IoKind::kWriteFlush && style_ == FlushStyle::kDsync;
-  const bool flushes = request.kind != IoKind::kWrite && !dsync;
+  const bool flushes = operation.plan.flushes();
   const auto name = reinterpret_cast<std::uint64_t>(&operation);
   operation.outstanding = (writes ? 1 : 0) + (flushes ? 1 : 0);
   operation.again = false;
@@ -113,7 +114,7 @@ void UringDisk::start(Operation& operation) {
     const auto pieces = operation.pieces.rest();
     CRASH_POINT("io.uring.write");
     io_uring_prep_writev2(entry, fd, pieces.data(), static_cast<unsigned>(pieces.size()),
-                          operation.pieces.offset(), dsync ? RWF_DSYNC : 0);
+                          operation.pieces.offset(), operation.plan.dsync() ? RWF_DSYNC : 0);
     entry->user_data = name;
     if (flushes) {
       // The flush runs only if the whole write did; otherwise it completes with ECANCELED.
@@ -140,6 +141,7 @@ void UringDisk::submit(const IoRequest& request) {
     free_.pop_back();
   }
   operation->request = request;
+  operation->plan = FlushPlan{request, style_};
   operation->error = 0;
   operation->pieces.assign(request.pieces, request.offset);
   ++in_flight_;
@@ -211,6 +213,7 @@ std::size_t UringDisk::work_off() {
     if (!step(*operation, is_flush, result)) continue;
     const IoRequest request = operation->request;
     const int error = operation->error;
+    if (error == 0) operation->plan.done(*request.file);
     retire(*operation);
     ++done;
     request.handler->io_done(request.tag, error);

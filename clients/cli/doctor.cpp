@@ -154,6 +154,16 @@ Finding judge_disk_space(std::uint64_t free_bytes) {
   return warn("disk_space", detail, "free space, or point --data-dir at a larger file system");
 }
 
+Finding judge_ext4(string_view release, string_view version) {
+  const std::string names = fmt::format(" {} {}", release, version);
+  // Half of a backport: 91562895f803 without 936e114a245b.
+  for (const string_view broken : {" 6.1.64", " 6.1.65"})
+    if (names.find(broken) != std::string::npos)
+      return refuse("ext4", fmt::format("Linux{} corrupts direct writes", broken),
+                    "update the kernel to 6.1.66 or later, and look at what was written with it");
+  return ok("ext4", "direct writes are safe with this kernel");
+}
+
 Finding judge_direct_io(string_view directory, string_view refusal) {
   if (refusal.empty()) return ok("direct_io", fmt::format("{} takes O_DIRECT writes", directory));
   return refuse("direct_io", fmt::format("{}: {}", directory, refusal),

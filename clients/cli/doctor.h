@@ -36,6 +36,9 @@ struct Finding {
 [[nodiscard]] Finding judge_cgroup_pids(std::optional<std::uint64_t> limit);
 [[nodiscard]] Finding judge_clock(std::string_view source);
 [[nodiscard]] Finding judge_disk_space(std::uint64_t free_bytes);
+/// Of a directory on ext4. `release` and `version` as uname -r and -v print them: Debian names the
+/// stable version in the second alone.
+[[nodiscard]] Finding judge_ext4(std::string_view release, std::string_view version);
 /// `refusal`: empty if direct writes go through.
 [[nodiscard]] Finding judge_direct_io(std::string_view directory, std::string_view refusal);
 /// Of 4 KiB overwrites with flush, one at a time.

@@ -159,6 +159,11 @@ std::vector<Finding> look_at_disk(const std::string& directory) {
   if (known)
     findings.push_back(
         judge_disk_space(system.f_bavail * static_cast<std::uint64_t>(system.f_frsize)));
+  if (known && system.f_type == EXT4_SUPER_MAGIC) {
+    utsname name{};
+    uname(&name);
+    findings.push_back(judge_ext4(name.release, name.version));
+  }
 
   std::string path = place + "/.mallbots-doctor-XXXXXX";
   const shm::UniqueFd named{mkostemp(path.data(), O_CLOEXEC)};

@@ -139,6 +139,40 @@ TEST_P(EachEngine, ManyRequestsOfManyFilesEachCompleteOnce) {
   }
 }
 
+TEST_P(EachEngine, AWriteBeyondTheDurableSizeIsFollowedByAFlush) {
+  auto disk = open();
+  auto file = disk->open(dir / "file", OpenMode::kCreateWrite);
+  ASSERT_TRUE(file);
+  AlignedBuffer blocks{8 * 4096};
+  Done done;
+  std::uint64_t tag = 0;
+  const auto submit = [&](IoKind kind, std::uint64_t first, std::uint64_t count) {
+    const iovec piece{blocks.data(), count * 4096};
+    disk->submit({kind, &*file, first * 4096, {&piece, 1}, &done, tag++});
+  };
+  // Only a flush of its own moves the durable size; a write with O_DSYNC leaves it where it is.
+  const auto durable = [&] {
+    EXPECT_TRUE(wait_for(*disk, done, tag));
+    return file->size().durable / 4096;
+  };
+  submit(IoKind::kWriteFlush, 0, 2);
+  EXPECT_EQ(durable(), 2U) << "a new file";
+  submit(IoKind::kWrite, 2, 8);
+  EXPECT_EQ(durable(), 2U) << "zeros ahead are not flushed";
+  submit(IoKind::kWriteFlush, 1, 1);
+  EXPECT_EQ(durable(), GetParam().flush == FlushChoice::kDsync ? 2U : 10U) << "inside";
+  submit(IoKind::kWriteFlush, 1, 2);
+  EXPECT_EQ(durable(), 10U) << "across its end";
+  submit(IoKind::kWrite, 12, 8);
+  submit(IoKind::kWriteFlush, 10, 1);
+  EXPECT_EQ(durable(), 11U) << "the flush may have missed what was in flight beside it";
+  submit(IoKind::kWriteFlush, 11, 1);
+  EXPECT_EQ(durable(), 20U);
+  ASSERT_TRUE(disk->truncate(*file, 4096));
+  submit(IoKind::kWriteFlush, 1, 1);
+  EXPECT_EQ(durable(), 2U) << "what was cut off is not there any more";
+}
+
 TEST_P(EachEngine, FlushesAndFolderSyncsComplete) {
   auto disk = open();
   auto file = disk->open(dir / "file", OpenMode::kCreateWrite);

@@ -16,6 +16,15 @@ TEST(Doctor, KernelsFrom6Point1On) {
   EXPECT_EQ(judge_kernel("").state, State::kFail);
 }
 
+TEST(Doctor, KernelsThatCorruptDirectWritesOnExt4) {
+  const char* const debian = "#1 SMP PREEMPT_DYNAMIC Debian 6.1.64-1 (2023-11-30)";
+  EXPECT_EQ(judge_ext4("6.1.0-14-amd64", debian).state, State::kFail);
+  EXPECT_EQ(judge_ext4("6.1.65", "#1 SMP").state, State::kFail);
+  EXPECT_EQ(judge_ext4("6.1.63", "#1 SMP").state, State::kOk);
+  EXPECT_EQ(judge_ext4("6.1.0-15-amd64", "#1 SMP Debian 6.1.66-1").state, State::kOk);
+  EXPECT_EQ(judge_ext4("6.16.1", "#1 SMP").state, State::kOk);
+}
+
 TEST(Doctor, WhatTheBrokerCanDoWithoutIsAWarning) {
   EXPECT_EQ(judge_io_uring("").state, State::kOk);
   EXPECT_EQ(judge_io_uring("Operation not permitted").state, State::kWarn);
@@ -46,7 +55,7 @@ TEST(Doctor, WhatIsNotOkHasARemedy) {
   for (const Finding& finding :
        {judge_kernel("5.4"), judge_io_uring("x"), judge_memlock(0), judge_huge_pages(std::nullopt),
         judge_cores(1, 1), judge_open_files(1), judge_cgroup_memory(1), judge_cgroup_cpu(0.1),
-        judge_cgroup_pids(1), judge_clock("jiffies"), judge_disk_space(0),
+        judge_cgroup_pids(1), judge_clock("jiffies"), judge_disk_space(0), judge_ext4("6.1.64", ""),
         judge_direct_io("d", "Invalid argument"), judge_flush({"x"})}) {
     EXPECT_NE(finding.state, State::kOk) << finding.check;
     EXPECT_FALSE(finding.remedy.empty()) << finding.check;
