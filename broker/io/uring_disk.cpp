@@ -29,7 +29,9 @@ struct UringDisk::Operation {
   WritePieces pieces;
   int outstanding = 0;  ///< completions still to come
   int error = 0;
-  bool again = false;  ///< a short write: the rest and the flush go out once more
+  bool again = false;      ///< a short write: the rest and the flush go out once more
+  bool cancelled = false;  ///< the flush did not run
+  bool torn = false;       ///< the flush was handed in without its link to the write
 };
 
 UringDisk::UringDisk(bool direct, FlushStyle style) : PosixDisk(direct), style_(style) {}
@@ -91,14 +93,21 @@ std::string UringDisk::engine() const {
 
 /// Room for `needed` linked entries in one submission.
 io_uring_sqe* UringDisk::next_entry(unsigned needed) {
-  while (io_uring_sq_space_left(&ring_) < needed) {
-    const int n = io_uring_submit(&ring_);
-    CHECK(n >= 0 || n == -EAGAIN || n == -EBUSY || n == -EINTR);
-    if (n < 0) io_uring_get_events(&ring_);
-  }
+  while (io_uring_sq_space_left(&ring_) < needed) hand_in();
   io_uring_sqe* entry = io_uring_get_sqe(&ring_);
   CHECK(entry != nullptr);
   return entry;
+}
+
+/// One system call; the kernel may take a part only, or nothing.
+void UringDisk::hand_in() {
+  const int n = io_uring_submit(&ring_);
+  CHECK(n >= 0 || n == -EAGAIN || n == -EBUSY || n == -EINTR);
+  if (n < 0) io_uring_get_events(&ring_);  // room in the completion queue, then once more
+  if (io_uring_sq_ready(&ring_) == 0) return;
+  // A link ends with the submission: a flush that stayed behind will not wait for its write.
+  const std::uint64_t name = ring_.sq.sqes[*ring_.sq.khead & ring_.sq.ring_mask].user_data;
+  if ((name & kFlushBit) != 0) reinterpret_cast<Operation*>(name & ~kFlushBit)->torn = true;
 }
 
 void UringDisk::start(Operation& operation) {
@@ -108,7 +117,7 @@ void UringDisk::start(Operation& operation) {
   const bool flushes = operation.plan.flushes();
   const auto name = reinterpret_cast<std::uint64_t>(&operation);
   operation.outstanding = (writes ? 1 : 0) + (flushes ? 1 : 0);
-  operation.again = false;
+  operation.again = operation.cancelled = operation.torn = false;
   io_uring_sqe* entry = next_entry(static_cast<unsigned>(operation.outstanding));
   if (writes) {
     const auto pieces = operation.pieces.rest();
@@ -151,19 +160,14 @@ void UringDisk::submit(const IoRequest& request) {
 void UringDisk::kick() {
   if (!unsubmitted_) return;
   unsubmitted_ = false;
-  while (io_uring_sq_ready(&ring_) > 0) {
-    const int n = io_uring_submit(&ring_);
-    if (n >= 0) continue;
-    CHECK(n == -EAGAIN || n == -EBUSY || n == -EINTR);
-    io_uring_get_events(&ring_);  // room in the completion queue, then once more
-  }
+  while (io_uring_sq_ready(&ring_) > 0) hand_in();
 }
 
 bool UringDisk::step(Operation& operation, bool is_flush, int result) {
   --operation.outstanding;
   if (is_flush) {
-    // ECANCELED: the write before it was short or failed, and has said so itself.
-    if (result < 0 && result != -ECANCELED && operation.error == 0) operation.error = -result;
+    operation.cancelled = result == -ECANCELED;
+    if (result < 0 && !operation.cancelled && operation.error == 0) operation.error = -result;
   } else if (result == -EINTR || result == -EAGAIN) {
     operation.again = true;
   } else if (result < 0) {
@@ -174,6 +178,15 @@ bool UringDisk::step(Operation& operation, bool is_flush, int result) {
     operation.again = true;
   }
   if (operation.outstanding > 0) return false;
+  if (operation.error == 0 && !operation.again) {
+    // No short or failed write cancelled it: the kernel had no worker to run it.
+    if (operation.cancelled) operation.error = ECANCELED;
+    // It may have run before its write was done.
+    if (operation.torn && operation.request.kind == IoKind::kWriteFlush) {
+      operation.request.kind = IoKind::kFlush;
+      operation.again = true;
+    }
+  }
   if (operation.error == 0 && operation.again) {
     start(operation);
     return false;

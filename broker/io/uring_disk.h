@@ -36,6 +36,7 @@ class UringDisk final : public PosixDisk {
   UringDisk(bool direct, FlushStyle style);
   [[nodiscard]] int set_up();
   [[nodiscard]] io_uring_sqe* next_entry(unsigned needed);
+  void hand_in();
   void start(Operation& operation);
   /// True if the operation is over.
   bool step(Operation& operation, bool is_flush, int result);

@@ -292,15 +292,41 @@ TEST(OpenDisk, SaysWhichEngineItChoseAndHowItFlushes) {
 
 /// Runs `body` without root's powers; the folder belongs to that user.
 void as_nobody(const TempDir& dir, const std::function<int()>& body) {
-  constexpr uid_t kNobody = 65534;
-  if (::geteuid() != 0) {
-    EXPECT_EQ(body(), 0);  // unprivileged already
-    return;
-  }
-  ASSERT_EQ(::chown(dir.path().c_str(), kNobody, kNobody), 0);
-  auto child = Process::call(body, {.limit_s = 30, .run_as = kNobody});
+  const uid_t nobody = ::geteuid() == 0 ? 65534 : 0;  // 0: unprivileged already
+  ASSERT_TRUE(nobody == 0 || ::chown(dir.path().c_str(), nobody, nobody) == 0);
+  auto child = Process::call(body, {.limit_s = 30, .run_as = nobody});
   const Ended ended = child.wait();
   EXPECT_EQ(ended.exit_code, 0) << child.errors();
+}
+
+TEST(Unprivileged, AFlushThatTheKernelCancelsIsAnError) {
+  TempDir dir;
+  as_nobody(dir, [&dir] {
+    auto disk = broker::open_disk({.engine = EngineChoice::kUring});
+    auto writer = broker::open_disk({.engine = EngineChoice::kThread});
+    if (!disk || !writer) return 1;
+    auto file = (*disk)->open(dir / "file", OpenMode::kCreateWrite);
+    if (!file) return 2;
+    AlignedBuffer block{4096};
+    Done done;
+    const iovec piece{block.data(), block.size()};
+    (*writer)->submit({IoKind::kWriteFlush, &*file, 0, {&piece, 1}, &done, 0});
+    if (!wait_for(**writer, done, 1)) return 3;
+    // io_uring overwrites without a worker thread, and cannot flush without one.
+    rlimit old{};
+    if (::getrlimit(RLIMIT_NPROC, &old) != 0) return 4;
+    const rlimit none{0, old.rlim_max};
+    if (::setrlimit(RLIMIT_NPROC, &none) != 0) return 5;
+    (*disk)->submit({IoKind::kFlush, &*file, 0, {}, &done, 1});
+    (*disk)->submit({IoKind::kWriteFlush, &*file, 0, {&piece, 1}, &done, 2});
+    (*disk)->kick();
+    (void)eventually([&] { return (*disk)->reap(), done.results.size() == 3; }, 2);
+    for (const auto& [tag, error] : done.results) {
+      if (tag != 0 && error == 0) return 6 + static_cast<int>(tag);
+    }
+    ::setrlimit(RLIMIT_NPROC, &old);  // some kernels try until they may
+    return wait_for(**disk, done, 3) ? 0 : 6;
+  });
 }
 
 TEST(Unprivileged, BothEnginesWriteAndTheRefusalsOfOthersFilesAreNamed) {
