@@ -458,7 +458,7 @@ std::optional<UnixMillis> Partition::time_of(Offset offset) const {
 }
 
 bool Partition::drop_before(Offset offset) {
-  if (!store_ || store_->busy()) return false;
+  if (!store_) return false;
   const auto segments = store_->segments();
   const auto stays = std::ranges::find_if(segments, [&](const SegmentInfo& segment) {
     return segment.end_offset > offset || segment.state == SegmentState::kOpen ||
@@ -474,7 +474,7 @@ bool Partition::drop_before(Offset offset) {
 
 bool Partition::retain(const TopicSettings& settings, UnixMillis now_ms, bool age_may_delete,
                        std::optional<Offset> consumed) {
-  if (!store_ || store_->busy()) return false;
+  if (!store_) return false;
   RetentionLimits limits;
   if (settings.retention_ms) limits.age_ms = static_cast<std::uint64_t>(*settings.retention_ms);
   if (settings.retention_bytes) limits.bytes = *settings.retention_bytes;

@@ -121,7 +121,8 @@ class Partition final : private StoreListener {
   void keep_from(Offset offset) noexcept { keep_from_ = offset; }
   /// So far the last retain() would have gone but for keep_from().
   [[nodiscard]] Offset retention_due() const noexcept { return retention_due_; }
-  /// Drops the closed segments that hold nothing at or behind `offset`. True if one went.
+  /// Drops the closed segments that hold nothing at or behind `offset`, but for the newest. True if
+  /// one went.
   bool drop_before(Offset offset);
   /// What may be altered holds from now on, segment.bytes from the next segment on.
   void alter(const TopicSettings& settings);

@@ -187,7 +187,9 @@ class PartitionStore final : private IoHandler {
   [[nodiscard]] Result<Offset> offset_at_time(UnixMillis t) const;
 
   /// Removes the `count` oldest closed segments and syncs the folder. Blocking; not while open
-  /// readers matter: a descriptor handed out before keeps its file alive.
+  /// readers matter: a descriptor handed out before keeps its file alive. Also while busy(), if the
+  /// newest segment stays: a round writes to the open one alone, or to one whose header names the
+  /// newest as its predecessor.
   [[nodiscard]] Result<void> drop_oldest(std::size_t count);
 
   [[nodiscard]] const StoreCounters& counters() const noexcept;

@@ -55,6 +55,32 @@ TEST(Topics, TheEndOfTheLogOutlivesAllItsRecords) {
   EXPECT_EQ(instance.topic("t").partition(0).end_offset(), 10U);
 }
 
+TEST(Topics, RetentionTakesClosedSegmentsAlsoWhileTheNextOneIsMade) {
+  LogInstance instance{{.records = true}};
+  const auto append = [&](Offset first, Offset last) {
+    const auto client = instance.attach(instance.topic("t"));
+    shm::Appender appender{client->parts, client->seat};
+    append_all(instance, appender, first, last, 100);
+  };
+  instance.make("t", {{"slot.bytes", "128KiB", false}, {"segment.bytes", "128KiB", false}});
+  append(0, 2000);
+  instance.drain_and_start();
+  const std::uint64_t next = instance.recorder().writes() + 1;
+  instance.recorder().add({.first = next, .last = next, .effect = Fault::kHold});
+  append(2000, 2001);
+  while (instance.recorder().held() == 0) instance.turn();
+  broker::TopicSettings settings = instance.topic("t").settings();
+  settings.retention_records = 1;
+  EXPECT_TRUE(instance.topics().alter("t", settings));
+  instance.turn();
+  EXPECT_GT(instance.topic("t").partition(0).start_offset(), 0U);
+  instance.recorder().release();
+  instance.settle();
+  instance.crash_and_start();
+  EXPECT_EQ(instance.topic("t").partition(0).end_offset(), 2001U);
+  EXPECT_TRUE(instance.findings.empty());
+}
+
 TEST(Topics, ADeletedTopicIsForgottenByTheEpochLog) {
   LogInstance instance;
   const PartitionId kept = instance.make("kept", kSmallSlots).partition(0).id();

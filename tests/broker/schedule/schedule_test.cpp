@@ -17,7 +17,9 @@ constexpr std::int64_t kDay = 86'400'000;
 
 class ScheduleTest : public testing::Test {
  protected:
-  ScheduleTest() { instance.make("t", {{"slot.bytes", "128KiB", false}}, 2); }
+  explicit ScheduleTest(const LogInstance::Options& disk = {}) : instance(disk) {
+    instance.make("t", {{"slot.bytes", "128KiB", false}}, 2);
+  }
   ~ScheduleTest() override {
     if (shifted_ != 0) shift_wall_clock(-shifted_);
   }
@@ -111,6 +113,11 @@ class ScheduleTest : public testing::Test {
 
  private:
   std::int64_t shifted_ = 0;
+};
+
+class ScheduleOnFaultyDiskTest : public ScheduleTest {
+ protected:
+  ScheduleOnFaultyDiskTest() : ScheduleTest({.records = true}) {}
 };
 
 TEST_F(ScheduleTest, RecordsAreDeliveredInTheOrderOfTheirTimesAndNotBefore) {
@@ -311,6 +318,25 @@ TEST_F(ScheduleTest, CheckpointsLetTheJournalGoAndAStartReadsLittle) {
   run_for(30);
   EXPECT_EQ(delivered().size(), before);
   EXPECT_TRUE(said.empty());
+}
+
+TEST_F(ScheduleOnFaultyDiskTest, WhatACheckpointCoversGoesAlsoWhileTheDelayLogIsWritten) {
+  start();
+  for (int i = 0; i < 20; ++i) static_cast<void>(hand_in("old", 0));
+  run_until([&] { return schedule->counters().delivered == 20; });
+  stop();
+  instance.drain_and_start();  // closes the segments
+  options.checkpoint_changes = 30;
+  start();
+  static_cast<void>(hand_in("far", 3'600'000));
+  instance.settle();
+  static_cast<void>(hand_in("far", 3'600'000));
+  FaultyDisk& disk = instance.recorder();
+  disk.add({.first = disk.writes() + 1, .last = disk.writes() + 1, .effect = Fault::kHold});
+  while (disk.held() == 0) instance.turn();
+  run_until([&] { return instance.topic(broker::kDelayJournal).partition(0).start_offset() > 0; });
+  EXPECT_EQ(instance.topic(shm::kDelayLog).partition(0).start_offset(), 20U);
+  disk.release();
 }
 
 TEST_F(ScheduleTest, ATargetInQuarantineWaitsAndNothingIsDeliveredToItTwice) {
