@@ -94,6 +94,11 @@ std::vector<std::byte> ProducerNames::encoded() const {
 Result<void> ProducerNames::save() {
   CRASH_POINT("producer_names.save");
   MALLBOTS_TRY(disk_.replace_file(path_, encoded()));
+  // A sequence must be somewhere: in the log, or in the file.
+  for (const auto& [id, topic] : topics_)
+    for (const Follower& follower : topic.partitions)
+      follower.partition->keep_from(topic.names.empty() ? kNoOffset
+                                                        : follower.reader.next_offset());
   unsaved_bytes_ = 0;
   unsaved_since_ = 0;
   return {};
@@ -109,6 +114,7 @@ Result<bool> ProducerNames::read_on(TopicNames& topic, Follower& follower, std::
   while (seen < bytes) {
     const auto batch = follower.reader.read();
     if (!batch) return std::unexpected(batch.error());
+    for (const LostRange& range : (*batch)->lost) follower.lost += range.end - range.first;
     for (const shm::RecordView& view : (*batch)->records) {
       const shm::RecordHeader& header = *view.header;
       seen += header.length;
@@ -142,8 +148,12 @@ Result<void> ProducerNames::follow(TopicId id, const Partitions& partitions,
           " has producers' sequences up to offset " + std::to_string(saved.offset) +
           ", which is not in the log; the whole partition is read");
     }
+    partitions[i]->keep_from(follower.reader.next_offset());
     const auto read = read_on(topic, follower, ~std::uint64_t{0});
     if (!read) return std::unexpected(read.error());
+    if (follower.lost != 0)
+      say("partition " + std::to_string(i) + ": " + std::to_string(follower.lost) +
+          " offsets of the log are lost: producers' sequences that only they had are forgotten");
   }
   topic.saved.clear();
   return {};
@@ -206,7 +216,7 @@ Result<ProducerNames::Holder> ProducerNames::take(
   TopicNames& topic = topics_[id];
   // An id that is new to the log is in no record so far.
   if (topic.partitions.empty())
-    for (const Partition* partition : partitions)
+    for (Partition* partition : partitions)
       topic.partitions.emplace_back(disk_, *partition).reader.seek(partition->durable_offset());
   const auto known = topic.names.find(name);
   if (known == topic.names.end()) {

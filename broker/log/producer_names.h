@@ -3,7 +3,8 @@
 //
 // Control thread only. The names are durable before a holder is answered. The last sequences are
 // read from the records as these become durable, and saved now and then, so that a start has little
-// to read; a record of a name says more than any checkpoint.
+// to read; a record of a name says more than any checkpoint. Retention takes
+// no record whose sequence is not saved.
 //
 // Errors: Io, DiskFull, Corrupt, WrongVersion (the file); those of LogReader.
 #pragma once
@@ -30,7 +31,7 @@ class ProducerNames {
     std::uint64_t producer_id = 0;
     std::uint32_t epoch = 0;  ///< not 0
   };
-  using Partitions = std::vector<const Partition*>;
+  using Partitions = std::vector<Partition*>;
 
   ProducerNames(Disk& disk, std::string path, BootNanos keep_ns);
 
@@ -72,10 +73,10 @@ class ProducerNames {
     std::map<std::uint64_t, std::uint64_t> last;  ///< sequence by producer id
   };
   struct Follower {
-    Follower(Disk& disk, const Partition& of)
-        : partition(&of), reader(disk, of, ReadUpTo::kDurable) {}
-    const Partition* partition;
+    Follower(Disk& disk, Partition& of) : partition(&of), reader(disk, of, ReadUpTo::kDurable) {}
+    Partition* partition;
     LogReader reader;
+    std::uint64_t lost = 0;  ///< offsets that were not there to be read
     std::map<std::uint64_t, std::uint64_t> last;
   };
   struct TopicNames {

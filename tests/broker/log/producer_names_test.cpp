@@ -1,5 +1,6 @@
 #include "broker/log/producer_names.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <random>
 
@@ -13,6 +14,8 @@ using broker::ProducerNames;
 using shm::AppendStatus;
 
 const std::vector<shm::Setting> kSmallSlots = {{"slot.bytes", "128KiB", false}};
+const std::vector<shm::Setting> kSmallSegments = {{"slot.bytes", "128KiB", false},
+                                                  {"segment.bytes", "128KiB", false}};
 
 ProducerNames::Holder take(LogInstance& instance, const std::string& name) {
   const auto holder = instance.topics().name_producer(instance.topic("t"), name);
@@ -190,6 +193,54 @@ TEST(ProducerNames, ACheckpointOfWhatTheLogLostIsNotBelieved) {
   LogInstance heir{{.data_dir = aside}};
   EXPECT_EQ(heir.findings.size(), 1U);
   EXPECT_EQ(last_of(heir, "a"), 10U);
+}
+
+/// Records without a name, of so many bytes that a segment of kSmallSegments is closed behind them.
+void append_more(LogInstance& instance) {
+  const auto client = instance.attach(instance.topic("t"));
+  shm::Appender appender{client->parts, client->seat};
+  const Offset end = instance.topic("t").partition(0).end_offset();
+  append_all(instance, appender, end, end + 1500, 200);
+  instance.settle();
+}
+
+TEST(ProducerNames, RetentionLeavesARecordUntilItsSequenceIsSaved) {
+  LogInstance instance;
+  std::vector<shm::Setting> settings = kSmallSegments;
+  settings.push_back({"retention.records", "1", false});
+  instance.make("t", settings);
+  append_as(instance, "a", 10);
+  const std::string in_the_way = instance.data_dir() + "/producers.tmp";
+  std::filesystem::create_directory(in_the_way);
+  append_more(instance);
+  static_cast<void>(instance.topics().duty(boot_now_ns() + 2 * ProducerNames::kSaveAfter));
+  EXPECT_EQ(instance.topic("t").partition(0).start_offset(), 0U);
+  EXPECT_FALSE(instance.troubles.empty());
+  std::filesystem::remove(in_the_way);
+  instance.crash_and_start();
+  EXPECT_EQ(last_of(instance, "a"), 10U);  // which saves it
+  instance.turn();
+  EXPECT_GT(instance.topic("t").partition(0).start_offset(), 10U);
+  instance.crash_and_start();
+  EXPECT_EQ(last_of(instance, "a"), 10U);
+  EXPECT_TRUE(instance.findings.empty());
+}
+
+TEST(ProducerNames, RecordsThatAreGoneBehindTheCheckpointAreReported) {
+  TempDir dir;
+  const std::string data = dir / "data";
+  std::string segments;
+  {
+    LogInstance instance{{.data_dir = data}};
+    segments = instance.make("t", kSmallSegments).partition(0).store()->options().folder;
+    append_as(instance, "a", 10);
+    append_more(instance);
+  }
+  std::filesystem::remove(segments + "/" + broker::segment_file_name(1));
+  LogInstance heir{{.data_dir = data}};
+  EXPECT_TRUE(std::ranges::any_of(heir.findings, [](const std::string& finding) {
+    return finding.contains("producers' sequences");
+  }));
 }
 
 TEST(ProducerNames, AfterAPowerCutAtAnyMomentTheSequenceIsThatOfTheLastRecordThatSurvived) {
