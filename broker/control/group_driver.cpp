@@ -240,6 +240,7 @@ BootNanos GroupDriver::duty(BootNanos now, bool log_flushed) {
     next_flush_ =
         parts_.sessions.count() == 0 || flush_pause_ == 0 ? INT64_MAX : now + flush_pause_;
   }
+  if (failing_ && !store_->busy()) next_flush_ = std::min(next_flush_, store_->retry_at());
   return std::min(coordinator_->next_tick(), next_flush_);
 }
 
@@ -274,9 +275,13 @@ void GroupDriver::flush_done(std::uint64_t ticket, const Error* error) {
   const std::uint64_t sequence = found == tickets_.end() ? 0 : found->second;
   tickets_.erase(tickets_.begin(), tickets_.upper_bound(ticket));
   if (error != nullptr) {
-    log_error(Level::kError, "positions of groups not written, will try again", *error);
+    if (!failing_)
+      log_error(Level::kError, "positions of groups not written, will try again", *error);
+    failing_ = true;
     return;
   }
+  if (failing_) log_event(Level::kInfo, "positions of groups are written again", {});
+  failing_ = false;
   if (sequence != 0) synced(sequence);
 }
 

@@ -74,7 +74,8 @@ class GroupDriver final : private GroupHost, private GroupStoreListener {
   /// Graces, expulsions, and positions to the disk; when to be called again. `log_flushed`: durable
   /// positions moved, so that waiting commits can go on.
   [[nodiscard]] BootNanos duty(BootNanos now, bool log_flushed);
-  /// Drain: writes what is left. True when all is on disk, or cannot be.
+  /// Drain: writes what is left. True when all is on disk, or cannot be: a failure is not waited
+  /// out.
   [[nodiscard]] bool drain();
 
  private:
@@ -113,6 +114,7 @@ class GroupDriver final : private GroupHost, private GroupStoreListener {
   std::map<std::uint64_t, std::uint64_t> tickets_;    ///< flush ticket -> sequence it covers
   BootNanos next_flush_ = 0;
   BootNanos flush_pause_ = 0;
+  bool failing_ = false;  ///< the last flush did
 };
 
 }  // namespace mallbots::broker

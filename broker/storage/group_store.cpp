@@ -59,16 +59,22 @@ std::uint64_t number_of(const std::string& name) {
 
 }  // namespace
 
-GroupStore::GroupStore(Disk& disk, std::string folder, GroupStoreListener& listener)
-    : disk_(disk), folder_(std::move(folder)), listener_(listener) {}
+GroupStore::GroupStore(Disk& disk, std::string folder, GroupStoreListener& listener,
+                       const GroupStoreOptions& options)
+    : disk_(disk),
+      folder_(std::move(folder)),
+      listener_(listener),
+      options_(options),
+      retry_after_ns_(options.retry_first_ns) {}
 
 std::string GroupStore::path_of(std::uint64_t number) const {
   return folder_ + "/" + kPrefix + std::to_string(number);
 }
 
 Result<std::unique_ptr<GroupStore>> GroupStore::open(Disk& disk, const std::string& folder,
-                                                     GroupStoreListener& listener) {
-  std::unique_ptr<GroupStore> store{new GroupStore(disk, folder, listener)};
+                                                     GroupStoreListener& listener,
+                                                     const GroupStoreOptions& options) {
+  std::unique_ptr<GroupStore> store{new GroupStore(disk, folder, listener, options)};
   auto names = disk.list(folder);
   if (!names) return std::unexpected(std::move(names).error());
   std::vector<std::uint64_t> numbers;
@@ -257,24 +263,21 @@ std::uint64_t GroupStore::fill_blocks(const std::set<GroupKey>& keys, bool is_sn
 }
 
 std::uint64_t GroupStore::flush() {
-  if (busy_ || !dirty()) return 0;
+  if (busy_ || !dirty() || boot_now_ns() < retry_at_) return 0;
   in_flight_ = std::move(pending_);
   pending_.clear();
   const bool grown = file_bytes_ > kGrownBytes && file_bytes_ > 4 * snapshot_bytes_;
   making_file_ = fresh_needed_ || grown;
   if (making_file_) {
     if (file_) old_files_.push_back(file_.path());
-    ++file_number_;
-    const std::string path = path_of(file_number_) + ".new";
+    file_ = File{};
+    const std::string path = path_of(++file_number_) + ".new";
     CRASH_POINT("storage.groups.create");
     (void)disk_.remove(path);
     auto file = disk_.open(path, OpenMode::kCreateWrite);
     if (!file) {
-      pending_ = std::move(in_flight_);
-      in_flight_.clear();
-      file_ = File{};
-      fresh_needed_ = true;
-      listener_.flush_done(++ticket_, &file.error());
+      ++ticket_;
+      flush_failed(file.error());
       return 0;
     }
     file_ = std::move(*file);
@@ -297,9 +300,9 @@ Result<void> GroupStore::put_in_place() {
   const std::string path = path_of(file_number_);
   CRASH_POINT("storage.groups.rename");
   MALLBOTS_TRY(disk_.rename(path + ".new", path));
+  file_.renamed(path);
   CRASH_POINT("storage.groups.sync-folder");
   MALLBOTS_TRY(disk_.sync_folder(folder_));
-  file_.renamed(path);
   for (const std::string& old : old_files_) {
     CRASH_POINT("storage.groups.remove-old");
     (void)disk_.remove(old);  // an old file beside a newer one is not read
@@ -313,18 +316,30 @@ void GroupStore::io_done(std::uint64_t tag, int error) {
   Result<void> result;
   if (error != 0) result = std::unexpected(file_error("write", file_.path(), error));
   if (result && making_file_) result = put_in_place();
-  if (result) {
-    file_bytes_ += tag;
-    if (making_file_) snapshot_bytes_ = tag;
-    fresh_needed_ = failed_ = false;
-    in_flight_.clear();
-    listener_.flush_done(ticket_, nullptr);
-    return;
+  if (!result) return flush_failed(result.error());
+  file_bytes_ += tag;
+  if (making_file_) snapshot_bytes_ = tag;
+  fresh_needed_ = failed_ = false;
+  retry_after_ns_ = options_.retry_first_ns;
+  in_flight_.clear();
+  listener_.flush_done(ticket_, nullptr);
+}
+
+/// The file is never flushed again. A fresh one goes, renamed or not: what it holds was promised to
+/// nobody, and those before it are still there.
+void GroupStore::flush_failed(const Error& error) {
+  if (making_file_) {
+    CRASH_POINT("storage.groups.discard");
+    if (file_) (void)disk_.remove(file_.path());
+    file_ = File{};
+    --file_number_;
   }
-  fresh_needed_ = failed_ = true;  // this file is never flushed again
+  fresh_needed_ = failed_ = true;
+  retry_at_ = boot_now_ns() + retry_after_ns_;
+  retry_after_ns_ = std::min(2 * retry_after_ns_, options_.retry_last_ns);
   pending_.merge(in_flight_);
   in_flight_.clear();
-  listener_.flush_done(ticket_, &result.error());
+  listener_.flush_done(ticket_, &error);
 }
 
 }  // namespace mallbots::broker

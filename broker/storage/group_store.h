@@ -7,8 +7,9 @@
 //
 // Promise: flush_done tells which changes a power cut cannot take back: all that were set before
 // the flush() it answers. A lost or torn last write loses these changes only, never older ones. A
-// failed write or flush leaves the file alone and rewrites all into a fresh one with the next
-// flush(). Never above the durable position: set() is told it and takes the smaller.
+// file whose write or flush failed is never written again: a flush() at or after retry_at()
+// rewrites all into a fresh one, and a fresh one that fails is removed, so that attempts leave
+// nothing behind. Never above the durable position: set() is told it and takes the smaller.
 #pragma once
 
 #include <cstdint>
@@ -21,11 +22,18 @@
 #include <vector>
 
 #include "broker/io/disk.h"
+#include "shm/base/clock.h"
 #include "shm/base/ids.h"
 
 namespace mallbots::broker {
 
 class ByteWriter;
+
+/// How long a failed flush() rests: twice as long after each failure in a row.
+struct GroupStoreOptions {
+  BootNanos retry_first_ns = 100 * kMillisecond;
+  BootNanos retry_last_ns = 5 * kSecond;
+};
 
 class GroupStoreListener {
  public:
@@ -48,9 +56,9 @@ class GroupStore final : private IoHandler {
  public:
   /// Reads `folder`/groups.N (the newest readable one). Errors: Corrupt (files are there, none is
   /// readable), WrongVersion, Io. Damaged blocks of a readable file are left out: damage().
-  [[nodiscard]] static Result<std::unique_ptr<GroupStore>> open(Disk& disk,
-                                                                const std::string& folder,
-                                                                GroupStoreListener& listener);
+  [[nodiscard]] static Result<std::unique_ptr<GroupStore>> open(
+      Disk& disk, const std::string& folder, GroupStoreListener& listener,
+      const GroupStoreOptions& options = {});
 
   struct Group {
     std::uint64_t generation = 0;  ///< of the group, so that it rises over restarts
@@ -73,18 +81,22 @@ class GroupStore final : private IoHandler {
     return !pending_.empty() || !removed_.empty() || failed_;
   }
   [[nodiscard]] bool busy() const noexcept { return busy_; }
-  /// Starts writing what changed; the ticket, or 0 if there was nothing or a flush is on its way.
+  /// Starts writing what changed; the ticket, or 0 if there was nothing, a flush is on its way, or
+  /// it is not yet retry_at().
   std::uint64_t flush();
+  [[nodiscard]] BootNanos retry_at() const noexcept { return retry_at_; }
 
   /// What open() could not read: empty if all is well.
   [[nodiscard]] const std::string& damage() const noexcept { return damage_; }
 
  private:
-  GroupStore(Disk& disk, std::string folder, GroupStoreListener& listener);
+  GroupStore(Disk& disk, std::string folder, GroupStoreListener& listener,
+             const GroupStoreOptions& options);
   void io_done(std::uint64_t tag, int error) override;
   [[nodiscard]] bool replay(const std::string& name, std::span<const std::byte> bytes);
   void apply(std::span<const std::byte> payload);
   [[nodiscard]] Result<void> put_in_place();
+  void flush_failed(const Error& error);
   void write_entry(ByteWriter& out, const GroupKey& key) const;
   [[nodiscard]] std::uint64_t fill_blocks(const std::set<GroupKey>& keys, bool is_snapshot);
   [[nodiscard]] std::set<GroupKey> everything() const;
@@ -93,6 +105,7 @@ class GroupStore final : private IoHandler {
   Disk& disk_;
   std::string folder_;
   GroupStoreListener& listener_;
+  GroupStoreOptions options_;
   std::map<std::string, Group, std::less<>> groups_;
   /// What changed. Topic 0 with partition ~0 stands for the group itself.
   std::set<GroupKey> pending_;
@@ -110,6 +123,8 @@ class GroupStore final : private IoHandler {
   bool failed_ = false;
   bool making_file_ = false;
   bool fresh_needed_ = true;
+  BootNanos retry_at_ = 0;
+  BootNanos retry_after_ns_;
   std::uint64_t ticket_ = 0;
   std::string damage_;
   std::vector<std::string> old_files_;

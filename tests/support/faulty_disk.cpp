@@ -223,6 +223,11 @@ Result<void> FaultyDisk::control(const char* call, const std::string& path) cons
   return std::unexpected(broker::file_error(call, path, control_error_));
 }
 
+Result<void> FaultyDisk::folder_sync(const std::string& path) const {
+  if (folder_error_ == 0) return {};
+  return std::unexpected(broker::file_error("fsync", path, folder_error_));
+}
+
 std::size_t FaultyDisk::add_event(Event event) {
   events_.push_back(std::move(event));
   return events_.size() - 1;
@@ -281,6 +286,7 @@ Result<void> FaultyDisk::make_folder(const std::string& path) { return inner_.ma
 Result<void> FaultyDisk::sync_folder(const std::string& path) {
   const std::lock_guard lock(mutex_);
   MALLBOTS_TRY(control("fsync", path));
+  MALLBOTS_TRY(folder_sync(path));
   MALLBOTS_TRY(inner_.sync_folder(path));
   add_event(Event{});
   folder_flushed(path, events_.size());
@@ -376,6 +382,7 @@ Result<void> FaultyDisk::replace_file(const std::string& path, std::span<const s
   event.to = path;
   names_.erase(temporary);
   add_event(event);
+  MALLBOTS_TRY(folder_sync(folder_of(path)));
   add_event(Event{});
   folder_flushed(folder_of(path), events_.size());
   return {};

@@ -57,6 +57,9 @@ class FaultyDisk final : public broker::Disk {
   [[nodiscard]] std::size_t held() const noexcept { return held_.size(); }
   /// Control operations fail with this from now on; 0: none.
   void fail_control(int error) { control_error_ = error; }
+  /// Blocking syncs of folders, replace_file's behind its rename among them, fail with this from
+  /// now on; 0: none.
+  void fail_folder_syncs(int error) { folder_error_ = error; }
 
   [[nodiscard]] std::uint64_t writes() const noexcept { return writes_; }
   [[nodiscard]] std::uint64_t flushes() const noexcept { return flushes_; }
@@ -115,6 +118,7 @@ class FaultyDisk final : public broker::Disk {
   };
   class Passing;
 
+  [[nodiscard]] Result<void> folder_sync(const std::string& path) const;
   [[nodiscard]] const Fault* fault_for(Fault::Sort sort, std::uint64_t number) const;
   void perform(std::unique_ptr<Passing> passing);
   void complete(Passing& passing, int error);
@@ -136,6 +140,7 @@ class FaultyDisk final : public broker::Disk {
   std::uint64_t flushes_after_failure_ = 0;
   std::uint64_t foreign_writes_ = 0;
   int control_error_ = 0;
+  int folder_error_ = 0;
 
   mutable std::recursive_mutex mutex_;
   std::string root_;

@@ -30,8 +30,9 @@ constexpr TopicId kTopic{5};
 class Groups : public testing::Test {
  protected:
   Groups() { std::filesystem::create_directory(folder); }
-  std::unique_ptr<GroupStore> open() {
-    auto store = GroupStore::open(disk, folder, told);
+  std::unique_ptr<GroupStore> open(BootNanos retry_ns = 1) {
+    auto store = GroupStore::open(disk, folder, told,
+                                  {.retry_first_ns = retry_ns, .retry_last_ns = 2 * retry_ns});
     EXPECT_TRUE(store) << store.error().sentence();
     return std::move(*store);
   }
@@ -132,6 +133,55 @@ TEST_F(Groups, AFailedFlushIsSaidNotRepeatedAndMadeGoodInAFreshFile) {
     flush(*store);
   }
   EXPECT_EQ(disk.flushes_after_failure(), 0U);
+}
+
+TEST_F(Groups, FlushesThatFailLeaveNoFilesBehind) {
+  auto store = open();
+  store->set({"till", kTopic, 0}, {1, 1}, 1000);
+  flush(*store);
+  disk.add({Fault::kWrites, disk.writes() + 1, ~0ULL, Fault::kError, ENOSPC});
+  store->set({"till", kTopic, 0}, {1, 2}, 1000);
+  for (int i = 0; i < 100; ++i) {
+    store->flush();
+    disk.reap();
+  }
+  EXPECT_GT(told.errors.size(), 2U);
+  EXPECT_EQ(*inner->list(folder), std::vector<std::string>{"groups.1"});
+  EXPECT_EQ(position(*open(), "till"), 1U);
+  disk.clear_faults();
+  while (store->dirty()) flush(*store);
+  EXPECT_EQ(*inner->list(folder), std::vector<std::string>{"groups.2"});
+  EXPECT_EQ(position(*open(), "till"), 2U);
+  EXPECT_EQ(disk.flushes_after_failure(), 0U);
+}
+
+TEST_F(Groups, AFolderThatCannotBeSyncedLeavesTheLastDurableFileInPlace) {
+  auto store = open();
+  store->set({"till", kTopic, 0}, {1, 1}, 1000);
+  flush(*store);
+  disk.add({Fault::kWrites, disk.writes() + 1, disk.writes() + 1, Fault::kError, EIO});
+  store->set({"till", kTopic, 0}, {1, 2}, 1000);
+  flush(*store);
+  disk.fail_folder_syncs(EIO);
+  while (told.errors.size() < 10) flush(*store);
+  EXPECT_EQ(*inner->list(folder), std::vector<std::string>{"groups.1"});
+  disk.fail_folder_syncs(0);
+  while (store->dirty()) flush(*store);
+  EXPECT_EQ(*inner->list(folder), std::vector<std::string>{"groups.2"});
+  EXPECT_EQ(position(*open(), "till"), 2U);
+}
+
+TEST_F(Groups, WaitsBeforeItTriesAgain) {
+  auto store = open(3600 * kSecond);
+  disk.fail_control(EIO);
+  store->set({"till", kTopic, 0}, {1, 1}, 1000);
+  flush(*store);
+  EXPECT_EQ(told.errors.size(), 1U);
+  EXPECT_GT(store->retry_at(), boot_now_ns());
+  disk.fail_control(0);
+  flush(*store);
+  EXPECT_TRUE(store->dirty());
+  EXPECT_EQ(told.errors.size(), 1U);
 }
 
 TEST_F(Groups, ARemovalWhoseFlushFailedIsNotForgotten) {
