@@ -373,7 +373,7 @@ void Broker::run_once() {
   next = std::min({next, sessions_->expel_absent(now), control_->duty(now)});
   // Before anybody asks for what they had; the duties then find what they left.
   if (hear_of_expelled()) next = now;
-  if (state_ == State::kServing && disk_->in_flight() == 0) spares_->refill();
+  if (state_ == State::kServing && !topics_->disk_full()) spares_->refill();
   disk_->kick();
   if (state_ != State::kGone) rest_until(next);
 }

@@ -156,6 +156,8 @@ class Topics final : private PartitionEvents {
   [[nodiscard]] std::uint64_t orphan_bytes() const;
   [[nodiscard]] std::uint64_t disk_bytes() const;
   [[nodiscard]] std::uint64_t damaged_ranges() const noexcept { return damaged_ranges_; }
+  /// The reserve of the file system is in use.
+  [[nodiscard]] bool disk_full() const noexcept { return disk_full_; }
   /// Those in quarantine among them.
   [[nodiscard]] std::uint64_t readonly_partitions() const;
   [[nodiscard]] std::uint64_t quarantined_partitions() const;

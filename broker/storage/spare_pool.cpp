@@ -28,7 +28,7 @@ std::vector<iovec> zero_pieces(std::uint64_t bytes) {
 }
 
 SparePool::SparePool(Disk& disk, SparePoolOptions options)
-    : disk_(disk), options_(std::move(options)) {}
+    : disk_(disk), options_(std::move(options)), retry_after_ns_(options_.retry_first_ns) {}
 
 Result<std::unique_ptr<SparePool>> SparePool::open(Disk& disk, SparePoolOptions options) {
   std::unique_ptr<SparePool> pool{new SparePool(disk, std::move(options))};
@@ -59,11 +59,12 @@ Result<SparePool::Taken> SparePool::take(const std::string& path) {
 }
 
 void SparePool::refill() {
-  if (making_ || ready_.size() >= options_.files) return;
+  if (disk_.in_flight() != 0 || ready_.size() >= options_.files) return;
+  if (boot_now_ns() < retry_at_) return;
   const std::string path = options_.folder + "/spare-" + std::to_string(next_name_++);
   CRASH_POINT("storage.spare.make");
   auto file = disk_.open(path, OpenMode::kCreateWrite);
-  if (!file) return;
+  if (!file) return rest();
   in_making_ = Spare{std::move(*file), path};
   making_ = true;
   const auto pieces = zero_pieces(options_.zero_bytes);
@@ -75,10 +76,17 @@ void SparePool::io_done(std::uint64_t /*tag*/, int error) {
   Spare spare = std::move(in_making_);
   if (error == 0) {
     ready_.push_back(std::move(spare));
+    retry_after_ns_ = options_.retry_first_ns;
     return;
   }
   CRASH_POINT("storage.spare.discard");
   (void)disk_.remove(spare.path);  // of no worth; the next start removes it otherwise
+  rest();
+}
+
+void SparePool::rest() {
+  retry_at_ = boot_now_ns() + retry_after_ns_;
+  retry_after_ns_ = std::min(2 * retry_after_ns_, options_.retry_last_ns);
 }
 
 }  // namespace mallbots::broker

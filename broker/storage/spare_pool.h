@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "broker/io/disk.h"
+#include "shm/base/clock.h"
 
 namespace mallbots::broker {
 
@@ -25,6 +26,9 @@ struct SparePoolOptions {
   std::string folder;  ///< DATA/spares; made if missing; same file system as the partitions
   std::size_t files = 2;
   std::uint64_t zero_bytes = 4ULL << 20;  ///< of each, the header block included
+  /// How long refill() rests after a failure: twice as long after each one in a row.
+  BootNanos retry_first_ns = 100 * kMillisecond;
+  BootNanos retry_last_ns = 5 * kSecond;
 };
 
 class SparePool final : private IoHandler {
@@ -41,7 +45,8 @@ class SparePool final : private IoHandler {
   };
   [[nodiscard]] Result<Taken> take(const std::string& path);
 
-  /// Starts what is missing to be full again: called when idle. Stops by itself on ENOSPC.
+  /// Starts what is missing to be full again if the disk is idle: called while it has room. Rests
+  /// after a failure, so that its own completion does not start the next one.
   void refill();
   [[nodiscard]] std::size_t ready() const noexcept { return ready_.size(); }
   [[nodiscard]] bool idle() const noexcept { return !making_; }
@@ -49,6 +54,7 @@ class SparePool final : private IoHandler {
  private:
   SparePool(Disk& disk, SparePoolOptions options);
   void io_done(std::uint64_t tag, int error) override;
+  void rest();
 
   struct Spare {
     File file;
@@ -60,6 +66,8 @@ class SparePool final : private IoHandler {
   Spare in_making_;
   bool making_ = false;
   std::uint64_t next_name_ = 0;
+  BootNanos retry_at_ = 0;
+  BootNanos retry_after_ns_;
 };
 
 }  // namespace mallbots::broker

@@ -13,10 +13,13 @@ namespace {
 
 class Spares : public testing::Test {
  protected:
-  std::unique_ptr<broker::SparePool> open() {
-    return std::move(
-        broker::SparePool::open(disk, {.folder = folder, .files = 2, .zero_bytes = 3 << 20})
-            .value());
+  std::unique_ptr<broker::SparePool> open(BootNanos retry_ns = 1) {
+    return std::move(broker::SparePool::open(disk, {.folder = folder,
+                                                    .files = 2,
+                                                    .zero_bytes = 3 << 20,
+                                                    .retry_first_ns = retry_ns,
+                                                    .retry_last_ns = retry_ns})
+                         .value());
   }
   TempDir dir;
   std::string folder = dir / "spares";
@@ -63,6 +66,22 @@ TEST_F(Spares, AFullDiskLeavesNoRubbish) {
   settle(disk);
   EXPECT_EQ(pool->ready(), 0U);
   EXPECT_TRUE(pool->idle());
+  EXPECT_TRUE(std::filesystem::is_empty(folder));
+  disk.clear_faults();
+  while (pool->ready() == 0) {
+    pool->refill();
+    settle(disk);
+  }
+}
+
+TEST_F(Spares, AFailureIsNotTriedAgainAtOnce) {
+  auto pool = open(3600 * kSecond);
+  disk.add({Fault::kWrites, 1, ~0ULL, Fault::kError, ENOSPC});
+  pool->refill();
+  settle(disk);
+  for (int i = 0; i < 100; ++i) pool->refill();
+  EXPECT_TRUE(pool->idle());
+  EXPECT_EQ(disk.writes(), 1U);
   EXPECT_TRUE(std::filesystem::is_empty(folder));
 }
 
