@@ -109,9 +109,12 @@ Result<Reply> Commands::delete_topic(const Request& request, const shm::DeleteTo
   if (topic == nullptr) return fail(ErrorCode::kUnknownTopic, "'" + message.name + "'");
   MALLBOTS_TRY(not_internal(*topic));
   const TopicId id = topic->id();
+  const auto removed = parts_.topics.remove(message.name);
+  if (parts_.topics.find(id) != nullptr) return std::unexpected(removed.error());
+  // Not before it is sure: a refused deletion takes nobody's ring. Until here the board tells the
+  // sequencer that the topic is gone, as it tells producers with mappings of their own.
   parts_.rings.topic_gone(*topic);
   parts_.streams.topic_gone(*topic);
-  MALLBOTS_TRY(parts_.topics.remove(message.name));
   parts_.groups.topic_deleted(id);
   parts_.queues.topic_deleted(id);
   std::vector<SessionIndex> users;
@@ -126,6 +129,7 @@ Result<Reply> Commands::delete_topic(const Request& request, const shm::DeleteTo
   }
   log_event(Level::kInfo, "topic deleted",
             {{"topic", message.name}, {"uid", request.who.uid}, {"users", users.size()}});
+  MALLBOTS_TRY(removed);
   return reply_with(request.id, shm::Empty{});
 }
 

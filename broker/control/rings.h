@@ -58,7 +58,7 @@ class Rings {
   void session_ended(SessionIndex session, bool serve_rest);
   /// Closes rings of sessions that may no longer produce there.
   void recheck(Topic& topic, const std::function<bool(const Session&)>& may_produce);
-  /// Before the topic is removed.
+  /// Right after Topics::remove(): the next duty() of the topics frees what the sequencer uses.
   void topic_gone(Topic& topic);
 
   [[nodiscard]] std::size_t count() const noexcept { return rings_.size(); }

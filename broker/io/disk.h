@@ -152,7 +152,7 @@ class Disk {
   /// an Io error with missing_file() true.
   [[nodiscard]] virtual Result<std::vector<std::byte>> read_file(const std::string& path,
                                                                  std::uint64_t limit) = 0;
-  /// path.tmp, write, fsync, rename, fsync of the folder.
+  /// path.tmp, write, fsync, rename, fsync of the folder. After an error: the old or the new one.
   [[nodiscard]] virtual Result<void> replace_file(const std::string& path,
                                                   std::span<const std::byte> content) = 0;
   [[nodiscard]] virtual bool exists(const std::string& path) = 0;

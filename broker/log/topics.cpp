@@ -117,11 +117,13 @@ Result<void> Topics::remove(const std::string& name) {
   deleting_.push_back(entry);
   auto gone = std::move(found->second);
   topics_.erase(found);
-  if (auto saved = save(); !saved) {
+  auto saved = save();
+  if (!saved && stays(topic.id_)) {
     deleting_.pop_back();
     topics_[name] = std::move(gone);
     return saved;
   }
+  topic.in_doubt_ = !saved;
   by_id_.erase(topic.id_);
   names_->forget(topic.id_);
   CRASH_POINT("topics.gone");
@@ -134,7 +136,16 @@ Result<void> Topics::remove(const std::string& name) {
   forget_memory(topic);
   // Requests in flight still read the slots: the memory goes when they are done.
   dying_.push_back(std::move(gone));
-  return {};
+  return saved;
+}
+
+/// Whether the next start would serve it: an error may have come behind the rename, and that start
+/// deletes what the topic took from then on. False, too, if nobody can tell.
+bool Topics::stays(TopicId id) {
+  const auto found = load_catalogue(parts_.disk, parts_.data);
+  return found && std::ranges::any_of(found->topics, [id](const TopicEntry& entry) {
+           return entry.id == id && entry.state == TopicState::kLive;
+         });
 }
 
 /// Buries deleted topics whose last request has completed.
@@ -143,6 +154,8 @@ void Topics::bury() {
     if (std::ranges::any_of(topic->partitions_, [](const auto& p) { return p->busy(); }))
       return false;
     topic->partitions_.clear();
+    // Records go after their entry, never before; the next start removes what stays.
+    if (topic->in_doubt_ && !save()) return true;
     if (!remove_topic_folders(parts_.disk, parts_.data, topic->id_)) return true;
     std::erase_if(deleting_, [&](const TopicEntry& entry) { return entry.id == topic->id_; });
     static_cast<void>(save());

@@ -72,6 +72,7 @@ class Topic {
   std::vector<std::unique_ptr<Partition>> partitions_;
   std::vector<SessionIndex> doorbells_;
   bool watched_ = false;
+  bool in_doubt_ = false;  ///< deleted, but a power cut may bring it back
   /// Somebody needs the broker for every record.
   [[nodiscard]] bool wants_all() const noexcept { return watched_ || !doorbells_.empty(); }
 
@@ -108,7 +109,9 @@ class Topics final : private PartitionEvents {
   /// stay as they were made, but for alter()). Like any topic it is durable, recovered by start(),
   /// and counts for memory.max and disk.max. Errors: MemoryFull, DiskBudget, DiskFull.
   [[nodiscard]] Result<Topic*> internal(const std::string& name, const TopicSettings& settings);
-  /// Revoke, seal, tell (TopicGone), unlink. Durable when it returns.
+  /// Revoke, seal, tell (TopicGone), unlink. Durable when it returns. After an error find() says
+  /// which: the topic is as it was, or it is gone for everybody, and a power cut may bring it back
+  /// with all that was durable. The Topic itself lives until the next duty().
   [[nodiscard]] Result<void> remove(const std::string& name);
   [[nodiscard]] Result<void> alter(const std::string& name, const TopicSettings& settings);
   [[nodiscard]] Topic* find(const std::string& name);
@@ -189,6 +192,7 @@ class Topics final : private PartitionEvents {
   [[nodiscard]] Result<void> take_over(const Topic& topic, Partition& partition,
                                        RecoveredPartition recovered);
   [[nodiscard]] Result<void> save();
+  [[nodiscard]] bool stays(TopicId id);
   void restore_producers();
   void forget_memory(Topic& topic);
   void bury();

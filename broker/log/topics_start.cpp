@@ -43,6 +43,8 @@ Result<void> Topics::start(bool memory_kept,
   bool loses_records = false;
   for (const TopicEntry& entry : catalogue->topics) {
     if (entry.state == TopicState::kDeleting) {
+      // The broker that wrote it may have died before the list was sure to last.
+      MALLBOTS_TRY(parts_.disk.sync_folder(parts_.data.path));
       MALLBOTS_TRY(remove_topic_folders(parts_.disk, parts_.data, entry.id));
       continue;
     }

@@ -31,7 +31,7 @@ class EventStreams {
   /// What the sequencer asks; null if the topic is none of events, or its streams cannot be had
   /// (told by on_trouble).
   [[nodiscard]] std::shared_ptr<Admission> admission_of(Topic& topic, PartitionIndex partition);
-  /// Before the topic is removed, and after its rings are gone.
+  /// Right after Topics::remove(), and after its rings are gone.
   void topic_gone(const Topic& topic);
 
   /// Checkpoints; whether streams may still be added.

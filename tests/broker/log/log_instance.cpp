@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstring>
+#include <filesystem>
 
 #include "broker/keeper/link_message.h"
 
@@ -184,6 +185,13 @@ void LogInstance::drain_and_start() {
   ASSERT_TRUE(topics_->write_clean_mark());
   stop();
   start();
+}
+
+std::string LogInstance::cut(std::mt19937_64& dice, const std::string& into) {
+  std::filesystem::create_directories(into);
+  std::filesystem::permissions(into, std::filesystem::perms::owner_all);
+  recorder().cut(recorder().now(), dice, into);
+  return into;
 }
 
 broker::Topic& LogInstance::make(const std::string& name, std::vector<shm::Setting> settings,

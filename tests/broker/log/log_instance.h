@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -102,6 +103,9 @@ class LogInstance {
   void restart_broker();
   /// As after SIGTERM.
   void drain_and_start();
+  /// Makes `into` a data directory as a power cut now could leave it, and returns it. Needs
+  /// Options::records.
+  std::string cut(std::mt19937_64& dice, const std::string& into);
 
   broker::Topic& make(const std::string& name, std::vector<shm::Setting> settings = {},
                       std::uint32_t partitions = 1);
