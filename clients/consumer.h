@@ -17,10 +17,9 @@
 //
 // Setbacks are told once, then reading goes on; poll() returns them as errors, and setback() has
 // the range: Evicted (overwritten or deleted before they were read), Truncated (records that were
-// read with read=committed went with the memory: a power cut, or a restart with storage=memory),
-// Damaged (offsets that do not check out), ViewExpired (the last views may have been overwritten;
-// nothing is skipped). BadPosition: the group has no position in a topic with reset=fail; its other
-// partitions are read. is_setback()
+// read with read=committed went with the memory), Damaged (offsets that do not check out),
+// ViewExpired (the last views may have been overwritten; nothing is skipped). BadPosition: the
+// group has no position in a topic with reset=fail; its other partitions are read. is_setback()
 // tells them from errors that end the reading: TopicGone, Revoked, ConnectionLost (the broker is
 // away longer than reconnect_timeout and memory has nothing more), Fenced (the group expelled this
 // member, or its session was ended while it stood still; subscribe again). Nobody rejoins silently:

@@ -22,10 +22,9 @@
 //
 // Errors: Timeout, NotDurable, Conflict (expected offset), OutOfSequence, TooLarge, BadPartition,
 // BadArgument, TopicGone, Revoked, ConnectionLost, DiskFull, Io (the partition refuses appends),
-// Corrupt, Busy, NameTaken, InDoubt (keeper and broker were killed while they had the record, on
-// sequenced topics, or while a duplicate was waited for, without a name: it may be in the log),
-// LeaseLost and LeaseHeld (exclusive). Truncated: at the deadline acks=durable had found that the
-// record went with the memory. Detail texts name topic and partition.
+// Corrupt, Busy, NameTaken, InDoubt (clients/README.md: the record may be in the log), Truncated
+// (acks=durable found at the deadline that it went with the memory), LeaseLost and LeaseHeld
+// (exclusive). Detail texts name topic and partition.
 #pragma once
 
 #include <cstddef>

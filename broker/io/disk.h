@@ -57,8 +57,7 @@ class File {
   /// What the engine has noted of the size, on the thread of the data path.
   struct Size {
     std::uint64_t written = 0;  ///< by requests that are done
-    std::uint64_t durable =
-        0;  ///< and by a flush that began after them: no power cut takes it back
+    std::uint64_t durable = 0;  ///< flushed after them: no power cut takes it back
   };
   [[nodiscard]] Size& size() const noexcept { return size_; }
 

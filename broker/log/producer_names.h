@@ -3,8 +3,8 @@
 //
 // Control thread only. The names are durable before a holder is answered. The last sequences are
 // read from the records as these become durable, and saved now and then, so that a start has little
-// to read; a record of a name says more than any checkpoint. Retention takes
-// no record whose sequence is not saved.
+// to read; a record of a name says more than any checkpoint. Retention takes no record whose
+// sequence is not saved.
 //
 // Errors: Io, DiskFull, Corrupt, WrongVersion (the file); those of LogReader.
 #pragma once

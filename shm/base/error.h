@@ -66,9 +66,8 @@ enum class ExitCode : std::uint8_t {
     "copy what must live longer, or poll more often")                                              \
   X(Evicted, kFailed, "records were overwritten before they were read (memory topic)",             \
     "the reader goes on at the oldest record kept; read faster or give the topic more slots")      \
-  X(Truncated, kFailed, "the position lies behind records that went with the memory",              \
-    "a reader was set back to the last record that survived the power cut (with storage=memory: "  \
-    "the restart); a producer may send the record again")                                          \
+  X(Truncated, kFailed, "the position lies behind records that a power cut took back",             \
+    "the reader was set back to the last record that survived")                                    \
   X(Damaged, kCorruption, "a range of offsets is damaged",                                         \
     "the reader goes on behind it; `mallbots verify` names the file and the range")                \
   X(BadPosition, kFailed, "the position is not in the log",                                        \
@@ -125,7 +124,7 @@ enum class ExitCode : std::uint8_t {
   X(NameTaken, kFailed, "another producer took the name over",                                     \
     "what was not acknowledged may be sent again by the new holder; open the producer anew to "    \
     "take the name back")                                                                          \
-  X(InDoubt, kFailed, "the broker's memory was lost, and the record with it or not",               \
+  X(InDoubt, kFailed, "the broker's memory was lost while it was appending the record",            \
     "read the end of the log to see whether the record is there before it is sent again")          \
   X(UnknownStream, kFailed, "there is no stream of that id",                                       \
     "`mallbots events streams TOPIC` shows the ids; an append creates a stream")                   \

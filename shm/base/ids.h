@@ -12,8 +12,7 @@ using Offset = std::uint64_t;
 using PartitionIndex = std::uint32_t;
 /// Milliseconds since 1970-01-01 UTC.
 using UnixMillis = std::int64_t;
-/// Rises at each start that has lost records with the memory: without a clean stop (protocol
-/// section 7), or with a topic that has storage=memory.
+/// Rises at each start that lost records with the memory (protocol section 7; storage=memory).
 using LogEpoch = std::uint32_t;
 /// Number of a slot of a partition: 0, 1, 2 ... without end. It is the slot's generation.
 using SlotGen = std::uint64_t;
