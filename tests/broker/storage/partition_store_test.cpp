@@ -126,7 +126,7 @@ TEST_P(PartitionStore, GivesBackWhatWasCommittedOverManySlotsAndSegments) {
     EXPECT_LE(segment.end_byte, bench.options.segment_bytes);
   }
   bench.close();
-  const auto recovered = bench.recover();
+  const auto recovered = bench.recover(true);
   EXPECT_EQ(recovered.end.offset, partition.next());
   EXPECT_EQ(recovered.scanned_bytes, 0U) << "closed segments are not read";
   EXPECT_TRUE(recovered.findings.empty());

@@ -237,8 +237,10 @@ struct StoreBench {
   void close() {
     while (!store->close()) settle(disk_);
   }
-  [[nodiscard]] broker::RecoveredPartition recover() {
-    return broker::recover_partition(disk_, {folder, kIdentity, {}, {}}).value();
+  [[nodiscard]] broker::RecoveredPartition recover(bool clean = false) {
+    return broker::recover_partition(disk_,
+                                     {.folder = folder, .identity = kIdentity, .clean = clean})
+        .value();
   }
 
   broker::Disk& disk_;
