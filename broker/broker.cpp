@@ -470,7 +470,7 @@ BootNanos Broker::drain_once(BootNanos now) {
   BootNanos next = now + kDrainReport;
   if (!log_drained_) log_drained_ = topics_->drain(now, next);
   const bool all =
-      log_drained_ && streams_->drain(now) && groups_->drain() && disk_->in_flight() == 0;
+      log_drained_ && streams_->drain(now) && groups_->drain(next) && disk_->in_flight() == 0;
   if (all) {
     CRASH_POINT("broker.drained");
     const auto clean = topics_->write_clean_mark();

@@ -191,7 +191,8 @@ Result<Receipt> Producer::Impl::send_durable(PartitionIndex partition, std::uint
     if (waited) return receipt;
     if (waited.error().code != ErrorCode::kTruncated) return std::unexpected(waited.error());
     // The log remembers what a name has sent, only memory what one without has.
-    if (receipt->duplicate && epoch_ == 0) return in_doubt(*topic_, partition);
+    if (receipt->duplicate && (epoch_ == 0 || committed.deadline->has_passed()))
+      return in_doubt(*topic_, partition);
     // Taken back with the memory: it is not in the log, so it may be sent again, and flush() has
     // nothing to tell of it.
     identities_[partition].last = had;

@@ -244,11 +244,13 @@ BootNanos GroupDriver::duty(BootNanos now, bool log_flushed) {
   return std::min(coordinator_->next_tick(), next_flush_);
 }
 
-bool GroupDriver::drain() {
+bool GroupDriver::drain(BootNanos& next) {
   if (store_->busy()) return false;
   execute(coordinator_->flush());
   start_flush();  // whoever waits for it is answered
-  return !store_->busy();
+  if (store_->busy()) return false;
+  if (store_->dirty()) next = std::min(next, store_->retry_at());
+  return !store_->dirty();
 }
 
 /// Somebody waits for it. What cannot go now, or waits for the log's own flush, is looked at again.

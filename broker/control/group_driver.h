@@ -74,9 +74,8 @@ class GroupDriver final : private GroupHost, private GroupStoreListener {
   /// Graces, expulsions, and positions to the disk; when to be called again. `log_flushed`: durable
   /// positions moved, so that waiting commits can go on.
   [[nodiscard]] BootNanos duty(BootNanos now, bool log_flushed);
-  /// Drain: writes what is left. True when all is on disk, or cannot be: a failure is not waited
-  /// out.
-  [[nodiscard]] bool drain();
+  /// Drain: writes what is left. True when all is on disk; else `next`: when to try again.
+  [[nodiscard]] bool drain(BootNanos& next);
 
  private:
   // GroupHost

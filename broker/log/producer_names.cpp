@@ -267,6 +267,7 @@ Result<void> ProducerNames::duty(BootNanos now, BootNanos& next_look) {
     next_look = std::min(next_look, not_before_);
     return std::unexpected(error);
   };
+  std::optional<Error> unread;
   for (auto& [id, topic] : topics_) {
     for (Follower& follower : topic.partitions) {
       if (follower.reader.next_offset() >= follower.partition->durable_offset()) continue;
@@ -274,19 +275,21 @@ Result<void> ProducerNames::duty(BootNanos now, BootNanos& next_look) {
       const bool is_hot =
           follower.reader.next_offset() >= follower.partition->ring().oldest_offset();
       const auto all = read_on(topic, follower, is_hot ? ~std::uint64_t{0} : kBytesPerTurn);
-      if (!all) return failed(all.error());
+      if (!all) {  // the others go on, and are saved
+        unread = all.error();
+        continue;
+      }
       if (!*all) next_look = now;
     }
   }
-  if (unsaved_since_ == 0) return {};
   // A save blocks for two flushes: once a second at most, however much comes in.
   const BootNanos due = unsaved_since_ + (unsaved_bytes_ >= kSaveBytes ? kSavePause : kSaveAfter);
-  if (now >= due) {
+  if (unsaved_since_ != 0 && now >= due) {
     if (const auto saved = save(); !saved) return failed(saved.error());
-    return {};
+  } else if (unsaved_since_ != 0) {
+    next_look = std::min(next_look, due);
   }
-  next_look = std::min(next_look, due);
-  return {};
+  return unread ? failed(*unread) : Result<void>{};
 }
 
 Result<void> ProducerNames::finish() {

@@ -5,6 +5,7 @@
 
 #include "broker/storage/segment_files.h"
 #include "broker/storage/segment_listing.h"
+#include "broker/storage/segment_writer.h"
 #include "shm/base/clock.h"
 #include "shm/base/crash_point.h"
 
@@ -200,15 +201,28 @@ class Recovery {
   /// The last bytes of a file that was never closed may be a payload, made to look like a trailer.
   /// Then it stands before the end of the records.
   bool is_proven(const Found& found) const {
-    if (!found.facts.has_footer || found.facts.header != SegmentFacts::Header::kGood) return false;
-    const bool fits = found.trailer.base_offset == found.header.base_offset &&
-                      found.trailer.log_epoch == found.header.log_epoch && begins_where_said(found);
-    if (!found.named) return fits && request_.clean;
-    return fits && found.trailer.data_end == found.named->byte &&
-           found.trailer.end_offset == found.named->offset;
+    if (!found.facts.has_footer || !fits(found)) return false;
+    const shm::SegmentTrailer& said = found.trailer;
+    if (found.named)
+      return said.data_end == found.named->byte && said.end_offset == found.named->offset;
+    return request_.clean || (cut_at_ && said.end_offset == *cut_at_);
   }
-  static bool begins_where_said(const Found& found) {
-    return shm::block_ceil(found.trailer.data_end) + found.trailer.footer_bytes == found.file_bytes;
+  /// The footer is this segment's and fills the file from the end of the records on.
+  static bool fits(const Found& found) {
+    return found.facts.header == SegmentFacts::Header::kGood &&
+           found.trailer.base_offset == found.header.base_offset &&
+           found.trailer.log_epoch == found.header.log_epoch &&
+           footer_begin(found.trailer.data_end) + found.trailer.footer_bytes == found.file_bytes;
+  }
+  /// Where the last records are damaged, the broker that closed the segment knew of more than can
+  /// be read; a payload may claim it, but neither beyond what counts nor more than has room.
+  bool knows_better(const Found& found, const shm::SegmentTrailer& read) {
+    const shm::SegmentTrailer& said = found.trailer;
+    if (!fits(found) || said.data_end < read.data_end || said.end_offset < read.end_offset)
+      return false;
+    if (cut_at_ && said.end_offset > *cut_at_) return false;
+    const std::uint64_t room = (said.data_end - read.data_end) / shm::kRecordHeaderBytes;
+    return said.end_offset - read.end_offset <= room && read_footer(disk_, path_of(found));
   }
 
   Found* newest_below(shm::SegmentNumber number) {
@@ -288,7 +302,8 @@ class Recovery {
   }
 
   Result<void> add_read(Found& found) {
-    if (note_ && !found.named && note_->point.segment == found.number) {
+    // One that ends like a closed segment, and is none, needs a side file.
+    if (note_ && !found.named && !found.facts.has_footer && note_->point.segment == found.number) {
       place(found, info_from_note(found));
       return {};
     }
@@ -303,17 +318,13 @@ class Recovery {
     result_.scanned_bytes += listing->scanned_bytes;
     if (found.facts.has_footer && !found.named) {
       const shm::SegmentTrailer& read = listing->footer.trailer;
-      const bool says_less = found.trailer.data_end < read.data_end ||
-                             found.trailer.end_offset < read.end_offset ||
-                             !begins_where_said(found);
-      const bool says_more = !says_less && (found.trailer.data_end > read.data_end ||
-                                            found.trailer.end_offset > read.end_offset);
-      // Damage, or a note that cuts: the broker that closed it knew.
-      if (says_more) {
+      const bool same = found.trailer.data_end == read.data_end &&
+                        found.trailer.end_offset == read.end_offset && fits(found);
+      if (!same && knows_better(found, read)) {
         add_listed(found, SegmentVerdict::kUseFooter);
         return {};
       }
-      if (says_less) finding(found, "what looks like its footer is a payload; it is read instead");
+      if (!same) finding(found, "what looks like its footer is none; its records were read");
       // What stands behind the last record is the footer, or its like.
       listing->remarks.resize(listing->footer.damages.size());
     }

@@ -27,11 +27,12 @@ namespace mallbots::broker {
 struct SegmentFacts {
   enum class Header : std::uint8_t { kGood, kUnborn, kBad };
   Header header = Header::kGood;
-  bool has_footer = false;     ///< a good trailer at the end of the file
-  bool footer_proven = false;  ///< it begins where the named end is, or the last stop was clean
-  bool has_side = false;       ///< a good side file
-  bool named_as_end = false;   ///< the newest segment, or one behind it, says where this one ends
-  bool is_newest = false;      ///< highest number with a readable header, of those that count
+  bool has_footer = false;  ///< a good trailer at the end of the file
+  /// It ends where the named end is, or kept memory says; or the last stop was clean.
+  bool footer_proven = false;
+  bool has_side = false;      ///< a good side file
+  bool named_as_end = false;  ///< the newest segment, or one behind it, says where this one ends
+  bool is_newest = false;     ///< highest number with a readable header, of those that count
 };
 
 /// One verdict per combination.

@@ -17,6 +17,10 @@ std::uint64_t pad_bytes(std::uint64_t gap) {
 
 }  // namespace
 
+std::uint64_t footer_begin(std::uint64_t data_end) {
+  return data_end + pad_bytes(shm::block_ceil(data_end) - data_end);
+}
+
 SegmentWriter::SegmentWriter(File file, const shm::SegmentHeader& header, std::uint64_t zero_bytes)
     : file_(std::move(file)),
       header_(header),

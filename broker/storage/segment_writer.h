@@ -21,6 +21,10 @@
 
 namespace mallbots::broker {
 
+/// Where the footer begins behind records that end there: at a block border, or one further where
+/// the pad before it has no room for its header.
+[[nodiscard]] std::uint64_t footer_begin(std::uint64_t data_end);
+
 class SegmentWriter {
  public:
   /// `zero_bytes`: how much of the file is zeros already.

@@ -245,7 +245,12 @@ Result<SegmentFile> open_segment(const std::string& path) {
   MALLBOTS_TRY(read_footer(*file, *file));
   file->own_footer = file->closed;
   // What a recovery has found counts more than what stands at the end of the file.
-  if (const auto side = open_file(side_path(path))) MALLBOTS_TRY(read_footer(*side, *file));
+  if (const auto side = open_file(side_path(path))) {
+    file->closed = false;
+    MALLBOTS_TRY(read_footer(*side, *file));
+    if (file->closed) file->own_footer = false;
+    file->closed = file->closed || file->own_footer;
+  }
   if (!file->end_byte) file->end_byte = end_by_successor(*file);
   return file;
 }

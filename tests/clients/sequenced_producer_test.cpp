@@ -60,13 +60,21 @@ class SequencedProducerTest : public ClientTest {
     const auto watches = producer(*other_connection, "t");
     const auto reader = consumer(*other_connection);
     ASSERT_OK(reader->assign("t", {}, client::Start::end()));
+    const auto memory = client::TopicMemory::open(
+        other_connection->link(), "t", shm::Intent::kProduce, Deadline::after_ms(10'000));
+    ASSERT_OK(memory);
     ASSERT_NO_FATAL_FAILURE(hold_flushes());
     const Offset durable = watches->durable_offset(0);
-    std::thread waits{
-        [&] { EXPECT_OK(own.append({.payload = as_bytes("again")}, {.acks = Acks::kDurable})); }};
+    std::thread waits{[&] {
+      const auto again = own.append({.payload = as_bytes("again")}, {.acks = Acks::kDurable});
+      EXPECT_OK(again);
+    }};
     const auto seen = reader->poll(Deadline::after_ms(20'000), 1);
     EXPECT_TRUE(seen && seen->size() == 1) << "not appended before the memory was lost";
     EXPECT_TRUE(!seen || seen->empty() || durable <= seen->front().offset);
+    // The sequencer says that somebody waits; after that it is the producer, who has its answer.
+    shm::wake_if_waited((*memory)->durable_word(0));
+    EXPECT_TRUE(is_waited_for((*memory)->durable_word(0)));
     EXPECT_EQ(watches->durable_offset(0), durable) << "flushed before the memory was lost";
     lose_memory();
     waits.join();

@@ -304,6 +304,7 @@ TEST(Unprivileged, AFlushThatTheKernelCancelsIsAnError) {
   as_nobody(dir, [&dir] {
     auto disk = broker::open_disk({.engine = EngineChoice::kUring});
     auto writer = broker::open_disk({.engine = EngineChoice::kThread});
+    if (!disk && disk.error().code == ErrorCode::kUnsupported) return 0;  // nothing to cancel
     if (!disk || !writer) return 1;
     auto file = (*disk)->open(dir / "file", OpenMode::kCreateWrite);
     if (!file) return 2;

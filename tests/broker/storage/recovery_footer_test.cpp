@@ -104,6 +104,54 @@ TEST_F(Recovery, TheNewestFooterIsUsedUnreadAfterACleanStopAndReadAfterAnyOther)
   EXPECT_EQ(recover(dir / "p").scanned_bytes, 0U) << "once";
 }
 
+TEST_F(Recovery, AFooterIsBelievedWhereverItsRecordsEnd) {
+  for (std::size_t units = 0; units < 256; ++units) {
+    const std::string folder = dir / std::to_string(units);
+    StoreBench bench(*disk, folder);
+    bench.open();
+    FakePartition partition(64 << 10);
+    partition.append({100, 16 * units});
+    bench.drain(partition);
+    bench.close();
+    const auto clean = recover(folder, true);
+    ASSERT_EQ(clean.scanned_bytes, 0U) << units;
+    ASSERT_TRUE(clean.findings.empty()) << units;
+    const auto kept = broker::recover_partition(
+        *disk, {.folder = folder, .identity = kIdentity, .cut_at = Offset{2}});
+    ASSERT_EQ(kept->scanned_bytes, 0U) << units;
+    const auto unclean = recover(folder);
+    ASSERT_TRUE(unclean.findings.empty()) << units << unclean.findings[0].sentence;
+    ASSERT_EQ(unclean.end.offset, 2U) << units;
+    ASSERT_EQ(unclean.end.byte, clean.end.byte) << units;
+  }
+}
+
+TEST_F(Recovery, APayloadThatLooksLikeAFooterIsReadInKeptMemoryAndOnceMoreAfterACleanStop) {
+  const std::string path = dir / "p/0000000001.seg";
+  std::uint64_t at = 0;
+  {
+    StoreBench bench(*disk, dir / "p");
+    bench.open();
+    FakePartition partition(64 << 10);
+    partition.append({100, 200});
+    bench.drain(partition);
+    at = bench.store->durable().byte;
+  }
+  auto bytes = load(path);
+  end_with(bytes, at, 2, like_a_footer(1, shm::kBlockBytes, 0));
+  const std::uint64_t payload = bytes.size() - shm::kBlockBytes;
+  end_with(bytes, at, 2, like_a_footer(1, payload, 0));
+  save(path, bytes);
+  const auto kept = broker::recover_partition(
+      *disk, {.folder = dir / "p",
+              .identity = kIdentity,
+              .cut_at = Offset{3},
+              .note = broker::NoteValue{.point = {3, 1, bytes.size(), 0}, .records = 3}});
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(kept->end.offset, 3U);
+  EXPECT_EQ(recover(dir / "p", true).end.offset, 3U) << "the side file has fixed the end";
+}
+
 TEST_F(Recovery, DamageAtTheEndOfAClosedSegmentCutsNothing) {
   std::uint64_t end_byte = 0;
   std::string path;
