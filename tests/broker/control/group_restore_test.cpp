@@ -59,7 +59,8 @@ TEST(GroupRestore, APositionThatFoundNoPlaceInMemoryComesFromTheDisk) {
     ASSERT_EQ(known->partitions.size(), 1U);
     ASSERT_TRUE(known->partitions[0].position);
     EXPECT_EQ(known->partitions[0].position->offset, 5U);
-    while (!groups.drain()) instance.turn();
+    BootNanos next = INT64_MAX;
+    while (!groups.drain(next)) instance.turn();
   }
   keeper = {};
 }
