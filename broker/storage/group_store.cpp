@@ -325,12 +325,10 @@ void GroupStore::io_done(std::uint64_t tag, int error) {
   listener_.flush_done(ticket_, nullptr);
 }
 
-/// The file is never flushed again. A fresh one goes, renamed or not: what it holds was promised to
-/// nobody, and those before it are still there.
+/// The file is never flushed again. The next takes the number of a fresh one that failed, and its
+/// place: what it holds was promised to nobody, and those before it are still there.
 void GroupStore::flush_failed(const Error& error) {
   if (making_file_) {
-    CRASH_POINT("storage.groups.discard");
-    if (file_) (void)disk_.remove(file_.path());
     file_ = File{};
     --file_number_;
   }

@@ -8,8 +8,8 @@
 // Promise: flush_done tells which changes a power cut cannot take back: all that were set before
 // the flush() it answers. A lost or torn last write loses these changes only, never older ones. A
 // file whose write or flush failed is never written again: a flush() at or after retry_at()
-// rewrites all into a fresh one, and a fresh one that fails is removed, so that attempts leave
-// nothing behind. Never above the durable position: set() is told it and takes the smaller.
+// rewrites all into a fresh one, and a fresh one that fails is overwritten by the next: attempts
+// leave one file at most. Never above the durable position: set() is told it and takes the smaller.
 #pragma once
 
 #include <cstdint>
