@@ -205,13 +205,17 @@ class Recovery {
     const shm::SegmentTrailer& said = found.trailer;
     if (found.named)
       return said.data_end == found.named->byte && said.end_offset == found.named->offset;
-    return request_.clean || (cut_at_ && said.end_offset == *cut_at_);
+    if (!request_.note)  // then nothing was written since the memory was made
+      return request_.clean || (cut_at_ && said.end_offset == *cut_at_);
+    return note_ && note_->point.segment == found.number && note_->point.byte == said.data_end &&
+           note_->point.offset == said.end_offset;
   }
   /// The footer is this segment's and fills the file from the end of the records on.
   static bool fits(const Found& found) {
     return found.facts.header == SegmentFacts::Header::kGood &&
            found.trailer.base_offset == found.header.base_offset &&
            found.trailer.log_epoch == found.header.log_epoch &&
+           found.trailer.data_end <= found.file_bytes &&  // a sum that wraps fits, too
            footer_begin(found.trailer.data_end) + found.trailer.footer_bytes == found.file_bytes;
   }
   /// Where the last records are damaged, the broker that closed the segment knew of more than can

@@ -69,7 +69,8 @@ struct RecoverRequest {
   /// Set when the memory was kept. The durable position on the board: nothing above it counts, for
   /// it may be in the page cache only.
   std::optional<Offset> cut_at;
-  /// Its note, if there is one: the newest segment is then not read at all.
+  /// Its note, if there is one: the newest segment is then not read at all, unless it ends in what
+  /// looks like a footer and the note knows nothing of.
   std::optional<NoteValue> note;
   /// The last stop was clean: a footer at the end of the newest segment is its broker's.
   bool clean = false;

@@ -1,8 +1,10 @@
 // Which end of a segment is believed: a footer, what looks like one, or the records.
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <filesystem>
 
+#include "shm/base/hash.h"
 #include "shm/segment/footer.h"
 #include "tests/broker/storage/recovery_fixture.h"
 
@@ -40,17 +42,19 @@ void end_with(std::vector<char>& bytes, std::uint64_t at, Offset next, const std
                   shm::record_seed(kIdentity.partition, 1));
 }
 
+/// Leaves an open segment with two records; where they end.
+std::uint64_t two_records(broker::Disk& disk, const std::string& folder) {
+  StoreBench bench(disk, folder);
+  bench.open();
+  FakePartition partition(64 << 10);
+  partition.append({100, 200});
+  bench.drain(partition);
+  return bench.store->durable().byte;
+}
+
 TEST_F(Recovery, APayloadThatLooksLikeAFooterEndsNoSegment) {
   const std::string path = dir / "p/0000000001.seg";
-  std::uint64_t at = 0;
-  {
-    StoreBench bench(*disk, dir / "p");
-    bench.open();
-    FakePartition partition(64 << 10);
-    partition.append({100, 200});
-    bench.drain(partition);
-    at = bench.store->durable().byte;
-  }
+  const std::uint64_t at = two_records(*disk, dir / "p");
   const auto whole = load(path);
   // Ends at once, or where the payload itself begins to look so.
   for (const bool fits : {false, true}) {
@@ -119,6 +123,13 @@ TEST_F(Recovery, AFooterIsBelievedWhereverItsRecordsEnd) {
     const auto kept = broker::recover_partition(
         *disk, {.folder = folder, .identity = kIdentity, .cut_at = Offset{2}});
     ASSERT_EQ(kept->scanned_bytes, 0U) << units;
+    const auto noted = broker::recover_partition(
+        *disk, {.folder = folder,
+                .identity = kIdentity,
+                .cut_at = Offset{2},
+                .note = broker::NoteValue{.point = clean.end, .records = 2}});
+    ASSERT_EQ(noted->scanned_bytes, 0U) << units;
+    ASSERT_EQ(noted->segments.back().state, SegmentState::kClosed) << units;
     const auto unclean = recover(folder);
     ASSERT_TRUE(unclean.findings.empty()) << units << unclean.findings[0].sentence;
     ASSERT_EQ(unclean.end.offset, 2U) << units;
@@ -128,28 +139,34 @@ TEST_F(Recovery, AFooterIsBelievedWhereverItsRecordsEnd) {
 
 TEST_F(Recovery, APayloadThatLooksLikeAFooterIsReadInKeptMemoryAndOnceMoreAfterACleanStop) {
   const std::string path = dir / "p/0000000001.seg";
-  std::uint64_t at = 0;
-  {
-    StoreBench bench(*disk, dir / "p");
-    bench.open();
-    FakePartition partition(64 << 10);
-    partition.append({100, 200});
-    bench.drain(partition);
-    at = bench.store->durable().byte;
+  const std::uint64_t at = two_records(*disk, dir / "p");
+  // Who appends with an expected offset knows where the log will end. All of the file but its
+  // header would be the footer; the sum fits also where it wraps.
+  const auto whole = load(path);
+  for (const std::uint64_t data_end : {shm::kBlockBytes, ~std::uint64_t{15}}) {
+    auto bytes = whole;
+    std::string ending = like_a_footer(1, data_end, 3);
+    end_with(bytes, at, 2, ending);
+    shm::SegmentTrailer said{};
+    char* const trailer = ending.data() + ending.size() - sizeof said;
+    std::memcpy(&said, trailer, sizeof said);
+    said.footer_bytes = static_cast<std::uint32_t>(bytes.size() - shm::kBlockBytes);
+    said.check = xxh3(&said, offsetof(shm::SegmentTrailer, check));
+    std::memcpy(trailer, &said, sizeof said);
+    end_with(bytes, at, 2, ending);
+    save(path, bytes);
+    const auto kept = broker::recover_partition(
+        *disk, {.folder = dir / "p",
+                .identity = kIdentity,
+                .cut_at = Offset{3},
+                .note = broker::NoteValue{.point = {3, 1, bytes.size(), 0}, .records = 3}});
+    ASSERT_TRUE(kept);
+    EXPECT_EQ(kept->end.offset, 3U);
+    EXPECT_EQ(kept->end.byte, bytes.size());
+    const auto later = recover(dir / "p", true);
+    EXPECT_EQ(later.end.byte, bytes.size()) << "the side file has fixed the end";
+    std::filesystem::remove(dir / "p/0000000001.side");
   }
-  auto bytes = load(path);
-  end_with(bytes, at, 2, like_a_footer(1, shm::kBlockBytes, 0));
-  const std::uint64_t payload = bytes.size() - shm::kBlockBytes;
-  end_with(bytes, at, 2, like_a_footer(1, payload, 0));
-  save(path, bytes);
-  const auto kept = broker::recover_partition(
-      *disk, {.folder = dir / "p",
-              .identity = kIdentity,
-              .cut_at = Offset{3},
-              .note = broker::NoteValue{.point = {3, 1, bytes.size(), 0}, .records = 3}});
-  ASSERT_TRUE(kept);
-  EXPECT_EQ(kept->end.offset, 3U);
-  EXPECT_EQ(recover(dir / "p", true).end.offset, 3U) << "the side file has fixed the end";
 }
 
 TEST_F(Recovery, DamageAtTheEndOfAClosedSegmentCutsNothing) {
